@@ -1,0 +1,132 @@
+//! Hash functions and the newtypes of everything named by a hash.
+
+use std::fmt;
+use std::str::FromStr;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use sha2::{Digest, Sha256};
+
+/// SHA-256 of `bytes`.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// SHA-256 applied twice: how ids are made.
+#[must_use]
+pub fn sha256d(bytes: &[u8]) -> [u8; 32] {
+    sha256(&sha256(bytes))
+}
+
+/// RIPEMD-160 of SHA-256: how locks are made from keys and redeem scripts.
+#[must_use]
+pub fn hash160(bytes: &[u8]) -> [u8; 20] {
+    ripemd::Ripemd160::digest(sha256(bytes)).into()
+}
+
+/// SHA-256 under a tag: `sha256(sha256(tag) || sha256(tag) || parts...)`. Two tags never share a value.
+#[must_use]
+pub fn tagged_hash(tag: &str, parts: &[&[u8]]) -> [u8; 32] {
+    let tag = sha256(tag.as_bytes());
+    let mut hasher = Sha256::new();
+    hasher.update(tag);
+    hasher.update(tag);
+    for part in parts {
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}
+
+/// A text that is not 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected 64 hexadecimal digits, got {0:?}")]
+pub struct HashTextError(String);
+
+macro_rules! hash_type {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+        pub struct $name(pub [u8; 32]);
+
+        impl $name {
+            /// All bytes zero: stands for "none" where a field must be filled.
+            pub const ZERO: $name = $name([0; 32]);
+
+            /// The 32 bytes.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&hex::encode(self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = HashTextError;
+
+            fn from_str(text: &str) -> Result<Self, HashTextError> {
+                let mut bytes = [0; 32];
+                hex::decode_to_slice(text, &mut bytes).map_err(|_| HashTextError(text.chars().take(80).collect()))?;
+                Ok($name(bytes))
+            }
+        }
+    };
+}
+
+hash_type!(
+    /// Double SHA-256 of a transaction's body: its id, the same before and after signing.
+    Txid
+);
+hash_type!(
+    /// Double SHA-256 of a transaction's body and witnesses: what blocks commit to and peers speak of.
+    FullHash
+);
+hash_type!(
+    /// Double SHA-256 of a block header without its signature: the block's id.
+    BlockHash
+);
+hash_type!(
+    /// Root of the Merkle tree over a block's full hashes. See docs/protocol/merkle.md.
+    MerkleRoot
+);
+hash_type!(
+    /// Hash of the whole consensus state at a height. See docs/protocol/state.md.
+    StateHash
+);
+hash_type!(
+    /// Double SHA-256 of salt and chunk of an off-chain item. See docs/protocol/stream.md.
+    ChunkHash
+);
+hash_type!(
+    /// Hash over the chain's parameters: two nodes with equal values follow the same rules.
+    ParamsHash
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_separate_equal_content() {
+        assert_ne!(tagged_hash("a", &[b"x"]), tagged_hash("b", &[b"x"]));
+        assert_eq!(tagged_hash("a", &[b"xy"]), tagged_hash("a", &[b"x", b"y"]));
+    }
+
+    #[test]
+    fn text_round_trip_and_refusal() {
+        let id = Txid(sha256d(b"rota"));
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert!("12".parse::<Txid>().is_err());
+        assert!("zz".repeat(32).parse::<Txid>().is_err());
+    }
+}
