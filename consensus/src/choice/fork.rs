@@ -1,0 +1,118 @@
+//! Which of several valid branches a node follows. See docs/protocol/fork.md.
+
+use std::cmp::Ordering;
+
+use rota_chain::hash::BlockHash;
+use rota_chain::lock::KeyHash;
+
+use crate::mining;
+
+/// What the choice sees of a branch's tip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// Its last block.
+    pub tip: BlockHash,
+    /// Weight of all its blocks.
+    pub weight: u128,
+    /// Whether this node could make its next block.
+    pub can_mine: bool,
+    /// Height of this node's own last block on it, none if there is none.
+    pub own_last: Option<u32>,
+    /// Order in which its last block was fully received here; smaller is earlier.
+    pub sequence: u64,
+}
+
+/// Orders two branches: `Greater` if `a` is preferred. More weight; then one on which this node may mine next; then
+/// the one where its last block lies lower (it may mine there sooner); then the one received first.
+#[must_use]
+pub fn prefer(a: &Branch, b: &Branch) -> Ordering {
+    let lower = |branch: &Branch| branch.own_last.unwrap_or(0);
+    a.weight
+        .cmp(&b.weight)
+        .then(a.can_mine.cmp(&b.can_mine))
+        .then_with(|| if a.can_mine { Ordering::Equal } else { lower(b).cmp(&lower(a)) })
+        .then(b.sequence.cmp(&a.sequence))
+        .then(b.tip.cmp(&a.tip))
+}
+
+/// Whether an own address could make the block after a branch, judged as each block passes: see [`OwnTurn::after`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnTurn {
+    /// Height of the last own block.
+    pub last: Option<u32>,
+    /// Whether the node may mine next.
+    pub can_mine: bool,
+}
+
+impl OwnTurn {
+    /// The turn after a block at `height` by `miner`, where `miners` are permitted with `spacing`.
+    #[must_use]
+    pub fn after(self, miner: KeyHash, own: &[KeyHash], height: u32, spacing: u32) -> OwnTurn {
+        let last = if own.contains(&miner) { Some(height) } else { self.last };
+        let next = height.saturating_add(1);
+        let can_mine = !own.is_empty() && last.is_none_or(|last| next >= last.saturating_add(spacing));
+        OwnTurn { last, can_mine }
+    }
+}
+
+/// Lowest height a reorganisation may fork at without undoing governance changes that are older than `rounds`
+/// mining rounds; none if there is no such limit.
+#[must_use]
+pub fn governance_floor(tip: u32, rounds: u32, miners: u32, spacing: u32) -> Option<u32> {
+    let active = miners.saturating_sub(spacing.saturating_sub(1)).max(1);
+    let per_round = miners.saturating_sub(active).saturating_add(1);
+    tip.checked_sub(rounds.checked_mul(per_round)?).filter(|floor| *floor > 0)
+}
+
+/// Whether a branch that forks at `fork` would undo a protected governance change: one in the active blocks from
+/// `fork` to `floor`, of which `governance` lists those that hold one.
+#[must_use]
+pub fn undoes_governance(fork: u32, floor: Option<u32>, governance: impl Fn(u32) -> bool) -> bool {
+    let Some(floor) = floor else { return false };
+    fork > 0 && fork <= floor && (fork..=floor).any(governance)
+}
+
+/// Spacing for the fork choice of a chain: none where anyone may mine.
+#[must_use]
+pub fn choice_spacing(miners: u32, diversity: u32, anyone_can_mine: bool) -> u32 {
+    if anyone_can_mine { 1 } else { mining::spacing(miners, diversity) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn branch(weight: u128, can_mine: bool, own_last: Option<u32>, sequence: u64) -> Branch {
+        Branch { tip: BlockHash([u8::try_from(sequence).unwrap_or(0); 32]), weight, can_mine, own_last, sequence }
+    }
+
+    #[test]
+    fn weight_comes_first_then_the_own_turn_then_the_lower_own_block_then_arrival() {
+        assert_eq!(prefer(&branch(5, false, None, 9), &branch(4, true, None, 1)), Ordering::Greater);
+        assert_eq!(prefer(&branch(5, true, None, 9), &branch(5, false, None, 1)), Ordering::Greater);
+        assert_eq!(prefer(&branch(5, false, Some(3), 9), &branch(5, false, Some(4), 1)), Ordering::Greater);
+        assert_eq!(prefer(&branch(5, true, Some(9), 1), &branch(5, true, Some(2), 2)), Ordering::Greater);
+    }
+
+    #[test]
+    fn the_own_turn_returns_after_the_spacing() {
+        let own = [KeyHash([1; 20])];
+        let turn = OwnTurn::default().after(KeyHash([1; 20]), &own, 10, 3);
+        assert_eq!(turn, OwnTurn { last: Some(10), can_mine: false });
+        let turn = turn.after(KeyHash([2; 20]), &own, 11, 3);
+        assert!(!turn.can_mine);
+        assert!(turn.after(KeyHash([3; 20]), &own, 12, 3).can_mine);
+    }
+
+    #[test]
+    fn only_old_governance_is_protected() {
+        // 4 miners, spacing 2: two active rounds of 2 blocks each; 10 rounds protect what is 20 blocks deep.
+        let floor = governance_floor(100, 10, 4, 2);
+        assert_eq!(floor, Some(80));
+        assert!(undoes_governance(75, floor, |height| height == 77));
+        assert!(undoes_governance(77, floor, |height| height == 77));
+        assert!(!undoes_governance(78, floor, |height| height == 77));
+        assert!(!undoes_governance(81, floor, |height| height == 90));
+        assert_eq!(governance_floor(10, 10, 4, 2), None);
+    }
+}

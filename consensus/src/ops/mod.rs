@@ -1,0 +1,73 @@
+//! Operations: for each noun, what it must satisfy and what it changes.
+
+pub mod permission;
+pub mod stream;
+
+use rota_chain::data::Data;
+use rota_chain::hash::Txid;
+use rota_chain::lock::Lock;
+use rota_chain::operation::Operation;
+use rota_chain::transaction::Output;
+
+use crate::rule::{ApplyError, Rule, StreamRule};
+use crate::rules::Rules;
+use crate::state::{Overlay, StateView};
+use crate::transaction::{Place, not_enabled};
+
+/// Checks what needs no state.
+///
+/// # Errors
+/// The first rule broken.
+pub fn check_operation(operation: &Operation, output: &Output, rules: &Rules) -> Result<(), Rule> {
+    if let Some(rule) = not_enabled(operation) {
+        return Err(rule.into());
+    }
+    match operation {
+        Operation::Grant(grant) => Ok(permission::check_grant(grant, output.recipient)?),
+        Operation::CreateStream(create) => Ok(stream::check_create(create)?),
+        Operation::Publish(publish) => Ok(stream::check_publish(publish, rules)?),
+        Operation::Data(data) => Ok(check_data(data, rules)?),
+        _ => Ok(()),
+    }
+}
+
+fn check_data(data: &Data, rules: &Rules) -> Result<(), StreamRule> {
+    let size = data.bytes.len();
+    if size > rules.maximum_data_size as usize {
+        return Err(StreamRule::DataSize { size, limit: rules.maximum_data_size });
+    }
+    Ok(())
+}
+
+/// One output's operations being applied: the state before the transaction, and who answers.
+#[derive(Debug)]
+pub struct Step<'a, V> {
+    /// The state before the transaction.
+    pub view: &'a V,
+    /// The chain's rules.
+    pub rules: &'a Rules,
+    /// Where the transaction stands.
+    pub place: Place,
+    /// Its id.
+    pub txid: Txid,
+    /// The output.
+    pub output: &'a Output,
+    /// Who answers for its operations.
+    pub answering: &'a [Lock],
+}
+
+impl<V: StateView> Step<'_, V> {
+    /// Applies one operation.
+    ///
+    /// # Errors
+    /// The first rule broken, or storage.
+    pub fn apply<B: StateView>(&self, operation: &Operation, overlay: &mut Overlay<B>) -> Result<(), ApplyError> {
+        match operation {
+            Operation::Grant(grant) => permission::apply_grant(self, grant, overlay),
+            Operation::CreateStream(create) => stream::apply_create(self, create, overlay),
+            Operation::Publish(publish) => stream::check_publish_state(self, publish),
+            Operation::Data(_) => Ok(()),
+            other => not_enabled(other).map_or(Ok(()), |rule| Err(rule.into())),
+        }
+    }
+}
