@@ -1,0 +1,513 @@
+//! A thin typed layer over RocksDB: databases, tables, atomic batches, snapshots and scans. Knows no content, so that
+//! other floors may keep databases of their own with it.
+
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBIteratorWithThreadMode,
+    DBPinnableSlice, Direction, IteratorMode, Options, PrefixRange, ReadOptions, WriteBatch, WriteOptions,
+};
+use rota_chain::codec::{decode, encode};
+use self_cell::self_cell;
+
+use crate::error::{Result, StorageError};
+use crate::key::Key;
+
+/// Bytes of log after which RocksDB flushes tables that hold it back: what a start after a crash replays at most.
+const LOG_BYTES: u64 = 64 << 20;
+/// Files RocksDB keeps open: far below the usual limit of 1,024 a process.
+const OPEN_FILES: i32 = 256;
+/// Bits a key of Bloom filters: one false positive in a hundred.
+const BLOOM_BITS: f64 = 10.0;
+/// Values from this size on are kept in blob files in tables of large values, so that compaction does not copy them.
+const BLOB_BYTES: u64 = 4 << 10;
+
+/// How a table's values are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Small values.
+    Small,
+    /// Values of many kilobytes.
+    Large,
+}
+
+/// Name and profile of a table, without its types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableSpec {
+    /// The column family.
+    pub name: &'static str,
+    /// How values are kept.
+    pub profile: Profile,
+}
+
+/// A table: a column family with the types of its keys and values.
+pub struct Table<K, V> {
+    spec: TableSpec,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K, V> Table<K, V> {
+    /// A table of small values.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Table<K, V> {
+        Table { spec: TableSpec { name, profile: Profile::Small }, types: PhantomData }
+    }
+
+    /// A table of large values.
+    #[must_use]
+    pub const fn large(name: &'static str) -> Table<K, V> {
+        Table { spec: TableSpec { name, profile: Profile::Large }, types: PhantomData }
+    }
+
+    /// Name and profile.
+    #[must_use]
+    pub const fn spec(&self) -> TableSpec {
+        self.spec
+    }
+}
+
+impl<K, V> std::fmt::Debug for Table<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.spec.name)
+    }
+}
+
+/// Something that can be a value: canonical bytes.
+pub trait Value: BorshSerialize + BorshDeserialize {}
+
+impl<T: BorshSerialize + BorshDeserialize> Value for T {}
+
+/// Memory a database may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Bytes of blocks, indexes and filters read from disk.
+    pub cache: usize,
+    /// Bytes written and not yet flushed, over all tables.
+    pub unflushed: usize,
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory { cache: 48 << 20, unflushed: 32 << 20 }
+    }
+}
+
+impl Memory {
+    /// For a database of a few thousand rows.
+    pub const LITTLE: Memory = Memory { cache: 4 << 20, unflushed: 4 << 20 };
+}
+
+/// Whether a write waits until it is safe from power loss. All writes survive the end of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Returns once the disk has it.
+    Synced,
+    /// Returns once the operating system has it.
+    Written,
+}
+
+struct Inner {
+    db: DB,
+    path: PathBuf,
+}
+
+impl Inner {
+    fn column(&self, spec: TableSpec) -> Result<&ColumnFamily> {
+        self.db.cf_handle(spec.name).ok_or_else(|| StorageError::Corrupt(format!("table {} is missing", spec.name)))
+    }
+
+    fn error(&self, error: &rocksdb::Error) -> StorageError {
+        StorageError::from_rocksdb(&self.path, error)
+    }
+}
+
+/// An open database. Clones share it; the last one closes it.
+#[derive(Clone)]
+pub struct Database(Arc<Inner>);
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Database({})", self.0.path.display())
+    }
+}
+
+impl Database {
+    /// Opens the database in the folder `path`, or makes it. `tables` must name every table it has.
+    ///
+    /// # Errors
+    /// [`StorageError`]: `storage-locked`, `storage-corrupt`, `storage-full`, `storage-read-only`; `storage-format` if
+    /// there are tables that `tables` does not name.
+    pub fn open(path: &Path, tables: &[TableSpec], memory: Memory) -> Result<Database> {
+        std::fs::create_dir_all(path).map_err(|error| StorageError::from_io("cannot make the folder", path, &error))?;
+        let options = database_options(memory);
+        check_names(path, &options, tables)?;
+        let cache = Cache::new_lru_cache(memory.cache);
+        let columns = tables
+            .iter()
+            .map(|spec| ColumnFamilyDescriptor::new(spec.name, table_options(spec.profile, &cache, memory)));
+        let db = DB::open_cf_descriptors(&options, path, columns)
+            .map_err(|error| StorageError::from_rocksdb(path, &error))?;
+        Ok(Database(Arc::new(Inner { db, path: path.to_path_buf() })))
+    }
+
+    /// Removes the database in the folder `path`, if there is one.
+    ///
+    /// # Errors
+    /// [`StorageError`]: `storage-locked` if it is open.
+    pub fn destroy(path: &Path) -> Result<()> {
+        if !path.exists() {
+            return Ok(());
+        }
+        DB::destroy(&Options::default(), path).map_err(|error| StorageError::from_rocksdb(path, &error))
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// An empty batch.
+    pub fn batch(&self) -> Batch {
+        Batch { database: self.0.clone(), writes: WriteBatch::default() }
+    }
+
+    /// Writes a batch as a whole.
+    ///
+    /// # Errors
+    /// [`StorageError`]; then nothing of the batch was written.
+    pub fn write(&self, batch: Batch, durability: Durability) -> Result<()> {
+        let mut options = WriteOptions::default();
+        options.set_sync(durability == Durability::Synced);
+        self.0.db.write_opt(batch.writes, &options).map_err(|error| self.0.error(&error))
+    }
+
+    /// Makes all writes so far safe from power loss.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the disk fails.
+    pub fn sync(&self) -> Result<()> {
+        self.0.db.flush_wal(true).map_err(|error| self.0.error(&error))
+    }
+
+    /// A view of the database as it is now, which later writes do not change.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(SnapshotCell::new(self.0.clone(), |inner| inner.db.snapshot()))
+    }
+
+    /// Moves what is in memory to table files and rewrites those, for measurements of size.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the disk fails.
+    pub fn compact(&self, tables: &[TableSpec]) -> Result<()> {
+        for spec in tables {
+            let column = self.0.column(*spec)?;
+            self.0.db.flush_cf(column).map_err(|error| self.0.error(&error))?;
+            self.0.db.compact_range_cf(column, None::<&[u8]>, None::<&[u8]>);
+        }
+        Ok(())
+    }
+}
+
+fn check_names(path: &Path, options: &Options, tables: &[TableSpec]) -> Result<()> {
+    if !path.join("CURRENT").exists() {
+        return Ok(());
+    }
+    let found = DB::list_cf(options, path).map_err(|error| StorageError::from_rocksdb(path, &error))?;
+    let known: BTreeSet<&str> = tables.iter().map(|spec| spec.name).collect();
+    match found.iter().find(|name| name.as_str() != "default" && !known.contains(name.as_str())) {
+        Some(name) => Err(StorageError::Io {
+            what: format!("the database {}", path.display()),
+            detail: format!("has a table {name:?} that this program does not know: a newer program made it"),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn database_options(memory: Memory) -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_db_write_buffer_size(memory.unflushed);
+    options.set_max_total_wal_size(LOG_BYTES);
+    options.set_max_open_files(OPEN_FILES);
+    options.set_max_background_jobs(2);
+    options.set_keep_log_file_num(2);
+    options.set_max_log_file_size(1 << 20);
+    options.set_stats_dump_period_sec(0);
+    options.set_bytes_per_sync(1 << 20);
+    options
+}
+
+fn table_options(profile: Profile, cache: &Cache, memory: Memory) -> Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(cache);
+    blocks.set_bloom_filter(BLOOM_BITS, false);
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    blocks.set_block_size(8 << 10);
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&blocks);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_write_buffer_size(memory.unflushed / 2);
+    options.set_level_compaction_dynamic_level_bytes(true);
+    if profile == Profile::Large {
+        options.set_enable_blob_files(true);
+        options.set_min_blob_size(BLOB_BYTES);
+        options.set_enable_blob_gc(true);
+    }
+    options
+}
+
+/// Changes that are written as a whole by [`Database::write`] or not at all.
+#[must_use = "a batch does nothing until it is written"]
+pub struct Batch {
+    database: Arc<Inner>,
+    writes: WriteBatch,
+}
+
+impl std::fmt::Debug for Batch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Batch({} writes)", self.writes.len())
+    }
+}
+
+impl Batch {
+    /// Sets a row.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the table is not one of this database.
+    pub fn put<K: Key, V: Value>(&mut self, table: &Table<K, V>, key: &K, value: &V) -> Result<()> {
+        self.writes.put_cf(self.database.column(table.spec)?, key.to_bytes(), encode(value));
+        Ok(())
+    }
+
+    /// Removes a row, if it is there.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the table is not one of this database.
+    pub fn delete<K: Key, V: Value>(&mut self, table: &Table<K, V>, key: &K) -> Result<()> {
+        self.writes.delete_cf(self.database.column(table.spec)?, key.to_bytes());
+        Ok(())
+    }
+
+    /// Removes all rows whose key begins with `prefix`, which must not be all ones.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the table is not one of this database.
+    pub fn delete_prefix<K: Key, V: Value, P: Key>(&mut self, table: &Table<K, V>, prefix: &P) -> Result<()> {
+        let first = prefix.to_bytes();
+        let mut end = first.clone();
+        while let Some(last) = end.pop() {
+            if let Some(next) = last.checked_add(1) {
+                end.push(next);
+                self.writes.delete_range_cf(self.database.column(table.spec)?, first, end);
+                return Ok(());
+            }
+        }
+        Err(StorageError::Limit { what: "prefix of a range to delete", got: u64::MAX, limit: u64::MAX - 1 })
+    }
+
+    /// Whether nothing is in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    /// Bytes it takes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.writes.size_in_bytes()
+    }
+}
+
+type RocksSnapshot<'a> = rocksdb::Snapshot<'a>;
+
+self_cell!(
+    struct SnapshotCell {
+        owner: Arc<Inner>,
+
+        #[covariant]
+        dependent: RocksSnapshot,
+    }
+);
+
+/// A view of the database at one moment. Holds old versions on disk while it lives: not for keeping.
+pub struct Snapshot(SnapshotCell);
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Snapshot({})", self.0.borrow_owner().path.display())
+    }
+}
+
+/// Reading: the database as it is now, or a snapshot.
+pub trait Read {
+    /// The bytes of a row.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    fn raw(&self, spec: TableSpec, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>>;
+
+    /// Rows in the order of their keys' bytes, from `from` within keys that begin with `prefix`.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the table is not one of this database.
+    fn rows(&self, spec: TableSpec, prefix: Vec<u8>, from: Start) -> Result<Rows<'_>>;
+
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails or the bytes are not a value.
+    fn get<K: Key, V: Value>(&self, table: &Table<K, V>, key: &K) -> Result<Option<V>> {
+        match self.raw(table.spec, &key.to_bytes())? {
+            Some(bytes) => decode_value(table.spec, &bytes).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether a key has a row.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    fn has<K: Key, V: Value>(&self, table: &Table<K, V>, key: &K) -> Result<bool> {
+        Ok(self.raw(table.spec, &key.to_bytes())?.is_some())
+    }
+
+    /// All rows whose key begins with `prefix`, in order; `&()` for all.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the table is not one of this database.
+    fn scan<K: Key, V: Value, P: Key>(&self, table: &Table<K, V>, prefix: &P) -> Result<Scan<'_, K, V>> {
+        let rows = self.rows(table.spec, prefix.to_bytes(), Start::First)?;
+        Ok(Scan { rows, spec: table.spec, types: PhantomData })
+    }
+
+    /// As [`Read::scan`], beginning at `from`.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the table is not one of this database.
+    fn scan_from<K: Key, V: Value, P: Key>(&self, table: &Table<K, V>, prefix: &P, from: &K) -> Result<Scan<'_, K, V>> {
+        let rows = self.rows(table.spec, prefix.to_bytes(), Start::At(from.to_bytes()))?;
+        Ok(Scan { rows, spec: table.spec, types: PhantomData })
+    }
+
+    /// As [`Read::scan`], last row first.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the table is not one of this database.
+    fn scan_back<K: Key, V: Value, P: Key>(&self, table: &Table<K, V>, prefix: &P) -> Result<Scan<'_, K, V>> {
+        let rows = self.rows(table.spec, prefix.to_bytes(), Start::Last)?;
+        Ok(Scan { rows, spec: table.spec, types: PhantomData })
+    }
+}
+
+/// Where rows begin.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// At the first one, going up.
+    First,
+    /// At the last one, going down.
+    Last,
+    /// At this key or the next one there is, going up.
+    At(Vec<u8>),
+}
+
+impl Read for Database {
+    fn raw(&self, spec: TableSpec, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>> {
+        let column = self.0.column(spec)?;
+        self.0.db.get_pinned_cf(column, key).map_err(|error| self.0.error(&error))
+    }
+
+    fn rows(&self, spec: TableSpec, prefix: Vec<u8>, from: Start) -> Result<Rows<'_>> {
+        let rows = self.0.db.iterator_cf_opt(self.0.column(spec)?, bounded(prefix), mode(&from));
+        Ok(Rows { rows, path: &self.0.path })
+    }
+}
+
+impl Read for Snapshot {
+    fn raw(&self, spec: TableSpec, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>> {
+        let inner = self.0.borrow_owner();
+        let column = inner.column(spec)?;
+        self.0.borrow_dependent().get_pinned_cf(column, key).map_err(|error| inner.error(&error))
+    }
+
+    fn rows(&self, spec: TableSpec, prefix: Vec<u8>, from: Start) -> Result<Rows<'_>> {
+        let inner = self.0.borrow_owner();
+        let rows = self.0.borrow_dependent().iterator_cf_opt(inner.column(spec)?, bounded(prefix), mode(&from));
+        Ok(Rows { rows, path: &inner.path })
+    }
+}
+
+fn bounded(prefix: Vec<u8>) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_iterate_range(PrefixRange(prefix));
+    options
+}
+
+fn mode(start: &Start) -> IteratorMode<'_> {
+    match start {
+        Start::First => IteratorMode::Start,
+        Start::Last => IteratorMode::End,
+        Start::At(key) => IteratorMode::From(key, Direction::Forward),
+    }
+}
+
+fn decode_value<V: Value>(spec: TableSpec, bytes: &[u8]) -> Result<V> {
+    decode(bytes).map_err(|error| StorageError::Corrupt(format!("a value of table {}: {error}", spec.name)))
+}
+
+/// Rows as bytes.
+pub struct Rows<'a> {
+    rows: DBIteratorWithThreadMode<'a, DB>,
+    path: &'a Path,
+}
+
+impl std::fmt::Debug for Rows<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Rows")
+    }
+}
+
+/// Bytes of a row's key and value.
+pub type RawRow = (Box<[u8]>, Box<[u8]>);
+
+impl Iterator for Rows<'_> {
+    type Item = Result<RawRow>;
+
+    fn next(&mut self) -> Option<Result<RawRow>> {
+        let row = self.rows.next()?;
+        Some(row.map_err(|error| StorageError::from_rocksdb(self.path, &error)))
+    }
+}
+
+/// Rows with their types.
+#[derive(Debug)]
+pub struct Scan<'a, K, V> {
+    rows: Rows<'a>,
+    spec: TableSpec,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K: Key, V: Value> Iterator for Scan<'_, K, V> {
+    type Item = Result<(K, V)>;
+
+    fn next(&mut self) -> Option<Result<(K, V)>> {
+        let (key, value) = match self.rows.next()? {
+            Ok(row) => row,
+            Err(error) => return Some(Err(error)),
+        };
+        let Some(key) = K::from_bytes(&key) else {
+            return Some(Err(StorageError::Corrupt(format!("a key of table {}", self.spec.name))));
+        };
+        Some(decode_value(self.spec, &value).map(|value| (key, value)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

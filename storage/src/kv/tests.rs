@@ -1,0 +1,132 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+
+use crate::error::StorageError;
+use crate::kv::{Database, Durability, Memory, Read, Table, TableSpec};
+
+const NUMBERS: Table<(u8, u32), u64> = Table::new("numbers");
+const TEXTS: Table<Vec<u8>, String> = Table::large("texts");
+const TABLES: &[TableSpec] = &[NUMBERS.spec(), TEXTS.spec()];
+
+fn open(path: &Path) -> Database {
+    Database::open(path, TABLES, Memory::LITTLE).unwrap()
+}
+
+fn filled(path: &Path) -> Database {
+    let database = open(path);
+    let mut batch = database.batch();
+    for group in [1u8, 2, 255] {
+        for number in 0..5 {
+            batch.put(&NUMBERS, &(group, number * 100), &u64::from(number)).unwrap();
+        }
+    }
+    database.write(batch, Durability::Written).unwrap();
+    database
+}
+
+fn keys(rows: impl Iterator<Item = crate::error::Result<((u8, u32), u64)>>) -> Vec<(u8, u32)> {
+    rows.map(|row| row.unwrap().0).collect()
+}
+
+#[test]
+fn scans_stay_within_their_prefix_and_begin_where_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = filled(folder.path());
+    assert_eq!(keys(database.scan(&NUMBERS, &()).unwrap()).len(), 15);
+    let group = keys(database.scan(&NUMBERS, &2u8).unwrap());
+    assert_eq!(group, [(2, 0), (2, 100), (2, 200), (2, 300), (2, 400)]);
+    let from = keys(database.scan_from(&NUMBERS, &2u8, &(2, 201)).unwrap());
+    assert_eq!(from, [(2, 300), (2, 400)]);
+    for group in [1, 2, 255] {
+        let back = keys(database.scan_back(&NUMBERS, &group).unwrap());
+        assert_eq!(back.first(), Some(&(group, 400)));
+        assert_eq!(back.len(), 5);
+    }
+    assert_eq!(keys(database.scan_back(&NUMBERS, &7u8).unwrap()), []);
+}
+
+#[test]
+fn a_deleted_prefix_takes_nothing_else_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = filled(folder.path());
+    let mut batch = database.batch();
+    batch.delete_prefix(&NUMBERS, &1u8).unwrap();
+    assert!(batch.delete_prefix(&NUMBERS, &255u8).is_err(), "nothing comes after it");
+    batch.delete(&NUMBERS, &(2, 0)).unwrap();
+    database.write(batch, Durability::Synced).unwrap();
+    assert_eq!(keys(database.scan(&NUMBERS, &()).unwrap()).len(), 9);
+    assert!(!database.has(&NUMBERS, &(2, 0)).unwrap());
+    assert_eq!(database.get(&NUMBERS, &(2, 100)).unwrap(), Some(1));
+}
+
+#[test]
+fn a_snapshot_outlives_later_writes_and_the_handle_it_came_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = filled(folder.path());
+    let snapshot = database.snapshot();
+    let mut batch = database.batch();
+    batch.put(&NUMBERS, &(2, 0), &77).unwrap();
+    batch.delete(&NUMBERS, &(2, 100)).unwrap();
+    assert!(!batch.is_empty() && batch.size() > 0);
+    database.write(batch, Durability::Written).unwrap();
+    drop(database);
+    assert_eq!(snapshot.get(&NUMBERS, &(2, 0)).unwrap(), Some(0));
+    assert_eq!(keys(snapshot.scan(&NUMBERS, &2u8).unwrap()).len(), 5);
+    drop(snapshot);
+    assert_eq!(open(folder.path()).get(&NUMBERS, &(2, 0)).unwrap(), Some(77));
+}
+
+#[test]
+fn a_database_that_is_open_cannot_be_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = open(folder.path());
+    let error = Database::open(folder.path(), TABLES, Memory::LITTLE).unwrap_err();
+    assert_eq!(error, StorageError::Locked(folder.path().to_path_buf()));
+    assert_eq!(Database::destroy(folder.path()).unwrap_err().code(), "storage-locked");
+    drop(database);
+    open(folder.path());
+}
+
+#[test]
+fn damaged_files_are_refused_with_advice() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(filled(folder.path()));
+    std::fs::write(folder.path().join("CURRENT"), b"nonsense\n").unwrap();
+    let error = Database::open(folder.path(), TABLES, Memory::LITTLE).unwrap_err();
+    assert_eq!(error.code(), "storage-corrupt", "{error}");
+    assert!(error.to_string().contains("-reindex"), "{error}");
+}
+
+#[test]
+fn bytes_that_are_no_value_are_an_error_and_no_panic() {
+    const OTHER: Table<(u8, u32), String> = Table::new("numbers");
+    const SHORT: Table<u8, u64> = Table::new("numbers");
+    let folder = tempfile::tempdir().unwrap();
+    let database = filled(folder.path());
+    assert_eq!(database.get(&OTHER, &(2, 300)).unwrap_err().code(), "storage-corrupt");
+    assert_eq!(database.scan(&SHORT, &()).unwrap().next().unwrap().unwrap_err().code(), "storage-corrupt");
+    const ABSENT: Table<u8, u64> = Table::new("absent");
+    assert_eq!(database.get(&ABSENT, &1).unwrap_err().code(), "storage-corrupt");
+}
+
+#[test]
+fn a_table_of_a_newer_program_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let error = Database::open(folder.path(), &[NUMBERS.spec()], Memory::LITTLE).unwrap_err();
+    assert!(error.to_string().contains("\"texts\""), "{error}");
+}
+
+#[test]
+fn large_values_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = open(folder.path());
+    let text = "rota ".repeat(100_000);
+    let mut batch = database.batch();
+    batch.put(&TEXTS, &b"k".to_vec(), &text).unwrap();
+    database.write(batch, Durability::Written).unwrap();
+    database.sync().unwrap();
+    database.compact(TABLES).unwrap();
+    assert_eq!(database.get(&TEXTS, &b"k".to_vec()).unwrap(), Some(text));
+}

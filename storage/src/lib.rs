@@ -1,0 +1,26 @@
+//! What is kept: typed RocksDB tables, block files, apply and undo of blocks, per-node indexes, chunks, the journal.
+//! No rules and no decisions: what is stored was judged before. See docs/protocol/storage.md.
+
+pub mod block;
+pub mod block_file;
+pub mod cache;
+pub mod chunk;
+pub mod commit;
+pub mod error;
+#[cfg(test)]
+mod fixture;
+pub mod index;
+pub mod journal;
+pub mod key;
+pub mod kv;
+pub mod snapshot;
+pub mod store;
+pub mod table;
+pub mod transaction;
+
+pub use block::{BlockEntry, BlockStatus, Location, Tip, UndoBlock};
+pub use commit::{AppliedBlock, TipCommit};
+pub use error::StorageError;
+pub use snapshot::{EntityList, Snapshot};
+pub use store::{OpenOptions, Store, StorePaths};
+pub use transaction::TransactionLocation;

@@ -1,0 +1,306 @@
+//! The store: databases and block files of one node, opened, read through snapshots and written by one writer.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rota_chain::amount::Height;
+use rota_chain::block::Block;
+use rota_chain::hash::{BlockHash, Txid};
+use tracing::warn;
+
+use crate::block::{BlockEntry, Location, UndoBlock};
+use crate::block_file::BlockFiles;
+use crate::cache::HotCache;
+use crate::error::{Result, StorageError};
+use crate::index::SubscriptionRow;
+use crate::kv::{Batch, Database, Durability, Memory, Read};
+use crate::snapshot::Snapshot;
+use crate::table::{ALL, BLOCK, BLOCK_AT, CHUNK_ALL, FORMAT, META, Meta, SUBSCRIPTION};
+
+/// Memory of the chunk database: its blobs are not cached, but one chunk is written at a time.
+const CHUNK_MEMORY: Memory = Memory { cache: 4 << 20, unflushed: 16 << 20 };
+
+/// Where things are.
+#[derive(Clone, Debug)]
+pub struct StorePaths {
+    /// Folder of the database. Off-chain chunks are beside it in `chunks`.
+    pub database: PathBuf,
+    /// Folder of block files.
+    pub blocks: PathBuf,
+}
+
+impl StorePaths {
+    fn chunks(&self) -> PathBuf {
+        self.database.with_file_name("chunks")
+    }
+}
+
+/// How to open.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenOptions {
+    /// Empties the database first; the caller applies again what [`Store::for_each_stored_block`] gives.
+    /// Subscriptions stay if they can still be read, and local order becomes chain order.
+    pub reindex: bool,
+}
+
+/// What one node keeps. Shared by reference; writes take turns, readers take snapshots and do not wait.
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+    chunks: Database,
+    files: Arc<BlockFiles>,
+    cache: Arc<HotCache>,
+    writer: Mutex<WriterState>,
+    chunk_writer: Mutex<()>,
+}
+
+/// What the writer remembers between writes.
+#[derive(Debug, Default)]
+pub(crate) struct WriterState {
+    pub(crate) subscriptions: HashMap<Txid, SubscriptionRow>,
+}
+
+impl Store {
+    /// Opens what is there, or makes it.
+    ///
+    /// # Errors
+    /// [`StorageError`]: `storage-locked`, `storage-corrupt`, `storage-format`, `storage-full`, `storage-read-only`.
+    pub fn open(paths: &StorePaths, options: OpenOptions) -> Result<Store> {
+        let kept = if options.reindex { empty(&paths.database)? } else { Vec::new() };
+        let database = Database::open(&paths.database, ALL, Memory::default())?;
+        let fresh = check_format(&database)?;
+        let files = BlockFiles::open(&paths.blocks)?;
+        if fresh && !options.reindex && !files.is_empty()? {
+            return Err(StorageError::Corrupt("it is missing, though there are block files".to_owned()));
+        }
+        let mut batch = database.batch();
+        batch.put(&META, &Meta::Format.key(), &FORMAT)?;
+        for (stream, row) in &kept {
+            batch.put(&SUBSCRIPTION, stream, row)?;
+        }
+        if let Some(next) = kept.iter().map(|(_, row)| u64::from(row.id) + 1).max() {
+            batch.put(&META, &Meta::NextSubscription.key(), &next)?;
+        }
+        database.write(batch, Durability::Synced)?;
+        let chunks = open_chunks(&paths.chunks(), options)?;
+        let subscriptions = database.scan(&SUBSCRIPTION, &())?.collect::<Result<_>>()?;
+        Ok(Store {
+            database,
+            chunks,
+            files: Arc::new(files),
+            cache: Arc::new(HotCache::new()),
+            writer: Mutex::new(WriterState { subscriptions }),
+            chunk_writer: Mutex::new(()),
+        })
+    }
+
+    /// A view of everything as it is now, tip and state and indexes together.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the tip cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let before = self.cache.generation();
+        let view = self.database.snapshot();
+        let generation = before.filter(|before| self.cache.generation() == Some(*before));
+        Snapshot::new(view, self.files.clone(), self.cache.clone(), generation)
+    }
+
+    /// Appends a block to the block files. Not safe from power loss before [`Store::sync_files`].
+    ///
+    /// # Errors
+    /// [`StorageError`] if the disk fails or is full.
+    pub fn append_block(&self, block: &Block) -> Result<Location> {
+        self.files.append_block(block)
+    }
+
+    /// As [`Store::append_block`], of the block's canonical bytes.
+    ///
+    /// # Errors
+    /// As [`Store::append_block`].
+    pub fn append_block_bytes(&self, bytes: &[u8]) -> Result<Location> {
+        self.files.append_block_bytes(bytes)
+    }
+
+    /// Appends a block's undo data. Not safe from power loss before [`Store::sync_files`].
+    ///
+    /// # Errors
+    /// As [`Store::append_block`].
+    pub fn append_undo(&self, undo: &UndoBlock) -> Result<Location> {
+        self.files.append_undo(undo)
+    }
+
+    /// Makes what was appended safe from power loss: before the commit that refers to it.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the disk fails.
+    pub fn sync_files(&self) -> Result<()> {
+        self.files.sync()
+    }
+
+    /// A block by its location.
+    ///
+    /// # Errors
+    /// [`StorageError`]: `storage-damaged-file` if it is not whole.
+    pub fn read_block(&self, location: Location) -> Result<Block> {
+        self.files.read_block(location)
+    }
+
+    /// A block's canonical bytes by its location.
+    ///
+    /// # Errors
+    /// As [`Store::read_block`].
+    pub fn read_block_bytes(&self, location: Location) -> Result<Vec<u8>> {
+        self.files.read_block_bytes(location)
+    }
+
+    /// A block's undo data by its location.
+    ///
+    /// # Errors
+    /// As [`Store::read_block`].
+    pub fn read_undo(&self, location: Location) -> Result<UndoBlock> {
+        self.files.read_undo(location)
+    }
+
+    /// Calls `visit` for every whole block of the block files in the order written, whatever the database says of it.
+    ///
+    /// # Errors
+    /// The first error of `visit`, or [`StorageError`] if a file cannot be read.
+    pub fn for_each_stored_block<E: From<StorageError>>(
+        &self,
+        visit: impl FnMut(Location, Block) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        self.files.for_each_block(visit)
+    }
+
+    /// What is known of a block.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    pub fn block_entry(&self, hash: &BlockHash) -> Result<Option<BlockEntry>> {
+        self.database.get(&BLOCK, hash)
+    }
+
+    /// Notes what is known of a block. Survives the end of the process; safe from power loss with the next commit.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    pub fn put_block_entry(&self, hash: &BlockHash, entry: &BlockEntry) -> Result<()> {
+        self.put_block_entries(std::slice::from_ref(&(*hash, entry.clone())))
+    }
+
+    /// Notes what is known of several blocks, as a whole.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    pub fn put_block_entries(&self, entries: &[(BlockHash, BlockEntry)]) -> Result<()> {
+        let mut batch = self.database.batch();
+        for (hash, entry) in entries {
+            put_entry(&mut batch, hash, entry)?;
+        }
+        self.database.write(batch, Durability::Written)
+    }
+
+    /// Every block known, in order of id.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    pub fn all_block_entries(&self) -> Result<impl Iterator<Item = Result<(BlockHash, BlockEntry)>> + '_> {
+        self.database.scan(&BLOCK, &())
+    }
+
+    /// Every block known from `height` on, on whatever branch, in order of height.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    pub fn block_entries_from(
+        &self,
+        height: Height,
+    ) -> Result<impl Iterator<Item = Result<(BlockHash, BlockEntry)>> + '_> {
+        let rows = self.database.scan_from(&BLOCK_AT, &(), &(height, BlockHash::ZERO))?;
+        Ok(rows.map(|row| {
+            let ((_, hash), ()) = row?;
+            let entry = self.block_entry(&hash)?;
+            Ok((hash, entry.ok_or_else(|| StorageError::Corrupt(format!("no entry of block {hash}")))?))
+        }))
+    }
+
+    /// Makes all writes to the database so far safe from power loss.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the disk fails.
+    pub fn sync(&self) -> Result<()> {
+        self.database.sync()
+    }
+
+    /// Flushes and compacts all tables, for measurements of size.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the disk fails.
+    pub fn compact(&self) -> Result<()> {
+        self.database.compact(ALL)
+    }
+
+    pub(crate) const fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(crate) const fn chunks(&self) -> &Database {
+        &self.chunks
+    }
+
+    pub(crate) const fn cache(&self) -> &Arc<HotCache> {
+        &self.cache
+    }
+
+    pub(crate) fn writer(&self) -> MutexGuard<'_, WriterState> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn chunk_writer(&self) -> MutexGuard<'_, ()> {
+        self.chunk_writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) fn put_entry(batch: &mut Batch, hash: &BlockHash, entry: &BlockEntry) -> Result<()> {
+    batch.put(&BLOCK, hash, entry)?;
+    batch.put(&BLOCK_AT, &(entry.height, *hash), &())
+}
+
+/// Refuses a database of another format; true if there is none yet.
+fn check_format(database: &Database) -> Result<bool> {
+    match database.get(&META, &Meta::Format.key())? {
+        Some(FORMAT) => Ok(false),
+        Some(found) => Err(StorageError::Format { found, known: FORMAT }),
+        None => Ok(true),
+    }
+}
+
+/// Removes the database; gives back its subscriptions as far as they can be read.
+fn empty(path: &Path) -> Result<Vec<(Txid, SubscriptionRow)>> {
+    let mut kept = Vec::new();
+    match Database::open(path, ALL, Memory::LITTLE) {
+        Ok(old) => match old.scan(&SUBSCRIPTION, &()) {
+            Ok(rows) => kept.extend(rows.filter_map(Result::ok).map(|(stream, row)| (stream, row.restarted()))),
+            Err(error) => warn!(%error, "subscriptions cannot be kept"),
+        },
+        Err(StorageError::Locked(path)) => return Err(StorageError::Locked(path)),
+        Err(error) => warn!(%error, "subscriptions cannot be kept"),
+    }
+    Database::destroy(path)?;
+    Ok(kept)
+}
+
+fn open_chunks(path: &Path, options: OpenOptions) -> Result<Database> {
+    match Database::open(path, CHUNK_ALL, CHUNK_MEMORY) {
+        Err(StorageError::Corrupt(detail)) if options.reindex => {
+            warn!(%detail, "off-chain data is damaged; it is fetched again from peers");
+            Database::destroy(path)?;
+            Database::open(path, CHUNK_ALL, CHUNK_MEMORY)
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! All that is in the databases, as one list: name, key, value and meaning of every table.
+
+use rota_chain::amount::Height;
+use rota_chain::hash::{BlockHash, ChunkHash, Txid};
+use rota_chain::multiset::Multiset;
+use rota_chain::transaction::Transaction;
+use rota_consensus::state::{StateKey, StateValue};
+
+use crate::block::{BlockEntry, Tip};
+use crate::chunk::{ChunkInfo, ChunkOwner, ChunkTotals, PendingChunk};
+use crate::index::{ItemRow, SeenRow, SubscriptionRow, TermRow};
+use crate::kv::{Table, TableSpec};
+use crate::transaction::TransactionLocation;
+
+/// The format this program reads and writes.
+///
+/// History: 1, the first.
+pub const FORMAT: u64 = 1;
+
+macro_rules! tables {
+    ($all:ident, $list:ident;
+     $($(#[$doc:meta])* $name:ident = $kind:ident $text:literal: $key:ty => $value:ty;)*) => {
+        $($(#[$doc])* pub const $name: Table<$key, $value> = Table::$kind($text);)*
+
+        /// Every table of this database.
+        pub const $all: &[TableSpec] = &[$($name.spec()),*];
+
+        /// Name, key type and value type of every table of this database, as written here.
+        pub const $list: &[(&str, &str, &str)] = &[$(($text, stringify!($key), stringify!($value))),*];
+    };
+}
+
+// What can be rebuilt from the block files, but for subscriptions and local order.
+tables! {
+    ALL, LIST;
+    /// Numbers by [`Meta`].
+    META = new "meta": u8 => u64;
+    /// The one row: the block whose state this is.
+    TIP = new "tip": () => Tip;
+    /// The one row: the multiset hash over the state after the tip.
+    MULTISET = new "multiset": () => Multiset;
+    /// Every block known, on whatever branch.
+    BLOCK = new "block": BlockHash => BlockEntry;
+    /// Blocks known at each height, on whatever branch.
+    BLOCK_AT = new "block_at": (Height, BlockHash) => ();
+    /// The active branch.
+    ACTIVE = new "active": Height => BlockHash;
+    /// The consensus state after the tip.
+    STATE = new "state": StateKey => StateValue;
+    /// Transactions of the active branch.
+    TRANSACTION = new "transaction": Txid => TransactionLocation;
+    /// Entities of the active branch by list and dense position, in order of creation.
+    ENTITY = new "entity": (u8, u32) => Txid;
+    /// Blocks of the active branch that hold items of a stream: first bytes of its id, height.
+    STREAM_BLOCK = new "stream_block": ([u8; 8], Height) => ();
+    /// Streams this node follows.
+    SUBSCRIPTION = new "subscription": Txid => SubscriptionRow;
+    /// Counts of a subscription: items of an order, distinct terms of a space. (subscription, counter)
+    INDEX_COUNT = new "index_count": (u32, u8) => u32;
+    /// Items in chain order. (subscription, position)
+    INDEX_CHAIN = new "index_chain": (u32, u32) => ItemRow;
+    /// Items in local order. (subscription, position)
+    INDEX_LOCAL = new "index_local": (u32, u32) => SeenRow;
+    /// Position in local order of an item, by the first bytes of a hash that names it. (subscription, hash)
+    INDEX_SEEN = new "index_seen": (u32, [u8; 16]) => u32;
+    /// Keys and publishers. (subscription, space, bytes)
+    INDEX_TERM = new "index_term": (u32, u8, Vec<u8>) => TermRow;
+    /// Keys and publishers by first appearance. (subscription, space, number)
+    INDEX_TERM_LIST = new "index_term_list": (u32, u8, u32) => Vec<u8>;
+    /// Items of a key or publisher but its first: their positions. (subscription, space, term's number, position)
+    INDEX_POSTING = new "index_posting": (u32, u8, u32, u32) => u32;
+    /// Transactions that are indexed in local order but neither on the active branch nor waiting any more.
+    LOST = new "lost": Txid => Transaction;
+}
+
+// A database of its own, since it cannot be rebuilt.
+tables! {
+    CHUNK_ALL, CHUNK_LIST;
+    /// Number and bytes of the chunks that are here.
+    CHUNK_TOTALS = new "chunk_totals": () => ChunkTotals;
+    /// Chunks of off-chain items.
+    CHUNK = large "chunk": ChunkHash => Vec<u8>;
+    /// Size and salt of each chunk that is here.
+    CHUNK_INFO = new "chunk_info": ChunkHash => ChunkInfo;
+    /// Why a chunk is kept.
+    CHUNK_OWNER = new "chunk_owner": (ChunkHash, ChunkOwner) => ();
+    /// The same, by owner.
+    OWNER_CHUNK = new "owner_chunk": (ChunkOwner, ChunkHash) => ();
+    /// Chunks to be fetched from peers.
+    CHUNK_PENDING = new "chunk_pending": ChunkHash => PendingChunk;
+}
+
+/// Keys of [`META`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meta {
+    /// [`FORMAT`] of the program that wrote the database.
+    Format,
+    /// Number of the next subscription.
+    NextSubscription,
+}
+
+impl Meta {
+    /// The key.
+    #[must_use]
+    pub const fn key(self) -> u8 {
+        match self {
+            Meta::Format => 0,
+            Meta::NextSubscription => 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
