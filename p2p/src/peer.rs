@@ -1,0 +1,167 @@
+//! Peers as the node sees them: a number for each connection, and what is known about it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use libp2p::PeerId;
+use libp2p::swarm::ConnectionId;
+use rota_chain::lock::KeyHash;
+
+use crate::gate::{Admission, Entry};
+use crate::hello::{Hello, Tip};
+use crate::limit::HELLO_TIME;
+use crate::swarm::greeting::Early;
+use crate::traffic::{Counters, unix_time};
+
+/// Number of a connection, never used twice while the room is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerHandle(pub u64);
+
+impl std::fmt::Display for PeerHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A connected peer in figures, as `getpeerinfo` shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PeerInfo {
+    /// Number of the connection.
+    pub peer: PeerHandle,
+    /// The address the peer proved.
+    pub address: KeyHash,
+    /// Where the peer is.
+    pub remote: SocketAddr,
+    /// Our end of the connection, if known.
+    pub local: Option<SocketAddr>,
+    /// Whether the peer dialled us.
+    pub inbound: bool,
+    /// How far the peer is let in.
+    pub admission: Admission,
+    /// What the peer said of itself.
+    pub hello: Hello,
+    /// Unix time of the connection.
+    pub connected_at: u64,
+    /// Unix time of the last byte sent.
+    pub last_send: u64,
+    /// Unix time of the last byte received.
+    pub last_receive: u64,
+    /// Bytes sent.
+    pub bytes_sent: u64,
+    /// Bytes received.
+    pub bytes_received: u64,
+    /// Duration of the last ping.
+    pub ping: Option<Duration>,
+    /// How long a ping has been waiting for its answer.
+    pub ping_wait: Option<Duration>,
+    /// Seconds the peer's clock was ahead of ours at the hello.
+    pub time_offset: i64,
+}
+
+/// One live connection.
+pub(crate) struct Peer {
+    /// As the gate let it in.
+    pub entry: Entry,
+    /// libp2p's name of the connection.
+    pub connection: ConnectionId,
+    /// libp2p's name of the identity.
+    pub id: PeerId,
+    /// Our end.
+    pub local: Option<SocketAddr>,
+    /// When it was opened.
+    pub opened: Instant,
+    /// Unix time of that.
+    pub opened_at: u64,
+    /// The peer's hello, once both sides agreed: from then on the node knows the peer.
+    pub hello: Option<Hello>,
+    /// The peer's clock less ours.
+    pub time_offset: i64,
+    /// When the connection ends unless something happens.
+    pub deadline: Option<Instant>,
+    /// Why we close it.
+    pub closing: Option<String>,
+    /// Whether the node was told that the connection is refused.
+    pub refused: bool,
+    /// Bytes.
+    pub counters: Arc<Counters>,
+    /// Last ping.
+    pub ping: Option<Duration>,
+    /// When a ping that waits was sent.
+    pub pinged: Option<Instant>,
+    /// Pings in a row that failed.
+    pub ping_failures: u32,
+    /// Requests that came before the hello was answered.
+    pub early: Vec<Early>,
+    /// Our requests under way.
+    pub outbound_requests: usize,
+    /// The peer's requests that wait for an answer.
+    pub inbound_requests: usize,
+}
+
+impl Peer {
+    pub fn new(
+        entry: Entry,
+        connection: ConnectionId,
+        id: PeerId,
+        counters: Arc<Counters>,
+    ) -> Peer {
+        let opened = Instant::now();
+        Peer {
+            entry,
+            connection,
+            id,
+            local: None,
+            opened,
+            opened_at: unix_time(),
+            hello: None,
+            time_offset: 0,
+            deadline: Some(opened + HELLO_TIME),
+            closing: None,
+            refused: false,
+            counters,
+            ping: None,
+            pinged: None,
+            ping_failures: 0,
+            early: Vec::new(),
+            outbound_requests: 0,
+            inbound_requests: 0,
+        }
+    }
+
+    /// The agreed hello, while the connection is not being closed.
+    pub fn settled(&self) -> Option<&Hello> {
+        self.hello.as_ref().filter(|_| self.closing.is_none())
+    }
+
+    /// Whether the peer, unknown to us, says that it is ahead of `tip`.
+    pub fn claims_more_than(&self, tip: &Tip) -> bool {
+        self.hello
+            .as_ref()
+            .is_some_and(|hello| hello.tip.height > tip.height)
+    }
+
+    /// The peer in figures, once its hello is agreed.
+    pub fn info(&self) -> Option<PeerInfo> {
+        let hello = self.hello.clone()?;
+        let (bytes_sent, bytes_received) = self.counters.bytes();
+        let (last_send, last_receive) = self.counters.times();
+        Some(PeerInfo {
+            peer: self.entry.handle,
+            address: self.entry.address,
+            remote: self.entry.remote,
+            local: self.local,
+            inbound: self.entry.inbound,
+            admission: self.entry.admission,
+            hello,
+            connected_at: self.opened_at,
+            last_send,
+            last_receive,
+            bytes_sent,
+            bytes_received,
+            ping: self.ping,
+            ping_wait: self.pinged.map(|sent| sent.elapsed()),
+            time_offset: self.time_offset,
+        })
+    }
+}
