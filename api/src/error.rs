@@ -1,0 +1,460 @@
+//! Every error code a caller can receive, its HTTP status, and the error value that handlers return.
+//! The wording that scripts match on (-703, -705, -708) is made here and nowhere else.
+
+use jsonrpsee::types::ErrorObjectOwned;
+use serde_json::Value;
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $number:literal, $name:literal;)+) => {
+        /// The closed set of JSON-RPC error codes. The number is the contract; the name is for people.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(i32)]
+        pub enum Code {
+            $($(#[doc = $doc])+ $variant = $number,)+
+        }
+
+        impl Code {
+            /// All codes, in the order of docs/protocol/rpc.md.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)+];
+
+            /// The name used in docs and logs, such as `NOT_SUBSCRIBED`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Code::$variant => $name,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The envelope is wrong: no method, parameters that are an object, another chain's name.
+    InvalidRequest = -32600, "INVALID_REQUEST";
+    /// No method has this name.
+    MethodNotFound = -32601, "METHOD_NOT_FOUND";
+    /// The parameters have a wrong structure.
+    InvalidParams = -32602, "INVALID_PARAMS";
+    /// The node failed, not the caller.
+    InternalError = -32603, "INTERNAL_ERROR";
+    /// The body is not JSON.
+    ParseError = -32700, "PARSE_ERROR";
+    /// Wrong parameter count or JSON type, and whatever has no code of its own.
+    Misc = -1, "MISC_ERROR";
+    /// Refused while a safety warning is active.
+    SafeMode = -2, "FORBIDDEN_BY_SAFE_MODE";
+    /// A value of a wrong type, in the few old calls that say so.
+    Type = -3, "TYPE_ERROR";
+    /// The wallet could not do it.
+    Wallet = -4, "WALLET_ERROR";
+    /// An address or key that is malformed or of another chain.
+    InvalidAddressOrKey = -5, "INVALID_ADDRESS_OR_KEY";
+    /// Not enough native currency or assets.
+    InsufficientFunds = -6, "WALLET_INSUFFICIENT_FUNDS";
+    /// Memory ran out.
+    OutOfMemory = -7, "OUT_OF_MEMORY";
+    /// A value that is not acceptable.
+    InvalidParameter = -8, "INVALID_PARAMETER";
+    /// There are no peers.
+    NotConnected = -9, "CLIENT_NOT_CONNECTED";
+    /// The node is still behind its peers.
+    InInitialDownload = -10, "CLIENT_IN_INITIAL_DOWNLOAD";
+    /// A bad account name of the old account calls.
+    InvalidAccountName = -11, "WALLET_INVALID_ACCOUNT_NAME";
+    /// No spare key is left.
+    KeypoolRanOut = -12, "WALLET_KEYPOOL_RAN_OUT";
+    /// The wallet is locked.
+    UnlockNeeded = -13, "WALLET_UNLOCK_NEEDED";
+    /// The passphrase is wrong.
+    PassphraseIncorrect = -14, "WALLET_PASSPHRASE_INCORRECT";
+    /// The wallet is not encrypted, or already is.
+    WrongEncryptionState = -15, "WALLET_WRONG_ENC_STATE";
+    /// The wallet could not be encrypted.
+    EncryptionFailed = -16, "WALLET_ENCRYPTION_FAILED";
+    /// The wallet is unlocked already.
+    AlreadyUnlocked = -17, "WALLET_ALREADY_UNLOCKED";
+    /// A database failed.
+    Database = -20, "DATABASE_ERROR";
+    /// Bytes that cannot be decoded.
+    Deserialization = -22, "DESERIALIZATION_ERROR";
+    /// The node was added before.
+    NodeAlreadyAdded = -23, "CLIENT_NODE_ALREADY_ADDED";
+    /// The node was never added.
+    NodeNotAdded = -24, "CLIENT_NODE_NOT_ADDED";
+    /// Verification failed, for example signatures are missing.
+    Verify = -25, "VERIFY_ERROR";
+    /// The rules refuse the transaction or block.
+    VerifyRejected = -26, "VERIFY_REJECTED";
+    /// The transaction is on the chain already.
+    AlreadyInChain = -27, "VERIFY_ALREADY_IN_CHAIN";
+    /// The node is starting; the message names the phase.
+    InWarmup = -28, "IN_WARMUP";
+    /// Not allowed in the present state.
+    NotAllowed = -701, "NOT_ALLOWED";
+    /// Not supported.
+    NotSupported = -702, "NOT_SUPPORTED";
+    /// The stream or asset is not subscribed to.
+    NotSubscribed = -703, "NOT_SUBSCRIBED";
+    /// A permission is missing.
+    InsufficientPermissions = -704, "INSUFFICIENT_PERMISSIONS";
+    /// The name is taken.
+    DuplicateName = -705, "DUPLICATE_NAME";
+    /// The entity is not confirmed yet.
+    UnconfirmedEntity = -706, "UNCONFIRMED_ENTITY";
+    /// A malformed or incomplete exchange.
+    Exchange = -707, "EXCHANGE_ERROR";
+    /// No such stream, asset, filter, upgrade, variable or library.
+    EntityNotFound = -708, "ENTITY_NOT_FOUND";
+    /// The address is not in this wallet.
+    AddressNotFound = -709, "WALLET_ADDRESS_NOT_FOUND";
+    /// No such transaction.
+    TxNotFound = -710, "TX_NOT_FOUND";
+    /// No such block.
+    BlockNotFound = -711, "BLOCK_NOT_FOUND";
+    /// No such output.
+    OutputNotFound = -712, "OUTPUT_NOT_FOUND";
+    /// The output carries no data.
+    OutputNotData = -713, "OUTPUT_NOT_DATA";
+    /// The inputs are not ours.
+    InputsNotMine = -714, "INPUTS_NOT_MINE";
+    /// The output is not in this wallet.
+    WalletOutputNotFound = -715, "WALLET_OUTPUT_NOT_FOUND";
+    /// No unspent output is available.
+    NoUnspentOutputs = -716, "WALLET_NO_UNSPENT_OUTPUTS";
+    /// A file could not be read or written.
+    File = -717, "GENERAL_FILE_ERROR";
+    /// The chain was upgraded past this node.
+    UpgradeRequired = -718, "UPGRADE_REQUIRED";
+}
+
+impl Code {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn number(self) -> i32 {
+        self as i32
+    }
+
+    /// The code with this number, if there is one.
+    #[must_use]
+    pub fn from_number(number: i32) -> Option<Code> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|code| code.number() == number)
+    }
+
+    /// The HTTP status of a reply to a single request that failed with this code.
+    #[must_use]
+    pub const fn http_status(self) -> u16 {
+        http_status(self as i32)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.number(), self.name())
+    }
+}
+
+/// The HTTP status for an error number, known or not: 400, 404, else 500.
+#[must_use]
+pub const fn http_status(number: i32) -> u16 {
+    match number {
+        -32600 => 400,
+        -32601 => 404,
+        _ => 500,
+    }
+}
+
+/// What a failed call answers: `{"code":..,"message":..}` and, where it helps, `data`.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct RpcError {
+    /// The code that callers branch on.
+    pub code: Code,
+    /// One sentence for people.
+    pub message: String,
+    /// More to read, such as the help text after a wrong parameter count.
+    pub data: Option<Value>,
+}
+
+/// How an entity was named by the caller; decides the wording of -708.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// By its name.
+    Name,
+    /// By its reference, such as `60-265-29420`.
+    Reference,
+    /// By the id of the transaction that created it.
+    Txid,
+}
+
+/// What kind of entity was looked for; the first word of -708.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntityKind {
+    /// A stream.
+    Stream,
+    /// An asset.
+    Asset,
+    /// A filter of either kind.
+    Filter,
+    /// A variable.
+    Variable,
+    /// A library.
+    Library,
+    /// An upgrade.
+    Upgrade,
+    /// Any of these.
+    Any,
+}
+
+impl EntityKind {
+    /// The word that opens the sentence.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Stream => "Stream",
+            Self::Asset => "Asset",
+            Self::Filter => "Filter",
+            Self::Variable => "Variable",
+            Self::Library => "Library",
+            Self::Upgrade => "Upgrade",
+            Self::Any => "Entity",
+        }
+    }
+}
+
+impl RpcError {
+    /// An error with a code and a sentence.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            data: None,
+        }
+    }
+
+    /// The same error with something more to read in `data`.
+    #[must_use]
+    pub fn with_data(mut self, data: Value) -> Self {
+        self.data = Some(data);
+        self
+    }
+
+    /// -8: a value that cannot be taken.
+    #[must_use]
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Code::InvalidParameter, message)
+    }
+
+    /// -32603: the node failed; the cause belongs into the log too.
+    #[must_use]
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        Self::new(Code::InternalError, format!("Internal error: {cause}"))
+    }
+
+    /// -701: not now.
+    #[must_use]
+    pub fn not_allowed(message: impl Into<String>) -> Self {
+        Self::new(Code::NotAllowed, message)
+    }
+
+    /// -702: not in this node.
+    #[must_use]
+    pub fn not_supported(message: impl Into<String>) -> Self {
+        Self::new(Code::NotSupported, message)
+    }
+
+    /// -704: a permission is missing.
+    #[must_use]
+    pub fn no_permission(message: impl Into<String>) -> Self {
+        Self::new(Code::InsufficientPermissions, message)
+    }
+
+    /// -32601.
+    #[must_use]
+    pub fn method_not_found() -> Self {
+        Self::new(Code::MethodNotFound, "Method not found")
+    }
+
+    /// -1: a JSON type that cannot be read; `got` and `expected` are the short type words.
+    #[must_use]
+    pub fn wrong_type(got: &str, expected: &str) -> Self {
+        Self::new(
+            Code::Misc,
+            format!("value is type {got}, expected {expected}"),
+        )
+    }
+
+    /// -28 with the phase the node is in.
+    #[must_use]
+    pub fn warming_up(phase: impl Into<String>) -> Self {
+        Self::new(Code::InWarmup, phase)
+    }
+
+    /// -703 for a stream.
+    #[must_use]
+    pub fn stream_not_subscribed() -> Self {
+        Self::new(Code::NotSubscribed, "Not subscribed to this stream")
+    }
+
+    /// -703 for an asset.
+    #[must_use]
+    pub fn asset_not_subscribed() -> Self {
+        Self::new(Code::NotSubscribed, "Not subscribed to this asset")
+    }
+
+    /// -705.
+    #[must_use]
+    pub fn name_taken() -> Self {
+        Self::new(Code::DuplicateName, "Entity with this name already exists")
+    }
+
+    /// -708: nothing of this kind goes by this identifier.
+    #[must_use]
+    pub fn entity_not_found(kind: EntityKind, named: Named, identifier: &str) -> Self {
+        let word = kind.word();
+        let message = match named {
+            Named::Name => format!("{word} with this name not found: {identifier}"),
+            Named::Txid => format!("{word} with this txid not found: {identifier}"),
+            Named::Reference if kind == EntityKind::Any => {
+                format!("Entity with this reference not found: {identifier}")
+            }
+            Named::Reference => {
+                format!(
+                    "{word} with this {} reference not found: {identifier}",
+                    word.to_ascii_lowercase()
+                )
+            }
+        };
+        Self::new(Code::EntityNotFound, message)
+    }
+
+    /// -709: the private key of this address is not here.
+    #[must_use]
+    pub fn address_not_in_wallet(address: &str) -> Self {
+        Self::new(
+            Code::AddressNotFound,
+            format!("Private key for address {address} is not in this wallet"),
+        )
+    }
+
+    /// -710.
+    #[must_use]
+    pub fn tx_not_found(txid: &str) -> Self {
+        Self::new(
+            Code::TxNotFound,
+            format!("No transaction with id {txid} is known here"),
+        )
+    }
+
+    /// -13.
+    #[must_use]
+    pub fn wallet_locked() -> Self {
+        Self::new(
+            Code::UnlockNeeded,
+            "The wallet is locked: unlock it with walletpassphrase first",
+        )
+    }
+}
+
+impl From<RpcError> for ErrorObjectOwned {
+    fn from(error: RpcError) -> Self {
+        ErrorObjectOwned::owned(error.code.number(), error.message, error.data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::{Code, EntityKind, Named, RpcError};
+    use jsonrpsee::types::ErrorObjectOwned;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_code_has_its_own_number_and_name_and_is_found_by_number() {
+        let numbers: HashSet<i32> = Code::ALL.iter().map(|code| code.number()).collect();
+        let names: HashSet<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(
+            (numbers.len(), names.len()),
+            (Code::ALL.len(), Code::ALL.len())
+        );
+        for code in Code::ALL {
+            assert_eq!(Code::from_number(code.number()), Some(*code));
+        }
+        assert_eq!(Code::from_number(-18), None);
+    }
+
+    #[test]
+    fn the_protocol_page_lists_exactly_these_codes_in_this_order() {
+        let page = include_str!("../../docs/protocol/rpc.md");
+        let (_, table) = page.split_once("| code | name | meaning |").unwrap();
+        let rows: Vec<(&str, &str)> = table
+            .lines()
+            .skip_while(|line| !line.starts_with("| -"))
+            .take_while(|line| line.starts_with('|'))
+            .map(|line| {
+                let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+                (cells[1], cells[2])
+            })
+            .collect();
+        let codes: Vec<(String, &str)> = Code::ALL
+            .iter()
+            .map(|code| (code.number().to_string(), code.name()))
+            .collect();
+        let expected: Vec<(&str, &str)> = codes
+            .iter()
+            .map(|(number, name)| (number.as_str(), *name))
+            .collect();
+        assert_eq!(rows, expected);
+    }
+
+    #[test]
+    fn only_a_bad_envelope_and_an_unknown_method_have_a_status_of_their_own() {
+        for code in Code::ALL {
+            let expected = match code {
+                Code::InvalidRequest => 400,
+                Code::MethodNotFound => 404,
+                _ => 500,
+            };
+            assert_eq!(code.http_status(), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_sentences_that_scripts_match_on_keep_their_wording() {
+        assert_eq!(
+            RpcError::stream_not_subscribed().message,
+            "Not subscribed to this stream"
+        );
+        assert_eq!(
+            RpcError::name_taken().message,
+            "Entity with this name already exists"
+        );
+        let unknown = |kind, named, id| RpcError::entity_not_found(kind, named, id).message;
+        assert_eq!(
+            unknown(EntityKind::Stream, Named::Name, "s"),
+            "Stream with this name not found: s"
+        );
+        assert_eq!(
+            unknown(EntityKind::Stream, Named::Reference, "9-1-1"),
+            "Stream with this stream reference not found: 9-1-1"
+        );
+        assert_eq!(
+            unknown(EntityKind::Asset, Named::Txid, "00"),
+            "Asset with this txid not found: 00"
+        );
+    }
+
+    #[test]
+    fn an_error_keeps_code_message_and_data_on_its_way_to_the_wire() {
+        let error = RpcError::invalid("no").with_data(serde_json::json!({"help": "x"}));
+        let object = ErrorObjectOwned::from(error);
+        assert_eq!(
+            serde_json::to_string(&object).unwrap(),
+            r#"{"code":-8,"message":"no","data":{"help":"x"}}"#
+        );
+    }
+}

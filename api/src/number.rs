@@ -1,0 +1,156 @@
+//! How numbers are printed: whole reals as integers, others with fifteen significant digits.
+//! And how amounts travel between their raw integer form and the decimal form of the API.
+
+use crate::error::RpcError;
+use serde::{Serialize, Serializer};
+use serde_json::{Number, Value};
+
+/// Largest whole real that is printed as an integer: beyond 2^53 a real no longer counts exactly.
+const EXACT_INTEGER_LIMIT: f64 = 9_007_199_254_740_992.0;
+
+/// A real number as the API prints it: `1` for 1.0, `5.96046447753906e-8` for 2^-24. Not a number gives null.
+#[must_use]
+pub fn real_value(real: f64) -> Value {
+    if !real.is_finite() {
+        return Value::Null;
+    }
+    if real.fract() == 0.0 && real.abs() < EXACT_INTEGER_LIMIT {
+        return Value::from(real as i64);
+    }
+    let rounded = format!("{real:.14e}").parse::<f64>().unwrap_or(real);
+    if rounded.fract() == 0.0 && rounded.abs() < EXACT_INTEGER_LIMIT {
+        return Value::from(rounded as i64);
+    }
+    Number::from_f64(rounded).map_or(Value::Null, Value::Number)
+}
+
+/// A raw quantity in units of 1/`multiple` as the decimal number the API prints, to the last digit that a real
+/// can hold. A multiple below 1 counts as 1.
+#[must_use]
+pub fn amount_value(raw: i64, multiple: i64) -> Value {
+    let multiple = multiple.max(1);
+    if raw % multiple == 0 {
+        return Value::from(raw / multiple);
+    }
+    Number::from_f64(raw as f64 / multiple as f64).map_or(Value::Null, Value::Number)
+}
+
+/// The raw quantity for a JSON number, rounded to the nearest unit. Fails with -1 on other types and with -8 on
+/// a quantity that does not fit.
+pub fn amount_raw(value: &Value, multiple: i64) -> Result<i64, RpcError> {
+    let too_large = || RpcError::invalid(format!("Amount out of range: {value}"));
+    let multiple = multiple.max(1);
+    if let Some(whole) = value.as_i64() {
+        return whole.checked_mul(multiple).ok_or_else(too_large);
+    }
+    let real = value
+        .as_f64()
+        .ok_or_else(|| RpcError::wrong_type(crate::params::type_word(value), "real"))?;
+    decimal_times(real, multiple).ok_or_else(too_large)
+}
+
+/// The nearest whole number to `real` times `multiple`, counting with the decimal digits that were written: a
+/// product of reals could miss it by one. None if it does not fit.
+fn decimal_times(real: f64, multiple: i64) -> Option<i64> {
+    let written = format!("{real:e}");
+    let (mantissa, exponent) = written.split_once('e')?;
+    let decimals = mantissa
+        .split_once('.')
+        .map_or(0, |(_, decimals)| decimals.len());
+    let digits: i128 = mantissa.replace('.', "").parse().ok()?;
+    let shift = exponent.parse::<i64>().ok()? - i64::try_from(decimals).ok()?;
+    let product = digits.checked_mul(i128::from(multiple))?;
+    let power = |count: i64| 10i128.checked_pow(u32::try_from(count).ok()?);
+    if shift >= 0 {
+        return i64::try_from(product.checked_mul(power(shift)?)?).ok();
+    }
+    // A divisor too large to write down leaves nothing of any product.
+    let Some(divisor) = power(-shift) else {
+        return Some(0);
+    };
+    let half = divisor / 2 * product.signum();
+    i64::try_from((product + half) / divisor).ok()
+}
+
+/// Serializes a real as [`real_value`] prints it; for `#[serde(serialize_with)]`.
+pub fn serialize_real<S: Serializer>(real: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    real_value(*real).serialize(serializer)
+}
+
+/// Serializes an optional real as [`real_value`] prints it, null if there is none.
+pub fn serialize_some_real<S: Serializer>(
+    real: &Option<f64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    real.map_or(Value::Null, real_value).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::{amount_raw, amount_value, real_value};
+    use serde_json::json;
+
+    fn printed(real: f64) -> String {
+        real_value(real).to_string()
+    }
+
+    #[test]
+    fn whole_reals_are_printed_as_integers() {
+        assert_eq!(printed(1.0), "1");
+        assert_eq!(printed(0.0), "0");
+        assert_eq!(printed(-0.0), "0");
+        assert_eq!(printed(-3.0), "-3");
+        assert_eq!(printed(100_000_000_000_000.0), "100000000000000");
+    }
+
+    #[test]
+    fn other_reals_have_fifteen_significant_digits_and_no_trailing_zeros() {
+        assert_eq!(printed(1.0 / 16_777_216.0), "5.96046447753906e-8");
+        assert_eq!(printed(0.1 + 0.2), "0.3");
+        assert_eq!(printed(1.5), "1.5");
+        assert_eq!(printed(0.086_476), "0.086476");
+        assert_eq!(printed(f64::NAN), "null");
+    }
+
+    #[test]
+    fn amounts_survive_the_way_out_and_back() {
+        assert_eq!(amount_value(10_000, 100).to_string(), "100");
+        assert_eq!(amount_value(35_025, 100).to_string(), "350.25");
+        assert_eq!(amount_value(1, 100_000_000).to_string(), "1e-8");
+        assert_eq!(amount_value(5, 0).to_string(), "5");
+        for raw in [0, 1, -1, 99, 12_345_678_901, 4_503_599_627_370_495] {
+            for multiple in [1, 10, 1000, 100_000_000] {
+                assert_eq!(
+                    amount_raw(&amount_value(raw, multiple), multiple).unwrap(),
+                    raw,
+                    "{raw}/{multiple}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_amount_that_is_no_number_or_does_not_fit_is_refused() {
+        assert_eq!(
+            amount_raw(&json!("1"), 1).unwrap_err().message,
+            "value is type str, expected real"
+        );
+        assert_eq!(
+            amount_raw(&json!(i64::MAX), 10).unwrap_err().code.number(),
+            -8
+        );
+        assert_eq!(amount_raw(&json!(1e300), 1).unwrap_err().code.number(), -8);
+        assert_eq!(amount_raw(&json!(1e18), 10).unwrap_err().code.number(), -8);
+    }
+
+    #[test]
+    fn an_amount_between_two_units_goes_to_the_nearer_one() {
+        let raw = |amount: f64| amount_raw(&json!(amount), 100).unwrap();
+        assert_eq!(
+            (raw(0.014), raw(0.015), raw(-0.015), raw(1e-300), raw(1e3)),
+            (1, 2, -2, 0, 100_000)
+        );
+        assert_eq!(raw(0.29), 29);
+    }
+}
