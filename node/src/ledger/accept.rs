@@ -1,0 +1,196 @@
+//! Taking blocks in: what a block must pass before it is stored, and rebuilding the database from the block files.
+
+use std::sync::Arc;
+
+use rota_chain::block::Block;
+use rota_chain::hash::BlockHash;
+use rota_chain::lock::{KeyHash, Lock};
+use rota_chain::operation::Operation;
+use rota_chain::permission::Permission;
+use rota_consensus::block::check_block;
+use rota_consensus::rule::{BlockRule, Rule};
+use rota_consensus::state::{PermissionKey, StateView};
+use rota_storage::{BlockEntry, BlockStatus, Location, StorageError};
+
+use super::switch::unreadable;
+use super::{BlockOutcome, Ledger, verify_parallel};
+use crate::context::unix_time;
+use crate::pause::Task;
+
+/// Seconds a block may lie ahead at least; see docs/protocol/block.md.
+const LEAST_AHEAD: u64 = 120;
+/// Blocks between two lines about a rebuild in the log.
+const REINDEX_REPORT: u64 = 1_000;
+/// Blocks of a branch that are searched for the grant of an unknown miner: the window of headers held ahead.
+const GRANT_SEARCH: usize = 2_000;
+
+impl Ledger {
+    /// Applies again what the block files hold, after the database was emptied.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn reindex(&mut self) -> Result<(), StorageError> {
+        let store = Arc::clone(&self.store);
+        self.catching_up = true;
+        let mut count = 0u64;
+        store.for_each_stored_block(|location, block| {
+            count += 1;
+            if count.is_multiple_of(REINDEX_REPORT) {
+                tracing::info!(blocks = count, height = self.view.tip().height.0, "rebuilding the database");
+            }
+            self.try_accept(Arc::new(block), Some(location), true).map(drop)
+        })?;
+        self.set_catching_up(false);
+        tracing::info!(blocks = count, height = self.view.tip().height.0, "the database was rebuilt");
+        Ok(())
+    }
+
+    /// Takes a block in: checks it, stores it, and moves the tip if its branch is preferred.
+    pub fn accept_block(&mut self, block: Arc<Block>, own: bool) -> BlockOutcome {
+        match self.try_accept(block, None, own) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                tracing::error!(code = error.code(), %error, "a block could not be stored");
+                BlockOutcome::Storage(error.to_string())
+            }
+        }
+    }
+
+    fn try_accept(
+        &mut self,
+        block: Arc<Block>,
+        stored: Option<Location>,
+        own: bool,
+    ) -> Result<BlockOutcome, StorageError> {
+        if !own && self.paused.is_paused(Task::Incoming) {
+            return Ok(BlockOutcome::Paused);
+        }
+        let hash = block.hash();
+        if self.tree.get(&hash)?.is_some() {
+            let refused = self.refused.get(&hash).cloned();
+            return Ok(refused.map_or(BlockOutcome::Known, BlockOutcome::Invalid));
+        }
+        let header = *block.header();
+        let Some(parent) = self.tree.get(&header.previous)? else { return Ok(BlockOutcome::Orphan) };
+        let ahead = u64::from(self.rules.target_block_time).saturating_mul(10).max(LEAST_AHEAD);
+        let until = u64::from(header.time.0).saturating_sub(ahead);
+        if until > unix_time() {
+            return Ok(BlockOutcome::Future { until });
+        }
+        let cache = Arc::clone(&self.signatures);
+        let checked = check_block(Arc::clone(&block), &self.rules, &|txs| verify_parallel(&cache, txs));
+        let rule = match &checked {
+            Err(Rule::Block(rule @ (BlockRule::Signature | BlockRule::MerkleRoot))) => {
+                return Ok(BlockOutcome::Message(rule.clone()));
+            }
+            // Judged before the signature: anybody can make such headers, so they are not remembered.
+            Err(rule @ Rule::Block(BlockRule::Version { .. })) => return Ok(BlockOutcome::Invalid(rule.clone())),
+            Err(rule) => Some(rule.clone()),
+            Ok(_) => None,
+        };
+        if !self.could_mine(header.miner, header.previous)? {
+            return Ok(BlockOutcome::Invalid(BlockRule::Miner { miner: header.miner }.into()));
+        }
+        if let Some(rule) = rule {
+            self.store_entry(&block, &parent, BlockStatus::Invalid, None)?;
+            self.tree.add_leaf(hash);
+            self.refused.put(hash, rule.clone());
+            return Ok(BlockOutcome::Invalid(rule));
+        }
+        let status = match parent.status {
+            BlockStatus::Invalid | BlockStatus::InvalidAncestor => BlockStatus::InvalidAncestor,
+            _ => BlockStatus::Body,
+        };
+        let body = match stored {
+            Some(location) => location,
+            None => self.store.append_block(&block)?,
+        };
+        self.store_entry(&block, &parent, status, Some(body))?;
+        if let Ok(checked) = checked {
+            self.checked.put(hash, checked);
+        }
+        match status {
+            BlockStatus::InvalidAncestor => self.tree.grow_marked(hash, &header.previous)?,
+            _ => self.tree.grow(hash, &header.previous),
+        }
+        self.settle(hash)
+    }
+
+    /// Follows the preferred branch after a block was stored, and says what became of the block.
+    fn settle(&mut self, hash: BlockHash) -> Result<BlockOutcome, StorageError> {
+        let invalid = self.activate()?;
+        for (bad, rule) in &invalid {
+            self.refused.put(*bad, rule.clone());
+        }
+        let Some(entry) = self.tree.get(&hash)? else { return Ok(BlockOutcome::Stored) };
+        if let Some((_, rule)) = invalid.into_iter().next()
+            && matches!(entry.status, BlockStatus::Invalid | BlockStatus::InvalidAncestor)
+        {
+            return Ok(BlockOutcome::Invalid(rule));
+        }
+        let active = self.view.snapshot().block_hash(entry.height)? == Some(hash);
+        Ok(if active { BlockOutcome::Applied } else { BlockOutcome::Stored })
+    }
+
+    /// Whether a miner could have the right to mine after `parent`: it was granted once on the active branch (a
+    /// record of a right stays when the right ends) or on the branch of `parent`. Blocks of anybody else are refused
+    /// before they take room on disk.
+    fn could_mine(&self, miner: KeyHash, parent: BlockHash) -> Result<bool, StorageError> {
+        if self.rules.anyone.mine {
+            return Ok(true);
+        }
+        let snapshot = self.view.snapshot();
+        let key = PermissionKey { entity: None, permission: Permission::Mine, address: Lock::Key(miner) };
+        if snapshot.permission(key).map_err(unreadable)?.is_some() {
+            return Ok(true);
+        }
+        let mut next = parent;
+        for _ in 0..GRANT_SEARCH {
+            let Some(entry) = self.tree.get(&next)? else { return Ok(false) };
+            if snapshot.block_hash(entry.height)? == Some(next) {
+                return Ok(false);
+            }
+            if let Some(body) = entry.body
+                && grants_mine(&self.store.read_block(body)?, &Lock::Key(miner))
+            {
+                return Ok(true);
+            }
+            next = entry.header.header.previous;
+        }
+        Ok(true)
+    }
+
+    fn store_entry(
+        &mut self,
+        block: &Block,
+        parent: &BlockEntry,
+        status: BlockStatus,
+        body: Option<Location>,
+    ) -> Result<(), StorageError> {
+        let hash = block.hash();
+        let entry = BlockEntry {
+            header: block.signed,
+            height: parent.height.next(),
+            chainwork: parent.chainwork.saturating_add(self.tree.weight(block.header())),
+            size: u32::try_from(block.size()).unwrap_or(u32::MAX),
+            transactions: u32::try_from(block.transactions.len()).unwrap_or(u32::MAX),
+            body,
+            undo: None,
+            status,
+            sequence: self.tree.take_sequence(),
+            received: unix_time(),
+            governance: false,
+        };
+        self.tree.put(hash, entry)
+    }
+}
+
+fn grants_mine(block: &Block, miner: &Lock) -> bool {
+    let outputs = block.transactions.iter().flat_map(|transaction| &transaction.body.outputs);
+    outputs.filter(|output| output.recipient.as_ref() == Some(miner)).any(|output| {
+        output.operations.iter().any(|operation| match operation {
+            Operation::Grant(grant) => grant.entity.is_none() && grant.permissions.contains(Permission::Mine),
+            _ => false,
+        })
+    })
+}

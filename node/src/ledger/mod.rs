@@ -1,0 +1,333 @@
+//! The one writer of the ledger: takes blocks and transactions, chooses the branch, keeps pool and journal. A state
+//! machine on a thread of its own (`task.rs`); readers use [`crate::view::SharedView`].
+
+mod accept;
+mod choose;
+mod handle;
+mod pending;
+mod switch;
+mod task;
+mod tree;
+
+use std::collections::{HashSet, VecDeque};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use lru::LruCache;
+use rayon::prelude::*;
+use rota_chain::amount::Height;
+use rota_chain::hash::{BlockHash, Txid};
+use rota_consensus::block::CheckedBlock;
+use rota_consensus::rule::{BlockRule, Rule};
+use rota_consensus::rules::Rules;
+use rota_consensus::signature::SignatureCache;
+use rota_consensus::transaction::{CheckedTransaction, Place, VerifiedTransaction, check_transaction};
+use rota_params::runtime::RuntimeSettings;
+use rota_storage::journal::Journal;
+use rota_storage::{StorageError, Store};
+use rota_wallet::Wallet;
+use tokio::sync::broadcast;
+
+pub use choose::GovernanceFork;
+pub use handle::{LedgerHandle, Stopped, SubmitError};
+pub use task::spawn;
+pub use tree::ChainTip;
+
+use crate::context::unix_time;
+use crate::pause::Paused;
+use crate::pool::{Ended, Pool, PoolEntry, PoolLimits};
+use crate::view::{SharedView, Tip, View};
+use tree::Tree;
+
+/// Blocks checked and not yet applied that are kept, so that none is checked twice.
+const CHECKED_BLOCKS: NonZeroUsize = NonZeroUsize::new(32).expect("32 is not zero");
+/// Blocks whose broken rule is remembered, to be named when they come again.
+const REFUSED_BLOCKS: NonZeroUsize = NonZeroUsize::new(1_024).expect("1024 is not zero");
+
+/// What the ledger tells all parts.
+#[derive(Clone, Debug)]
+pub enum LedgerEvent {
+    /// The tip moved.
+    Tip {
+        /// The new tip.
+        tip: Tip,
+        /// Blocks applied, in order.
+        applied: Vec<(BlockHash, Height)>,
+        /// Blocks undone, tip first.
+        undone: Vec<BlockHash>,
+        /// Whether rights to connect changed.
+        connect_changed: bool,
+    },
+    /// A transaction came into the pool.
+    Admitted(Arc<PoolEntry>),
+    /// A transaction left the pool unconfirmed.
+    Ended {
+        /// The transaction.
+        txid: Txid,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What became of a block.
+#[derive(Clone, Debug)]
+pub enum BlockOutcome {
+    /// It is on the active chain.
+    Applied,
+    /// It is on another branch.
+    Stored,
+    /// It was here already.
+    Known,
+    /// Its parent is not here.
+    Orphan,
+    /// It lies too far ahead: to be retried then.
+    Future {
+        /// Unix seconds.
+        until: u64,
+    },
+    /// The message is bad, not the id.
+    Message(BlockRule),
+    /// It breaks a rule.
+    Invalid(Rule),
+    /// Incoming blocks are paused.
+    Paused,
+    /// Storage failed.
+    Storage(String),
+}
+
+/// Why a command about blocks was not carried out.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// No such block here.
+    #[error("block {0} is not known")]
+    UnknownBlock(BlockHash),
+    /// The block breaks a rule.
+    #[error("block {0} breaks a rule: {1}")]
+    Invalid(BlockHash, Rule),
+    /// Storage failed.
+    #[error("storage failed: {0}")]
+    Storage(String),
+}
+
+impl From<StorageError> for LedgerError {
+    fn from(error: StorageError) -> LedgerError {
+        LedgerError::Storage(error.to_string())
+    }
+}
+
+/// Parts the ledger is made of.
+pub struct LedgerParts {
+    /// The database.
+    pub store: Arc<Store>,
+    /// The chain's rules.
+    pub rules: Arc<Rules>,
+    /// Verified signatures.
+    pub signatures: Arc<SignatureCache>,
+    /// What readers see.
+    pub view: Arc<SharedView>,
+    /// Acknowledged transactions.
+    pub journal: Journal,
+    /// Own addresses.
+    pub wallet: Arc<Wallet>,
+    /// Settings.
+    pub settings: Arc<RwLock<RuntimeSettings>>,
+    /// What is paused.
+    pub paused: Arc<Paused>,
+    /// Whether every acknowledged transaction is synced to disk.
+    pub sync_transactions: bool,
+    /// Whether the database was emptied and is to be rebuilt from the block files.
+    pub reindex: bool,
+}
+
+/// The one writer.
+pub struct Ledger {
+    store: Arc<Store>,
+    rules: Arc<Rules>,
+    signatures: Arc<SignatureCache>,
+    view: Arc<SharedView>,
+    journal: Journal,
+    wallet: Arc<Wallet>,
+    settings: Arc<RwLock<RuntimeSettings>>,
+    paused: Arc<Paused>,
+    sync_transactions: bool,
+    tree: Tree,
+    checked: LruCache<BlockHash, CheckedBlock>,
+    refused: LruCache<BlockHash, Rule>,
+    events: broadcast::Sender<LedgerEvent>,
+    ended: VecDeque<(Txid, String)>,
+    governance_forks: Vec<GovernanceFork>,
+    avoided: Vec<(BlockHash, Txid)>,
+    confirmed_own: VecDeque<(Height, Txid)>,
+    catching_up: bool,
+}
+
+impl Ledger {
+    /// Loads the tree and the journal; the view is already at the stored tip.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn load(parts: LedgerParts, events: broadcast::Sender<LedgerEvent>) -> Result<Ledger, StorageError> {
+        let tree = Tree::load(Arc::clone(&parts.store), Arc::clone(&parts.rules))?;
+        let mut ledger = Ledger {
+            store: parts.store,
+            rules: parts.rules,
+            signatures: parts.signatures,
+            view: parts.view,
+            journal: parts.journal,
+            wallet: parts.wallet,
+            settings: parts.settings,
+            paused: parts.paused,
+            sync_transactions: parts.sync_transactions,
+            tree,
+            checked: LruCache::new(CHECKED_BLOCKS),
+            refused: LruCache::new(REFUSED_BLOCKS),
+            events,
+            ended: VecDeque::new(),
+            governance_forks: Vec::new(),
+            avoided: Vec::new(),
+            confirmed_own: VecDeque::new(),
+            catching_up: false,
+        };
+        if parts.reindex {
+            ledger.reindex()?;
+        }
+        ledger.activate()?;
+        ledger.readmit()?;
+        Ok(ledger)
+    }
+
+    /// Switches view and pool to the stored tip after a commit, and tells everybody.
+    fn publish_tip(&mut self, switched: switch::Switched) -> Result<(), StorageError> {
+        let snapshot = Arc::new(self.store.snapshot()?);
+        let stored = snapshot.tip().ok_or_else(|| StorageError::Missing("the tip".to_owned()))?;
+        let tip = tip_of(&self.tree, stored.hash)?;
+        let returning = self.returning(&switched);
+        let (pool, ended, confirmed) = {
+            let view = self.view.read();
+            let place = next_place(&tip);
+            let (pool, ended) = view
+                .pool
+                .rebuild(Arc::clone(&snapshot), place, returning, &switched.confirmed, &self.rules, unix_time())
+                .map_err(|error| StorageError::Corrupt(error.to_string()))?;
+            let own = view.pool.entries().filter(|entry| entry.own).map(|entry| entry.tx.txid());
+            let confirmed: Vec<Txid> = own.filter(|txid| switched.confirmed.contains(txid)).collect();
+            (pool, ended, confirmed)
+        };
+        // The old view is dropped after readers were let in again.
+        let old = std::mem::replace(&mut *self.view.write(), View { snapshot, tip, pool });
+        drop(old);
+        self.confirmed_own.extend(confirmed.into_iter().map(|txid| (tip.height, txid)));
+        for Ended { entry, reason } in ended {
+            self.keep_lost(&entry);
+            self.note_ended(entry.tx.txid(), reason);
+        }
+        self.trim_journal(tip.height);
+        let undone = switched.undone.iter().map(|block| block.hash()).collect();
+        let event =
+            LedgerEvent::Tip { tip, applied: switched.applied, undone, connect_changed: switched.connect_changed };
+        let _ = self.events.send(event);
+        Ok(())
+    }
+
+    /// Transactions of undone blocks, lowest block first, verified (from the cache, as a rule), and whether this
+    /// node's callers submitted them.
+    fn returning(&mut self, switched: &switch::Switched) -> Vec<(VerifiedTransaction, bool)> {
+        if switched.undone.is_empty() {
+            return Vec::new();
+        }
+        let own: HashSet<Txid> = self.confirmed_own.iter().map(|(_, txid)| *txid).collect();
+        let transactions = switched.undone.iter().rev().flat_map(|block| block.transactions.iter().skip(1));
+        let returning: Vec<(VerifiedTransaction, bool)> = transactions
+            .filter_map(|transaction| check_transaction(Arc::new(transaction.clone()), &self.rules).ok())
+            .filter_map(|checked| self.signatures.verify(checked).ok())
+            .map(|tx| {
+                let own = own.contains(&tx.txid());
+                (tx, own)
+            })
+            .collect();
+        let waiting: HashSet<Txid> =
+            returning.iter().map(|(tx, _)| tx.txid()).filter(|txid| !switched.confirmed.contains(txid)).collect();
+        self.confirmed_own.retain(|(_, txid)| !waiting.contains(txid));
+        returning
+    }
+
+    /// Why a transaction left the pool unconfirmed, if it did and is remembered.
+    pub fn ending(&self, txid: &Txid) -> Option<&str> {
+        self.ended.iter().rev().find(|(ended, _)| ended == txid).map(|(_, reason)| reason.as_str())
+    }
+
+    /// The leaves of the tree of blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError::Storage`].
+    pub fn chain_tips(&self) -> Result<Vec<ChainTip>, LedgerError> {
+        Ok(self.tree.chain_tips()?)
+    }
+
+    /// Makes everything written safe from power loss, before the node ends.
+    fn close(&mut self) {
+        self.set_catching_up(false);
+        if let Err(error) = self.journal.sync().and_then(|()| self.store.sync_files()).and_then(|()| self.store.sync()) {
+            tracing::error!(%error, "the database cannot be synced");
+        }
+    }
+
+    /// Whether many blocks are expected, so that disk syncs may be shared among them.
+    pub fn set_catching_up(&mut self, catching_up: bool) {
+        if self.catching_up
+            && !catching_up
+            && let Err(error) = self.store.sync_files().and_then(|()| self.store.sync())
+        {
+            tracing::error!(%error, "the database cannot be synced");
+        }
+        self.catching_up = catching_up;
+    }
+
+    /// The database, for commands that change what this node follows.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    fn settings(&self) -> std::sync::RwLockReadGuard<'_, RuntimeSettings> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The tip a stored block makes.
+fn tip_of(tree: &Tree, hash: BlockHash) -> Result<Tip, StorageError> {
+    let entry = tree.get(&hash)?.ok_or_else(|| StorageError::Missing(format!("the entry of block {hash}")))?;
+    let time = entry.header.header.time;
+    Ok(Tip { hash, height: entry.height, time, median_time: tree.median_time(&hash)? })
+}
+
+/// Where the transactions of the block after `tip` are judged.
+pub fn next_place(tip: &Tip) -> Place {
+    Place { height: tip.height.next(), median_time: tip.median_time, offset: 0 }
+}
+
+/// The view at the stored tip with an empty pool.
+///
+/// # Errors
+/// [`StorageError`], also if there is no tip.
+pub fn initial_view(store: &Arc<Store>, rules: &Arc<Rules>, limits: PoolLimits) -> Result<View, StorageError> {
+    let snapshot = Arc::new(store.snapshot()?);
+    let stored = snapshot.tip().ok_or_else(|| StorageError::Missing("the tip".to_owned()))?;
+    let tree = Tree::without_leaves(Arc::clone(store), Arc::clone(rules));
+    let tip = tip_of(&tree, stored.hash)?;
+    let pool = Pool::new(Arc::clone(&snapshot), next_place(&tip), limits, 1);
+    Ok(View { snapshot, tip, pool })
+}
+
+/// Verifies the signatures of many transactions on all cores.
+///
+/// # Errors
+/// The first rule broken, in the order of the transactions.
+pub fn verify_parallel(
+    cache: &SignatureCache,
+    transactions: Vec<CheckedTransaction>,
+) -> Result<Vec<VerifiedTransaction>, Rule> {
+    transactions.into_par_iter().map(|tx| cache.verify(tx).map_err(Rule::from)).collect()
+}
+
+#[cfg(test)]
+mod tests;

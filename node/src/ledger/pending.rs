@@ -1,0 +1,174 @@
+//! Transactions on their way to a block: taken from callers and peers, journaled, and ended visibly.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use rota_chain::amount::Height;
+use rota_chain::hash::Txid;
+use rota_chain::operation::Operation;
+use rota_chain::transaction::Transaction;
+use rota_consensus::rule::Rule;
+use rota_consensus::transaction::{VerifiedTransaction, check_transaction};
+use rota_storage::index::Indexes;
+use rota_storage::StorageError;
+use rota_storage::journal::journal_bytes;
+
+use super::{Ledger, LedgerEvent, SubmitError};
+use crate::context::unix_time;
+use crate::pool::{Pool, PoolEntry, PoolError};
+
+/// Endings of transactions that stay visible.
+const ENDED_KEPT: usize = 10_000;
+/// Confirmations after which the journal forgets a transaction: deeper than any reorganisation seen in practice.
+const JOURNAL_DEPTH: u32 = 100;
+/// Journaled transactions beyond those still needed that make the file be written anew.
+const JOURNAL_SLACK: usize = 20_000;
+
+impl Ledger {
+    /// Takes journaled transactions into the pool again.
+    pub(super) fn readmit(&mut self) -> Result<(), StorageError> {
+        let mut admitted = Vec::new();
+        for transaction in self.journal.load()? {
+            let txid = transaction.txid();
+            if let Some(place) = self.view.snapshot().transaction_location(&txid)? {
+                self.confirmed_own.push_back((place.height, txid));
+                continue;
+            }
+            let verified = check_transaction(Arc::new(transaction), &self.rules)
+                .and_then(|checked| self.signatures.verify(checked).map_err(Rule::from));
+            let reason = match verified {
+                Ok(tx) => match self.view.write().pool.admit(tx, true, unix_time(), &self.rules) {
+                    Ok(entry) => {
+                        admitted.push(entry);
+                        continue;
+                    }
+                    Err(PoolError::Known(_)) => continue,
+                    Err(error) => error.to_string(),
+                },
+                Err(rule) => rule.to_string(),
+            };
+            self.note_ended(txid, reason);
+        }
+        self.after_admission(&admitted);
+        Ok(())
+    }
+
+    /// Takes a caller's transaction into the pool and appends it to the journal (not yet synced).
+    pub(super) fn submit(&mut self, tx: VerifiedTransaction) -> Result<Arc<PoolEntry>, SubmitError> {
+        if self.settings().bantx.contains(&tx.txid()) {
+            return Err(SubmitError::Refused("the transaction is banned on this node (bantx)".to_owned()));
+        }
+        let entry = self.view.write().pool.admit(tx, true, unix_time(), &self.rules)?;
+        match self.journal.append(&[&journal_bytes(entry.tx.transaction())]) {
+            Ok(()) => Ok(entry),
+            Err(error) => {
+                self.retract(entry.tx.txid());
+                Err(SubmitError::Storage(error.to_string()))
+            }
+        }
+    }
+
+    /// Takes the newest transaction out of the pool again: it was not acknowledged.
+    fn retract(&mut self, txid: Txid) {
+        let mut view = self.view.write();
+        let (snapshot, place) = (Arc::clone(&view.snapshot), view.pool.place());
+        let gone = HashSet::from([txid]);
+        match view.pool.rebuild(snapshot, place, Vec::new(), &gone, &self.rules, unix_time()) {
+            Ok((pool, _)) => view.pool = pool,
+            Err(error) => tracing::error!(%error, "a transaction that was not journaled stays in the pool"),
+        }
+    }
+
+    /// Takes a peer's transaction into the pool.
+    pub(super) fn relay(&mut self, tx: VerifiedTransaction) -> Result<Arc<PoolEntry>, PoolError> {
+        if self.settings().bantx.contains(&tx.txid()) {
+            return Err(PoolError::Known(tx.txid()));
+        }
+        self.view.write().pool.admit(tx, false, unix_time(), &self.rules)
+    }
+
+    /// Writes newly seen items to the local order of followed streams, then tells everybody.
+    pub(super) fn after_admission(&mut self, entries: &[Arc<PoolEntry>]) {
+        let seen: Vec<(Txid, &Transaction)> =
+            entries.iter().map(|entry| (entry.tx.txid(), &**entry.tx.transaction())).collect();
+        for (txid, transaction) in &seen {
+            self.follow_new_stream(*txid, transaction);
+        }
+        if let Err(error) = self.store.index_seen(&seen) {
+            tracing::error!(%error, "the local order of stream items cannot be written");
+        }
+        for entry in entries {
+            // No receiver is no fault: parts that do not listen need not know.
+            let _ = self.events.send(LedgerEvent::Admitted(Arc::clone(entry)));
+        }
+    }
+
+    /// Keeps a transaction whose items are listed in local order, so that they can still be shown.
+    pub(super) fn keep_lost(&self, entry: &PoolEntry) {
+        let transaction = entry.tx.transaction();
+        let listed = transaction.operations().any(|(_, operation)| match operation {
+            Operation::Publish(publish) => self.store.subscription(&publish.stream).is_some(),
+            _ => false,
+        });
+        if listed && let Err(error) = self.store.put_lost_transaction(&entry.tx.txid(), transaction) {
+            tracing::error!(%error, "a lost transaction cannot be kept");
+        }
+    }
+
+    /// Remembers and tells why a transaction left the pool unconfirmed.
+    pub(super) fn note_ended(&mut self, txid: Txid, reason: String) {
+        tracing::warn!(%txid, %reason, "a transaction left the pool unconfirmed");
+        if self.ended.len() >= ENDED_KEPT {
+            self.ended.pop_front();
+        }
+        self.ended.push_back((txid, reason.clone()));
+        let _ = self.events.send(LedgerEvent::Ended { txid, reason });
+    }
+
+    /// Writes the journal anew when much of it is confirmed deep enough or has ended.
+    pub(super) fn trim_journal(&mut self, tip: Height) {
+        self.confirmed_own.retain(|(height, _)| height.0.saturating_add(JOURNAL_DEPTH) > tip.0);
+        let view = self.view.read();
+        let waiting = || view.pool.entries().filter(|entry| entry.own).map(|entry| entry.tx.txid());
+        let needed = self.confirmed_own.len() + waiting().count();
+        if self.journal.records() < (needed + JOURNAL_SLACK) as u64 {
+            return;
+        }
+        let keep: HashSet<Txid> = self.confirmed_own.iter().map(|(_, txid)| *txid).chain(waiting()).collect();
+        drop(view);
+        if let Err(error) = self.journal.retain(&keep) {
+            tracing::error!(%error, "the journal cannot be shortened");
+        }
+    }
+
+    /// Follows a stream as it appears, where `autosubscribe` says so.
+    pub(super) fn follow_new_stream(&self, txid: Txid, transaction: &Transaction) {
+        let creates = transaction.operations().any(|(_, operation)| matches!(operation, Operation::CreateStream(_)));
+        if !creates || !self.settings().subscribes_streams() || self.store.subscription(&txid).is_some() {
+            return;
+        }
+        if let Err(error) = self.store.subscribe(&txid, Indexes::ALL, true, false) {
+            tracing::error!(%error, "a new stream cannot be followed (autosubscribe)");
+        }
+    }
+
+    /// Empties the pool; the journal forgets what was in it. Returns how many transactions ended.
+    pub fn clear_pool(&mut self) -> usize {
+        let dropped: Vec<Arc<PoolEntry>> = {
+            let mut view = self.view.write();
+            let dropped = view.pool.entries().cloned().collect();
+            let place = view.pool.place();
+            view.pool = Pool::new(Arc::clone(&view.snapshot), place, view.pool.limits(), view.pool.next_sequence());
+            dropped
+        };
+        let keep = self.confirmed_own.iter().map(|(_, txid)| *txid).collect();
+        if let Err(error) = self.journal.retain(&keep) {
+            tracing::error!(%error, "the journal cannot be shortened");
+        }
+        for entry in &dropped {
+            self.keep_lost(entry);
+            self.note_ended(entry.tx.txid(), "cleared by clearmempool".to_owned());
+        }
+        dropped.len()
+    }
+}

@@ -1,0 +1,8 @@
+//! The ledger over a real store, driven without its thread.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod block;
+mod branch;
+mod pending;
+mod restart;
+mod world;

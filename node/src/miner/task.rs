@@ -1,0 +1,227 @@
+//! Carries the miner: gathers facts, sleeps until it is time, makes blocks and offers them to the ledger.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use rand::RngExt as _;
+use rota_chain::amount::Timestamp;
+use rota_chain::block::{Block, BlockHeader};
+use rota_chain::hash::BlockHash;
+use rota_chain::lock::{KeyHash, Lock};
+use rota_consensus::mining;
+use rota_consensus::rules::Rules;
+use rota_consensus::work;
+use rota_params::runtime::RuntimeSettings;
+use rota_wallet::{EncryptionState, Wallet};
+use tokio::sync::{broadcast, watch};
+
+use super::facts::stall_warning;
+use super::template::{Template, assemble, build_block, room};
+use super::{Decision, Miner, MinerFacts, MinerState, MinerStatus};
+use crate::context::unix_time;
+use crate::ledger::{BlockOutcome, LedgerEvent, LedgerHandle};
+use crate::network::Network;
+use crate::pause::{Paused, Task};
+use crate::view::SharedView;
+
+/// Longest sleep between two looks at settings, peers and pauses.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Pause after a block could not be made.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// Nonces tried before the tip is looked at again.
+const NONCES_A_LOOK: u32 = 1 << 16;
+/// Weight of the newest block in the mean time to make one.
+const CREATION_WEIGHT: f64 = 0.2;
+
+/// Parts the miner uses.
+#[derive(Clone)]
+pub struct MinerParts {
+    /// What it reads.
+    pub view: Arc<SharedView>,
+    /// Where blocks go.
+    pub ledger: LedgerHandle,
+    /// Who signs.
+    pub wallet: Arc<Wallet>,
+    /// The chain's rules.
+    pub rules: Arc<Rules>,
+    /// Settings.
+    pub settings: Arc<RwLock<RuntimeSettings>>,
+    /// Pauses.
+    pub paused: Arc<Paused>,
+    /// Peers.
+    pub network: Network,
+}
+
+/// Mines until told to stop.
+pub async fn run(parts: MinerParts, status: watch::Sender<MinerStatus>, mut shutdown: watch::Receiver<bool>) {
+    let mut events = parts.ledger.subscribe_events();
+    let mut carrier = Carrier { parts, miner: Miner::default(), gathered: None, creation: 0.0, resting: false };
+    while !*shutdown.borrow() {
+        let pause = match carrier.step(&status).await {
+            Ok(pause) => pause,
+            Err(error) => {
+                tracing::error!(%error, "no block can be made");
+                carrier.miner.failed();
+                AFTER_FAILURE
+            }
+        };
+        let sleep = tokio::time::sleep(pause);
+        tokio::pin!(sleep);
+        loop {
+            tokio::select! {
+                () = &mut sleep => break,
+                event = events.recv() => if carrier.note(event) { break },
+                _ = shutdown.changed() => break,
+            }
+        }
+    }
+}
+
+/// Facts of the chain, and what they were gathered with.
+struct Gathered {
+    facts: MinerFacts,
+    settings: RuntimeSettings,
+    own: Vec<KeyHash>,
+}
+
+struct Carrier {
+    parts: MinerParts,
+    miner: Miner,
+    gathered: Option<Gathered>,
+    creation: f64,
+    resting: bool,
+}
+
+impl Carrier {
+    /// Takes an event in; whether the decision may be another now. Transactions matter to a resting miner alone.
+    fn note(&mut self, event: Result<LedgerEvent, broadcast::error::RecvError>) -> bool {
+        match event {
+            Ok(LedgerEvent::Tip { .. }) => true,
+            Ok(LedgerEvent::Admitted(_)) => self.resting,
+            Ok(LedgerEvent::Ended { .. }) => false,
+            Err(_) => {
+                self.gathered = None;
+                true
+            }
+        }
+    }
+
+    async fn step(&mut self, status: &watch::Sender<MinerStatus>) -> anyhow::Result<Duration> {
+        let facts = self.gather().await?;
+        let decision = self.miner.decide(&facts, || rand::rng().random::<f64>());
+        let spacing = mining::spacing(facts.miners, self.parts.rules.mining_diversity);
+        let own: Vec<Lock> = facts.own.iter().map(|own| Lock::Key(own.address)).collect();
+        let warning = stall_warning(&facts, spacing, &own);
+        if let Some(warning) = warning.as_deref().filter(|_| status.borrow().warning.is_none()) {
+            tracing::warn!("{warning}");
+        }
+        let show = |state, until: Option<f64>, address| MinerStatus {
+            state,
+            until: until.map(|at| at.max(0.0) as u64),
+            address,
+            warning: warning.clone(),
+        };
+        self.resting = matches!(decision, Decision::Wait { state: MinerState::WaitingTransactions, .. });
+        match decision {
+            Decision::Wait { state, until, address } => {
+                status.send_if_modified(|old| {
+                    let new = show(state, until, address);
+                    let changed = *old != new;
+                    *old = new;
+                    changed
+                });
+                let left = until.map_or(LOOK_EVERY, |at| Duration::from_secs_f64((at - facts.now).max(0.0)));
+                Ok(left.min(LOOK_EVERY))
+            }
+            Decision::Mine(address) => {
+                status.send_replace(show(MinerState::Mining, None, Some(address)));
+                self.mine(address).await?;
+                Ok(Duration::ZERO)
+            }
+        }
+    }
+
+    /// The facts now; those of the chain are gathered anew when the tip, the settings or own addresses changed.
+    async fn gather(&mut self) -> anyhow::Result<MinerFacts> {
+        let (snapshot, tip, waits) = {
+            let view = self.parts.view.read();
+            (Arc::clone(&view.snapshot), view.tip, !view.pool.is_empty())
+        };
+        let own: Vec<KeyHash> =
+            self.parts.wallet.locks().iter().filter(|i| i.is_mine).filter_map(|i| i.lock.key_hash()).collect();
+        let settings = self.parts.settings.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let same = |gathered: &Gathered| {
+            gathered.facts.tip == tip.hash && gathered.settings == settings && gathered.own == own
+        };
+        let mut facts = match self.gathered.take().filter(same) {
+            Some(gathered) => gathered.facts,
+            None => MinerFacts::of_chain(&snapshot, &self.parts.rules, &settings, &own, &tip)?,
+        };
+        facts.requires_peers = settings.miningrequirespeers;
+        facts.now = clock();
+        facts.creation = self.creation;
+        facts.transactions_wait = waits;
+        facts.fork_seen = self.parts.ledger.call(|ledger| ledger.has_rival()).await?;
+        facts.peers = self.parts.network.connection_count().await;
+        facts.paused = self.parts.paused.is_paused(Task::Mining);
+        facts.wallet_locked = self.parts.wallet.state() == EncryptionState::Locked;
+        self.gathered = Some(Gathered { facts: facts.clone(), settings, own });
+        Ok(facts)
+    }
+
+    async fn mine(&mut self, address: KeyHash) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let now = unix_time();
+        let time = Timestamp(u32::try_from(now).unwrap_or(u32::MAX));
+        let bits = self.parts.ledger.call(move |ledger| ledger.next_bits(time)).await??;
+        let parts = self.parts.clone();
+        let made = tokio::task::spawn_blocking(move || make(&parts, address, bits, now)).await??;
+        let Some(block) = made else { return Ok(()) };
+        let (hash, count) = (block.hash(), block.transactions.len());
+        match self.parts.ledger.own_block(block).await? {
+            BlockOutcome::Applied => {
+                let took = started.elapsed().as_secs_f64();
+                self.creation = self.creation * (1.0 - CREATION_WEIGHT) + took * CREATION_WEIGHT;
+                tracing::info!(block = %hash, transactions = count, "made a block");
+                Ok(())
+            }
+            BlockOutcome::Stored | BlockOutcome::Known => Ok(()),
+            outcome => anyhow::bail!("the own block {hash} was not applied: {outcome:?}"),
+        }
+    }
+}
+
+/// Fills, grinds and signs a block; none if the tip moved meanwhile.
+fn make(parts: &MinerParts, miner: KeyHash, bits: u32, now: u64) -> anyhow::Result<Option<Arc<Block>>> {
+    let (snapshot, tip, mut candidates) = {
+        let view = parts.view.read();
+        (Arc::clone(&view.snapshot), view.tip, view.pool.select(room(&parts.rules)))
+    };
+    let banned = parts.settings.read().unwrap_or_else(PoisonError::into_inner).bantx.clone();
+    candidates.retain(|entry| !banned.contains(&entry.tx.txid()));
+    let state_hash = snapshot.multiset()?.hash();
+    let template = Template { state: &*snapshot, state_hash, tip, rules: &parts.rules, candidates, bits, now, miner };
+    let (mut header, transactions) = build_block(template)?;
+    if parts.rules.anyone.mine && !parts.rules.skip_pow_check && !grind(parts, &mut header, &tip.hash) {
+        return Ok(None);
+    }
+    let signed = parts.wallet.sign_block(header, &parts.rules.genesis, &Lock::Key(miner))?;
+    Ok(Some(assemble(signed, transactions)))
+}
+
+fn grind(parts: &MinerParts, header: &mut BlockHeader, tip: &BlockHash) -> bool {
+    for nonce in 0..u32::MAX {
+        header.nonce = nonce;
+        if work::meets(&header.hash(), header.bits) {
+            return true;
+        }
+        if nonce.is_multiple_of(NONCES_A_LOOK) && parts.view.tip().hash != *tip {
+            return false;
+        }
+    }
+    false
+}
+
+fn clock() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}

@@ -1,0 +1,104 @@
+use std::collections::HashSet;
+
+use rota_chain::amount::Height;
+use rota_chain::hash::BlockHash;
+use rota_chain::lock::KeyHash;
+
+use super::facts::OwnMiner;
+use super::*;
+
+const ME: KeyHash = KeyHash([1; 20]);
+
+fn facts() -> MinerFacts {
+    MinerFacts {
+        now: 1_000.0,
+        tip: BlockHash([1; 32]),
+        next_height: 100,
+        target: 10.0,
+        arrivals: vec![999.0],
+        recent_miners: vec![ME],
+        eligible: HashSet::from([ME]),
+        miners: 1,
+        active: 1,
+        own: vec![OwnMiner { address: ME, earliest: Height(100), last: None }],
+        setup_first_blocks: 60,
+        requires_peers: true,
+        enabled: true,
+        lock_block_met: true,
+        ..MinerFacts::default()
+    }
+}
+
+fn state(decision: Decision) -> Option<MinerState> {
+    match decision {
+        Decision::Wait { state, .. } => Some(state),
+        Decision::Mine(_) => None,
+    }
+}
+
+fn decide(facts: &MinerFacts) -> Decision {
+    Miner::default().decide(facts, || 0.5)
+}
+
+#[test]
+fn every_reason_to_wait_is_told() {
+    let cases = [
+        (MinerFacts { enabled: false, ..facts() }, MinerState::Disabled),
+        (MinerFacts { paused: true, ..facts() }, MinerState::Paused),
+        (MinerFacts { wallet_locked: true, ..facts() }, MinerState::WalletLocked),
+        (MinerFacts { own: Vec::new(), ..facts() }, MinerState::NotPermitted),
+        (MinerFacts { lock_block_met: false, ..facts() }, MinerState::WaitingLockBlock),
+        (MinerFacts { miners: 2, ..facts() }, MinerState::RequiresPeers),
+        (MinerFacts { empty_limit: Some(3), empty_blocks: 3, ..facts() }, MinerState::WaitingTransactions),
+        (facts(), MinerState::WaitingBlockTime),
+        (MinerFacts { recent_miners: Vec::new(), ..facts() }, MinerState::WaitingTurnover),
+    ];
+    for (facts, expected) in cases {
+        assert_eq!(state(decide(&facts)), Some(expected));
+    }
+    let barred = OwnMiner { address: ME, earliest: Height(101), last: Some(Height(99)) };
+    assert_eq!(state(decide(&MinerFacts { own: vec![barred], ..facts() })), Some(MinerState::WaitingDiversity));
+}
+
+#[test]
+fn a_single_miner_needs_no_peers_and_mines_when_its_time_comes() {
+    let mut miner = Miner::default();
+    let Decision::Wait { until: Some(at), .. } = miner.decide(&facts(), || 0.5) else {
+        unreachable!("the time has not come")
+    };
+    assert_eq!(miner.decide(&MinerFacts { now: at, ..facts() }, || 0.9), Decision::Mine(ME));
+}
+
+#[test]
+fn the_time_is_drawn_once_a_tip() {
+    let mut miner = Miner::default();
+    let first = miner.decide(&facts(), || 0.2);
+    assert_eq!(miner.decide(&facts(), || 0.9), first);
+    let next = MinerFacts { tip: BlockHash([2; 32]), ..facts() };
+    assert_ne!(miner.decide(&next, || 0.9), first);
+}
+
+#[test]
+fn the_first_block_is_made_at_once() {
+    let facts = MinerFacts { next_height: 1, ..facts() };
+    assert_eq!(decide(&facts), Decision::Mine(ME));
+}
+
+#[test]
+fn after_rest_a_transaction_is_mined_as_soon_as_the_drawn_time_is_past() {
+    let mut miner = Miner::default();
+    let resting = MinerFacts { empty_limit: Some(1), empty_blocks: 1, ..facts() };
+    assert_eq!(state(miner.decide(&resting, || 0.5)), Some(MinerState::WaitingTransactions));
+    let woken = MinerFacts { transactions_wait: true, now: 5_000.0, ..resting };
+    assert_eq!(miner.decide(&woken, || 0.5), Decision::Mine(ME));
+}
+
+#[test]
+fn of_several_own_addresses_the_one_that_mined_longest_ago_goes_first() {
+    let other = KeyHash([2; 20]);
+    let own = vec![
+        OwnMiner { address: ME, earliest: Height(100), last: Some(Height(90)) },
+        OwnMiner { address: other, earliest: Height(100), last: Some(Height(80)) },
+    ];
+    assert_eq!(MinerFacts { own, ..facts() }.ready_address(), Some(other));
+}

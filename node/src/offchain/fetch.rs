@@ -1,0 +1,396 @@
+//! The task that fetches off-chain data of followed streams: it notes what the ledger brings, and asks peers in rounds
+//! for what is not here, until it came or the stream is no longer followed.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use rota_chain::amount::Height;
+use rota_chain::data::chunk_hash;
+use rota_chain::hash::{BlockHash, ChunkHash, Txid};
+use rota_chain::operation::Operation;
+use rota_chain::stream::ItemData;
+use rota_chain::transaction::Transaction;
+use rota_p2p::{Admission, ChunkBody, Handle, PeerHandle, Request, Response};
+use rota_storage::StorageError;
+use rota_storage::chunk::{ChunkOwner, PendingChunk};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
+
+use super::queue::Step;
+use super::{Offchain, follow};
+use crate::context::Context;
+use crate::ledger::LedgerEvent;
+use crate::pause::Task;
+
+/// Waiting chunks looked at together.
+pub(super) const PAGE: usize = 1_024;
+/// Chunks asked of a peer together: what is missing of them is asked of the next.
+const GROUP_CHUNKS: usize = 16;
+/// Bytes asked of a peer together: an answer's least frame holds them.
+const GROUP_BYTES: u64 = 4 << 20;
+/// Groups under way at once.
+const GROUPS: usize = 4;
+/// Peers asked for a group in one round; another round begins with others.
+const PEERS_A_ROUND: usize = 8;
+/// How often the queue is looked at when nothing wakes the task: retries are due then.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a chunk that nobody had waits at first; the wait doubles up to `chunkquerytimeout`.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// Blocks looked through at the start: those whose items an earlier run may not have noted before it ended.
+const START_BLOCKS: u32 = 256;
+
+/// Notes and fetches until the node stops.
+pub async fn run(ctx: Arc<Context>) {
+    let stop = ctx.shutdown.subscribe();
+    tokio::join!(note(Arc::clone(&ctx), stop.clone()), fetch(ctx, stop));
+}
+
+/// Follows the ledger and notes what is to be fetched.
+async fn note(ctx: Arc<Context>, mut stop: watch::Receiver<bool>) {
+    let mut events = ctx.ledger.subscribe_events();
+    let tip = ctx.view.tip().height;
+    let mut noted = tip;
+    follow::resume(&ctx).await;
+    note_heights(&ctx, tip.0.saturating_sub(START_BLOCKS)..=tip.0).await;
+    note_pool(&ctx).await;
+    loop {
+        let event = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            event = events.recv() => event,
+        };
+        match event {
+            Ok(LedgerEvent::Admitted(entry)) if !concerns(entry.tx.transaction()) => {}
+            Ok(LedgerEvent::Admitted(entry)) => {
+                let (txid, tx) = (entry.tx.txid(), Arc::clone(entry.tx.transaction()));
+                let worker = Arc::clone(&ctx);
+                working(&ctx, move || note_transaction(&worker, txid, &tx)).await;
+            }
+            Ok(LedgerEvent::Tip { tip, applied, .. }) => {
+                note_blocks(&ctx, applied.into_iter().map(|(hash, _)| hash).collect()).await;
+                noted = tip.height;
+            }
+            Ok(LedgerEvent::Ended { .. }) => {}
+            Err(RecvError::Lagged(missed)) => {
+                tracing::debug!(missed, "blocks are looked through again for off-chain items");
+                let tip = ctx.view.tip().height;
+                note_heights(&ctx, noted.0.saturating_sub(START_BLOCKS)..=tip.0).await;
+                note_pool(&ctx).await;
+                noted = tip;
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Whether off-chain data of a stream is to be fetched.
+fn fetched(ctx: &Context) -> impl Fn(&Txid) -> bool {
+    move |stream| ctx.store.subscription(stream).is_some_and(|known| known.retrieve)
+}
+
+/// Follows the stream that a transaction creates, if so set, and notes its off-chain items.
+fn note_transaction(ctx: &Context, txid: Txid, tx: &Transaction) -> Result<(), StorageError> {
+    follow::follow_new(ctx, txid, tx)?;
+    ctx.offchain.want_transaction(txid, tx, &fetched(ctx))
+}
+
+/// Runs storage work on a thread for it; faults are logged, since a later look finds the same items.
+async fn working(ctx: &Arc<Context>, work: impl FnOnce() -> Result<(), StorageError> + Send + 'static) {
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(work).await {
+        let waiting = ctx.offchain.figures.queue().chunks.waiting;
+        tracing::error!(%error, waiting, "off-chain items cannot be noted");
+    }
+}
+
+async fn note_heights(ctx: &Arc<Context>, heights: std::ops::RangeInclusive<u32>) {
+    let snapshot = ctx.view.snapshot();
+    let hashes = heights.filter_map(|height| snapshot.block_hash(Height(height)).ok().flatten());
+    note_blocks(ctx, hashes.collect()).await;
+}
+
+async fn note_blocks(ctx: &Arc<Context>, hashes: Vec<BlockHash>) {
+    let worker = Arc::clone(ctx);
+    working(ctx, move || {
+        let snapshot = worker.view.snapshot();
+        for hash in hashes {
+            let Some(block) = snapshot.block(&hash)? else { continue };
+            for tx in block.transactions.iter().filter(|tx| concerns(tx)) {
+                note_transaction(&worker, tx.txid(), tx)?;
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// Whether a transaction creates a stream or carries an off-chain item.
+fn concerns(tx: &Transaction) -> bool {
+    tx.operations().any(|(_, operation)| match operation {
+        Operation::CreateStream(_) => true,
+        Operation::Publish(publish) => matches!(publish.data, ItemData::Offchain(_)),
+        _ => false,
+    })
+}
+
+async fn note_pool(ctx: &Arc<Context>) {
+    let waiting: Vec<_> = ctx.view.read().pool.entries().cloned().collect();
+    let worker = Arc::clone(ctx);
+    working(ctx, move || {
+        for entry in waiting {
+            note_transaction(&worker, entry.tx.txid(), entry.tx.transaction())?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// When a chunk that nobody had is looked for again.
+#[derive(Clone, Copy, Debug)]
+struct Retry {
+    due: Instant,
+    rounds: u32,
+}
+
+type Wanted = (ChunkHash, PendingChunk);
+
+/// Asks peers for what waits.
+async fn fetch(ctx: Arc<Context>, mut stop: watch::Receiver<bool>) {
+    let mut retries: HashMap<ChunkHash, Retry> = HashMap::new();
+    let mut first_peer = 0usize;
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = ctx.offchain.wake.notified() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        if ctx.paused.is_paused(Task::Offchain) || ctx.offchain.figures.queue().chunks.waiting == 0 {
+            continue;
+        }
+        let Some(handle) = ctx.network.handle() else { continue };
+        let peers: Vec<PeerHandle> =
+            ctx.network.peers().await.iter().filter(|p| p.admission == Admission::Full).map(|p| p.peer).collect();
+        if peers.is_empty() {
+            continue;
+        }
+        first_peer = first_peer.wrapping_add(1);
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = pass(&ctx, &handle, &peers, first_peer, &mut retries) => {}
+        }
+    }
+}
+
+/// One look at the whole queue: everything that is due is asked for.
+async fn pass(
+    ctx: &Arc<Context>,
+    handle: &Handle,
+    peers: &[PeerHandle],
+    first_peer: usize,
+    retries: &mut HashMap<ChunkHash, Retry>,
+) {
+    let mut after = None;
+    loop {
+        let store = Arc::clone(&ctx.store);
+        let page = tokio::task::spawn_blocking(move || store.pending_chunks(after, PAGE)).await;
+        let Ok(Ok(page)) = page else { return };
+        let Some((last, _)) = page.last() else { break };
+        after = Some(*last);
+        let now = Instant::now();
+        let due = page.into_iter().filter(|(hash, _)| retries.get(hash).is_none_or(|retry| retry.due <= now)).collect();
+        let worker = Arc::clone(ctx);
+        let Ok(due) = tokio::task::spawn_blocking(move || still_wanted(&worker, due)).await else { return };
+        for left in round(ctx, handle, peers, first_peer, due).await {
+            put_off(retries, left, ctx.offchain.settings.query_time);
+        }
+        if ctx.paused.is_paused(Task::Offchain) {
+            return;
+        }
+    }
+    retries.retain(|hash, _| ctx.offchain.figures.is_queued(hash));
+}
+
+/// Leaves out and forgets chunks of streams that are no longer followed.
+fn still_wanted(ctx: &Context, due: Vec<Wanted>) -> Vec<Wanted> {
+    let wanted = fetched(ctx);
+    let (due, dropped): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, pending)| wanted(&pending.stream));
+    for (hash, pending) in dropped {
+        if let Err(error) = ctx.store.remove_pending_chunk(&hash) {
+            tracing::warn!(%hash, %error, "a chunk that is not wanted any more stays in the queue");
+        }
+        ctx.offchain.figures.dequeue(&hash, pending.size);
+    }
+    due
+}
+
+fn put_off(retries: &mut HashMap<ChunkHash, Retry>, hash: ChunkHash, longest: Duration) {
+    let retry = retries.entry(hash).or_insert(Retry { due: Instant::now(), rounds: 0 });
+    retry.due = Instant::now() + wait_after(retry.rounds, longest);
+    retry.rounds = retry.rounds.saturating_add(1);
+}
+
+/// How long to wait after so many rounds in vain.
+fn wait_after(rounds: u32, longest: Duration) -> Duration {
+    FIRST_WAIT.saturating_mul(2u32.saturating_pow(rounds)).min(longest)
+}
+
+/// Splits what is due into groups that one answer holds.
+fn groups(due: Vec<Wanted>) -> Vec<Vec<Wanted>> {
+    let mut groups: Vec<Vec<Wanted>> = Vec::new();
+    let mut bytes = 0u64;
+    for wanted in due {
+        bytes = bytes.saturating_add(u64::from(wanted.1.size));
+        match groups.last_mut() {
+            Some(group) if group.len() < GROUP_CHUNKS && bytes <= GROUP_BYTES => group.push(wanted),
+            _ => {
+                bytes = u64::from(wanted.1.size);
+                groups.push(vec![wanted]);
+            }
+        }
+    }
+    groups
+}
+
+/// Asks peers for these chunks; gives back those that nobody had.
+async fn round(
+    ctx: &Arc<Context>,
+    handle: &Handle,
+    peers: &[PeerHandle],
+    first_peer: usize,
+    due: Vec<Wanted>,
+) -> Vec<ChunkHash> {
+    for (_, pending) in &due {
+        ctx.offchain.figures.count(Step::Query, pending.size);
+    }
+    let asked = groups(due).into_iter().enumerate().map(|(number, group)| {
+        let start = first_peer.wrapping_add(number) % peers.len().max(1);
+        let order: Vec<PeerHandle> = peers.iter().cycle().skip(start).take(peers.len()).copied().collect();
+        fetch_group(Arc::clone(ctx), handle.clone(), order, group)
+    });
+    futures::stream::iter(asked).buffer_unordered(GROUPS).concat().await
+}
+
+/// Asks one peer after the other for what is missing of a group.
+async fn fetch_group(
+    ctx: Arc<Context>,
+    handle: Handle,
+    peers: Vec<PeerHandle>,
+    mut group: Vec<Wanted>,
+) -> Vec<ChunkHash> {
+    for (_, pending) in &group {
+        ctx.offchain.figures.retrieve(pending.size, true);
+    }
+    for peer in peers.into_iter().take(PEERS_A_ROUND) {
+        while !group.is_empty() {
+            let before = group.len();
+            group = ask(&ctx, &handle, peer, group).await;
+            if group.len() == before {
+                break;
+            }
+        }
+    }
+    for (_, pending) in &group {
+        ctx.offchain.figures.retrieve(pending.size, false);
+        ctx.offchain.figures.count(Step::Unanswered, pending.size);
+    }
+    group.into_iter().map(|(hash, _)| hash).collect()
+}
+
+/// Asks a peer once; gives back what it did not deliver.
+async fn ask(ctx: &Arc<Context>, handle: &Handle, peer: PeerHandle, group: Vec<Wanted>) -> Vec<Wanted> {
+    let figures = &ctx.offchain.figures;
+    for (_, pending) in &group {
+        figures.count(Step::Request, pending.size);
+    }
+    let hashes = group.iter().map(|(hash, _)| *hash).collect();
+    let asked = handle.ask(peer, Request::Chunks { hashes });
+    let bodies = match tokio::time::timeout(ctx.offchain.settings.request_time, asked).await {
+        Ok(Ok(Response::Chunks(bodies))) => bodies,
+        Ok(Ok(_)) => Vec::new(),
+        Ok(Err(error)) => {
+            tracing::debug!(?peer, %error, "a peer did not deliver off-chain data");
+            Vec::new()
+        }
+        Err(_) => Vec::new(),
+    };
+    let worker = Arc::clone(ctx);
+    let taken = tokio::task::spawn_blocking(move || worker.offchain.take(group, bodies)).await;
+    let Ok(taken) = taken else { return Vec::new() };
+    if taken.bad {
+        let broke = "it delivered a chunk that was not asked for, or has another hash";
+        // A room that is closed has no peers to be told of.
+        let _ = handle.misbehaving(peer, broke).await;
+    }
+    for (_, pending) in &taken.left {
+        ctx.offchain.figures.count(Step::Undelivered, pending.size);
+    }
+    taken.left
+}
+
+/// What an answer left open.
+#[derive(Debug)]
+struct Taken {
+    left: Vec<Wanted>,
+    bad: bool,
+}
+
+impl Offchain {
+    /// Keeps what a peer delivered and is what it was asked for.
+    fn take(&self, group: Vec<Wanted>, bodies: Vec<ChunkBody>) -> Taken {
+        let mut open: HashMap<ChunkHash, PendingChunk> = group.iter().copied().collect();
+        let (mut bad, mut kept) = (false, HashSet::new());
+        for body in bodies {
+            let size = u32::try_from(body.bytes.len()).unwrap_or(u32::MAX);
+            let Some(pending) = open.get(&body.hash) else {
+                bad |= !kept.contains(&body.hash);
+                continue;
+            };
+            if chunk_hash(&body.salt, &body.bytes) != body.hash {
+                self.figures.count(Step::Bad, size);
+                bad = true;
+                continue;
+            }
+            match self.store.put_chunk(&body.hash, &body.salt, &body.bytes, ChunkOwner::Stream(pending.stream)) {
+                Ok(()) => {
+                    self.figures.retrieve(pending.size, false);
+                    self.figures.dequeue(&body.hash, pending.size);
+                    self.figures.count(Step::Delivered, pending.size);
+                    open.remove(&body.hash);
+                    kept.insert(body.hash);
+                }
+                Err(error) => tracing::error!(hash = %body.hash, %error, "off-chain data cannot be kept"),
+            }
+        }
+        let left = group.into_iter().filter(|(hash, _)| open.contains_key(hash)).collect();
+        Taken { left, bad }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(number: u8, size: u32) -> Wanted {
+        let stream = Txid([0; 32]);
+        let pending = PendingChunk { stream, txid: Txid([1; 32]), vout: 0, size, salt_size: 0, tries: 0 };
+        (ChunkHash([number; 32]), pending)
+    }
+
+    #[test]
+    fn groups_hold_no_more_than_one_answer_and_every_chunk_once() {
+        let many: Vec<Wanted> = (0..40).map(|number| wanted(number, 10)).collect();
+        let sizes: Vec<usize> = groups(many).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [16, 16, 8]);
+        let large: Vec<Wanted> = (0..5).map(|number| wanted(number, 3 << 20)).collect();
+        assert_eq!(groups(large).iter().map(Vec::len).collect::<Vec<_>>(), [1; 5]);
+        assert!(groups(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn the_wait_for_a_chunk_nobody_has_doubles_up_to_the_limit() {
+        let longest = Duration::from_secs(25);
+        let seconds: Vec<u64> = (0..7).map(|rounds| wait_after(rounds, longest).as_secs()).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 25, 25]);
+        assert_eq!(wait_after(u32::MAX, longest), longest);
+    }
+}

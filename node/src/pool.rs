@@ -1,0 +1,353 @@
+//! The pool of transactions that wait for a block: a state machine over the state at the tip. What is in it has been
+//! applied, in order of arrival, to a view of its own; limits in total and for each author bound it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use rota_chain::amount::Amount;
+use rota_chain::hash::{FullHash, Txid};
+use rota_chain::lock::Lock;
+use rota_chain::operation::Operation;
+use rota_consensus::rule::{ApplyError, Rule};
+use rota_consensus::rules::Rules;
+use rota_consensus::state::{Overlay, StateError, StateView};
+use rota_consensus::transaction::{Place, VerifiedTransaction, apply_transaction};
+
+/// Bytes of all waiting transactions, unless `maxmempool` says otherwise: 32 blocks of the usual largest size.
+pub const POOL_BYTES: usize = 256 << 20;
+/// Bytes of one author's waiting transactions, unless `maxmempoolauthor` says otherwise: a quarter of the pool.
+pub const AUTHOR_BYTES: usize = POOL_BYTES / 4;
+
+/// Limits of a pool.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolLimits {
+    /// Bytes in all.
+    pub bytes: usize,
+    /// Bytes of one author.
+    pub author_bytes: usize,
+}
+
+impl Default for PoolLimits {
+    fn default() -> PoolLimits {
+        PoolLimits { bytes: POOL_BYTES, author_bytes: AUTHOR_BYTES }
+    }
+}
+
+/// One waiting transaction.
+#[derive(Clone, Debug)]
+pub struct PoolEntry {
+    /// The transaction.
+    pub tx: VerifiedTransaction,
+    /// Order of arrival.
+    pub sequence: u64,
+    /// Unix seconds of arrival.
+    pub received: u64,
+    /// Whether this node's callers submitted it: it was acknowledged and is never evicted.
+    pub own: bool,
+    /// Native currency left to the miner.
+    pub fee: Amount,
+}
+
+/// An item of a stream that waits.
+#[derive(Clone, Debug)]
+pub struct PoolItem {
+    /// Its transaction.
+    pub entry: Arc<PoolEntry>,
+    /// Its output.
+    pub vout: u32,
+    /// Which operation of the output.
+    pub operation: usize,
+}
+
+/// Why a transaction does not come into the pool.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PoolError {
+    /// It is there already.
+    #[error("transaction {0} is in the pool already")]
+    Known(Txid),
+    /// A rule refuses it.
+    #[error(transparent)]
+    Rule(Rule),
+    /// The pool is full.
+    #[error("the pool holds {bytes} bytes, the limit is {limit} (maxmempool)")]
+    Full {
+        /// Bytes with this transaction.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The author's share is used up.
+    #[error("{author:?} has {bytes} bytes in the pool, the limit is {limit} (maxmempoolauthor)")]
+    AuthorFull {
+        /// The author.
+        author: Lock,
+        /// Bytes with this transaction.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Storage failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl From<ApplyError> for PoolError {
+    fn from(error: ApplyError) -> PoolError {
+        match error {
+            ApplyError::Rule(rule) => PoolError::Rule(rule),
+            ApplyError::State(error) => PoolError::State(error),
+        }
+    }
+}
+
+/// How a transaction left the pool without being confirmed.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The transaction.
+    pub entry: Arc<PoolEntry>,
+    /// Why.
+    pub reason: String,
+}
+
+/// The pool over a state `V` at the tip.
+#[derive(Debug)]
+pub struct Pool<V> {
+    overlay: Overlay<V>,
+    place: Place,
+    limits: PoolLimits,
+    entries: BTreeMap<u64, Arc<PoolEntry>>,
+    by_txid: HashMap<Txid, u64>,
+    by_full_hash: HashMap<FullHash, u64>,
+    items: HashMap<Txid, Vec<PoolItem>>,
+    bytes: usize,
+    author_bytes: HashMap<Lock, usize>,
+    next_sequence: u64,
+}
+
+impl<V: StateView> Pool<V> {
+    /// An empty pool over the state at the tip; `place` is that of the next block.
+    pub fn new(base: V, place: Place, limits: PoolLimits, next_sequence: u64) -> Pool<V> {
+        Pool {
+            overlay: Overlay::new(base),
+            place,
+            limits,
+            entries: BTreeMap::new(),
+            by_txid: HashMap::new(),
+            by_full_hash: HashMap::new(),
+            items: HashMap::new(),
+            bytes: 0,
+            author_bytes: HashMap::new(),
+            next_sequence,
+        }
+    }
+
+    /// The state with everything that waits applied.
+    pub fn state(&self) -> &Overlay<V> {
+        &self.overlay
+    }
+
+    /// Where waiting transactions are judged: the next block.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Its limits.
+    pub fn limits(&self) -> PoolLimits {
+        self.limits
+    }
+
+    /// Number of waiting transactions.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Bytes of waiting transactions.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The sequence the next arrival gets.
+    pub fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// Waiting transactions in order of arrival.
+    pub fn entries(&self) -> impl Iterator<Item = &Arc<PoolEntry>> {
+        self.entries.values()
+    }
+
+    /// A waiting transaction by id.
+    pub fn get(&self, txid: &Txid) -> Option<&Arc<PoolEntry>> {
+        self.entries.get(self.by_txid.get(txid)?)
+    }
+
+    /// A waiting transaction by full hash.
+    pub fn get_full(&self, hash: &FullHash) -> Option<&Arc<PoolEntry>> {
+        self.entries.get(self.by_full_hash.get(hash)?)
+    }
+
+    /// Items of a stream that wait, in order of arrival.
+    pub fn items(&self, stream: &Txid) -> &[PoolItem] {
+        self.items.get(stream).map_or(&[], Vec::as_slice)
+    }
+
+    /// Takes a transaction in, if the state with everything before it applied allows it.
+    ///
+    /// # Errors
+    /// [`PoolError`]; then nothing changed.
+    pub fn admit(
+        &mut self,
+        tx: VerifiedTransaction,
+        own: bool,
+        received: u64,
+        rules: &Rules,
+    ) -> Result<Arc<PoolEntry>, PoolError> {
+        if self.by_txid.contains_key(&tx.txid()) {
+            return Err(PoolError::Known(tx.txid()));
+        }
+        self.check_limits(&tx)?;
+        let applied = apply_transaction(&self.overlay, &tx, rules, self.place)?;
+        self.overlay.absorb(applied.changes);
+        let sequence = self.take_sequence();
+        let entry = Arc::new(PoolEntry { tx, sequence, received, own, fee: applied.fee });
+        self.insert(&entry);
+        Ok(entry)
+    }
+
+    fn take_sequence(&mut self) -> u64 {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        sequence
+    }
+
+    fn check_limits(&self, tx: &VerifiedTransaction) -> Result<(), PoolError> {
+        let bytes = self.bytes + tx.size();
+        if bytes > self.limits.bytes {
+            return Err(PoolError::Full { bytes, limit: self.limits.bytes });
+        }
+        if let Some(author) = accountable(tx) {
+            let bytes = self.author_bytes.get(&author).copied().unwrap_or(0) + tx.size();
+            if bytes > self.limits.author_bytes {
+                return Err(PoolError::AuthorFull { author, bytes, limit: self.limits.author_bytes });
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, entry: &Arc<PoolEntry>) {
+        self.bytes += entry.tx.size();
+        if let Some(author) = accountable(&entry.tx) {
+            *self.author_bytes.entry(author).or_default() += entry.tx.size();
+        }
+        self.by_txid.insert(entry.tx.txid(), entry.sequence);
+        self.by_full_hash.insert(entry.tx.full_hash(), entry.sequence);
+        for (vout, output) in (0u32..).zip(&entry.tx.transaction().body.outputs) {
+            for (operation, op) in output.operations.iter().enumerate() {
+                if let Operation::Publish(publish) = op {
+                    let item = PoolItem { entry: Arc::clone(entry), vout, operation };
+                    self.items.entry(publish.stream).or_default().push(item);
+                }
+            }
+        }
+        self.entries.insert(entry.sequence, Arc::clone(entry));
+    }
+
+    /// The pool over another tip: `returning` (of a branch that lost, in chain order, with whether they are own) come
+    /// first, then what waited, each kept only if the new state allows it; `confirmed` are left out.
+    ///
+    /// # Errors
+    /// [`StateError`] if storage fails.
+    pub fn rebuild<W: StateView>(
+        &self,
+        base: W,
+        place: Place,
+        returning: Vec<(VerifiedTransaction, bool)>,
+        confirmed: &HashSet<Txid>,
+        rules: &Rules,
+        now: u64,
+    ) -> Result<(Pool<W>, Vec<Ended>), StateError> {
+        let mut pool = Pool::new(base, place, self.limits, self.next_sequence);
+        let mut ended = Vec::new();
+        // What waited may rest on what returns, so that it gets later numbers then.
+        let renumber = !returning.is_empty();
+        for (tx, own) in returning {
+            if confirmed.contains(&tx.txid()) || pool.by_txid.contains_key(&tx.txid()) {
+                continue;
+            }
+            let sequence = pool.take_sequence();
+            let entry = PoolEntry { tx, sequence, received: now, own, fee: Amount::ZERO };
+            pool.keep(entry, rules, &mut ended)?;
+        }
+        for entry in self.entries.values().filter(|entry| !confirmed.contains(&entry.tx.txid())) {
+            if pool.by_txid.contains_key(&entry.tx.txid()) {
+                continue;
+            }
+            let mut entry = PoolEntry::clone(entry);
+            if renumber {
+                entry.sequence = pool.take_sequence();
+            }
+            pool.keep(entry, rules, &mut ended)?;
+        }
+        Ok((pool, ended))
+    }
+
+    fn keep(&mut self, mut entry: PoolEntry, rules: &Rules, ended: &mut Vec<Ended>) -> Result<(), StateError> {
+        match apply_transaction(&self.overlay, &entry.tx, rules, self.place) {
+            Ok(applied) => {
+                self.overlay.absorb(applied.changes);
+                entry.fee = applied.fee;
+                self.insert(&Arc::new(entry));
+                Ok(())
+            }
+            Err(ApplyError::Rule(rule)) => {
+                ended.push(Ended { entry: Arc::new(entry), reason: rule.to_string() });
+                Ok(())
+            }
+            Err(ApplyError::State(error)) => Err(error),
+        }
+    }
+
+    /// What a block takes: the room is shared among authors when not everything fits; order of arrival is kept.
+    pub fn select(&self, room: usize) -> Vec<Arc<PoolEntry>> {
+        if self.bytes <= room {
+            return self.entries.values().cloned().collect();
+        }
+        let authors = self.author_bytes.len().max(1);
+        let share = room / authors;
+        let mut used: HashMap<Lock, usize> = HashMap::new();
+        let mut chosen = BTreeMap::new();
+        let mut left = room;
+        for pass_share in [share, room] {
+            for entry in self.entries.values() {
+                let size = entry.tx.size();
+                if size > left || chosen.contains_key(&entry.sequence) {
+                    continue;
+                }
+                if let Some(author) = accountable(&entry.tx) {
+                    let taken = used.entry(author).or_default();
+                    if *taken + size > pass_share {
+                        continue;
+                    }
+                    *taken += size;
+                }
+                left -= size;
+                chosen.insert(entry.sequence, Arc::clone(entry));
+            }
+        }
+        chosen.into_values().collect()
+    }
+}
+
+/// The author whose share a transaction uses: the first who signs.
+fn accountable(tx: &VerifiedTransaction) -> Option<Lock> {
+    let transaction = tx.transaction();
+    transaction.body.authors.first().copied().or_else(|| transaction.witnesses.first().and_then(|w| w.lock()))
+}
+
+#[cfg(test)]
+mod tests;

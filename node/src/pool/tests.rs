@@ -1,0 +1,207 @@
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use rota_chain::amount::{Height, Timestamp};
+use rota_chain::block::GenesisPlan;
+use rota_chain::data::{Data, DataFormat};
+use rota_chain::digest::full_digest;
+use rota_chain::hash::{BlockHash, ParamsHash, Txid};
+use rota_chain::key::PrivateKey;
+use rota_chain::lock::Lock;
+use rota_chain::multiset::Multiset;
+use rota_chain::operation::{Genesis, Operation};
+use rota_chain::permission::{BlockRange, Grant, Permission};
+use rota_chain::stream::{CreateStream, ItemData, Publish, StreamRestriction};
+use rota_chain::transaction::{Body, Output, TRANSACTION_VERSION, Transaction};
+use rota_chain::witness::Witness;
+use rota_consensus::block::apply_genesis;
+use rota_consensus::rule::Rule;
+use rota_consensus::rules::Rules;
+use rota_consensus::signature::SignatureCache;
+use rota_consensus::state::MemoryState;
+use rota_consensus::transaction::{Place, VerifiedTransaction, check_transaction};
+use rota_params::{PROTOCOL_LATEST, ParameterSet};
+
+use super::*;
+
+struct World {
+    rules: Rules,
+    state: Arc<MemoryState>,
+    signatures: SignatureCache,
+}
+
+fn key(seed: u8) -> PrivateKey {
+    PrivateKey::from_bytes([seed; 32]).unwrap()
+}
+
+fn lock(seed: u8) -> Lock {
+    Lock::Key(key(seed).public_key().key_hash())
+}
+
+fn world() -> World {
+    let rules = Rules::new(&ParameterSet::with_defaults("pool", PROTOCOL_LATEST).unwrap());
+    let genesis = GenesisPlan {
+        genesis: Genesis { rules: ParamsHash([1; 32]), description: Vec::new() },
+        root_stream: None,
+        time: Timestamp(1_700_000_000),
+        bits: 0,
+        empty_state: Multiset::new().hash(),
+    };
+    let block = genesis.build(&key(1));
+    let mut state = MemoryState::default();
+    state.commit(apply_genesis(&block, &rules, ParamsHash([1; 32])).unwrap());
+    World { rules, state: Arc::new(state), signatures: SignatureCache::new(BlockHash::ZERO, [7; 32]) }
+}
+
+impl World {
+    fn pool(&self, limits: PoolLimits) -> Pool<Arc<MemoryState>> {
+        Pool::new(Arc::clone(&self.state), place(1), limits, 1)
+    }
+
+    fn sign(&self, author: u8, nonce: u64, outputs: Vec<Output>) -> VerifiedTransaction {
+        let body = Body {
+            version: TRANSACTION_VERSION,
+            inputs: Vec::new(),
+            outputs,
+            authors: vec![lock(author)],
+            lock_time: 0,
+            last_height: 1_000,
+            nonce,
+        };
+        let digest = full_digest(&BlockHash::ZERO, &body.txid(), &lock(author));
+        let witness = Witness::Key { key: key(author).public_key(), signature: key(author).sign(&digest) };
+        let transaction = Transaction { body, witnesses: vec![witness] };
+        self.signatures.verify(check_transaction(Arc::new(transaction), &self.rules).unwrap()).unwrap()
+    }
+
+    fn data(&self, author: u8, nonce: u64, bytes: usize) -> VerifiedTransaction {
+        let data = Data { format: DataFormat::Raw, bytes: vec![0; bytes] };
+        self.sign(author, nonce, vec![Output::operation(Operation::Data(data))])
+    }
+
+    fn grant(&self, recipient: u8, permission: Permission, range: BlockRange) -> VerifiedTransaction {
+        let permissions = [permission].into_iter().collect();
+        let grant = Grant { entity: None, permissions, range, timestamp: 1 };
+        let output = Output { recipient: Some(lock(recipient)), ..Output::operation(Operation::Grant(grant)) };
+        self.sign(1, 77, vec![output])
+    }
+}
+
+fn place(height: u32) -> Place {
+    Place { height: Height(height), median_time: Timestamp(1_700_000_000), offset: 0 }
+}
+
+#[test]
+fn a_grant_that_waits_lets_its_recipient_write() {
+    let world = world();
+    let mut pool = world.pool(PoolLimits::default());
+    let refused = pool.admit(world.data(2, 1, 10), true, 5, &world.rules);
+    assert!(matches!(refused, Err(PoolError::Rule(rule)) if rule.code() == "tx-send"));
+    pool.admit(world.grant(2, Permission::Send, BlockRange::ALWAYS), true, 5, &world.rules).unwrap();
+    pool.admit(world.data(2, 1, 10), true, 5, &world.rules).unwrap();
+    assert_eq!(pool.len(), 2);
+}
+
+#[test]
+fn a_stream_that_waits_takes_items_and_lists_them() {
+    let world = world();
+    let mut pool = world.pool(PoolLimits::default());
+    let create = CreateStream {
+        name: b"s".to_vec(),
+        restriction: StreamRestriction::default(),
+        salted: false,
+        details: Vec::new(),
+    };
+    let created = world.sign(1, 1, vec![Output::operation(Operation::CreateStream(create))]);
+    let stream = created.txid();
+    pool.admit(created, true, 5, &world.rules).unwrap();
+    let data = ItemData::Onchain(Data { format: DataFormat::Raw, bytes: vec![1] });
+    let publish = Publish { stream, keys: vec![b"k".to_vec()], data };
+    let item = world.sign(1, 2, vec![Output::operation(Operation::Publish(publish))]);
+    let txid = item.txid();
+    pool.admit(item, true, 5, &world.rules).unwrap();
+    let items: Vec<(Txid, u32)> = pool.items(&stream).iter().map(|item| (item.entry.tx.txid(), item.vout)).collect();
+    assert_eq!(items, [(txid, 0)]);
+}
+
+#[test]
+fn a_transaction_is_taken_once() {
+    let world = world();
+    let mut pool = world.pool(PoolLimits::default());
+    pool.admit(world.data(1, 1, 10), true, 5, &world.rules).unwrap();
+    let again = pool.admit(world.data(1, 1, 10), false, 6, &world.rules);
+    assert!(matches!(again, Err(PoolError::Known(_))));
+}
+
+#[test]
+fn limits_hold_in_total_and_for_an_author() {
+    let world = world();
+    let mut pool = world.pool(PoolLimits { bytes: 3_000, author_bytes: 1_500 });
+    pool.admit(world.grant(2, Permission::Send, BlockRange::ALWAYS), true, 5, &world.rules).unwrap();
+    pool.admit(world.data(1, 1, 800), true, 5, &world.rules).unwrap();
+    let author = pool.admit(world.data(1, 2, 800), true, 5, &world.rules);
+    assert!(matches!(author, Err(PoolError::AuthorFull { .. })), "{author:?}");
+    pool.admit(world.data(2, 3, 1_000), true, 5, &world.rules).unwrap();
+    let total = pool.admit(world.data(2, 4, 1_000), true, 5, &world.rules);
+    assert!(matches!(total, Err(PoolError::Full { .. })), "{total:?}");
+}
+
+#[test]
+fn over_a_new_tip_what_no_longer_applies_ends_visibly() {
+    let world = world();
+    let mut pool = world.pool(PoolLimits::default());
+    let short = BlockRange { start: 0, end: 2 };
+    pool.admit(world.grant(2, Permission::Send, short), true, 5, &world.rules).unwrap();
+    let last = world.data(2, 1, 10);
+    pool.admit(last.clone(), true, 5, &world.rules).unwrap();
+    let kept = world.data(1, 2, 10);
+    pool.admit(kept.clone(), false, 5, &world.rules).unwrap();
+    let (next, ended) =
+        pool.rebuild(Arc::clone(&world.state), place(2), Vec::new(), &HashSet::new(), &world.rules, 9).unwrap();
+    let ended: Vec<Txid> = ended.iter().map(|ended| ended.entry.tx.txid()).collect();
+    assert_eq!(ended, [last.txid()]);
+    assert!(next.get(&kept.txid()).is_some());
+    assert_eq!(next.next_sequence(), pool.next_sequence());
+}
+
+#[test]
+fn confirmed_transactions_leave_and_those_of_a_lost_branch_return_first() {
+    let world = world();
+    let mut pool = world.pool(PoolLimits::default());
+    let (a, b, c) = (world.data(1, 1, 10), world.data(1, 2, 10), world.data(1, 3, 10));
+    pool.admit(a.clone(), true, 5, &world.rules).unwrap();
+    pool.admit(b.clone(), true, 5, &world.rules).unwrap();
+    let confirmed = HashSet::from([a.txid()]);
+    let (next, ended) =
+        pool.rebuild(Arc::clone(&world.state), place(2), vec![(c.clone(), false)], &confirmed, &world.rules, 9).unwrap();
+    assert!(ended.is_empty());
+    let left: HashSet<Txid> = next.entries().map(|entry| entry.tx.txid()).collect();
+    assert_eq!(left, HashSet::from([b.txid(), c.txid()]));
+}
+
+#[test]
+fn a_full_block_is_shared_among_authors_in_order_of_arrival() {
+    let world = world();
+    let mut pool = world.pool(PoolLimits::default());
+    pool.admit(world.grant(2, Permission::Send, BlockRange::ALWAYS), true, 5, &world.rules).unwrap();
+    for nonce in 0..20 {
+        pool.admit(world.data(1, 100 + nonce, 1_000), true, 5, &world.rules).unwrap();
+    }
+    pool.admit(world.data(2, 1, 1_000), true, 5, &world.rules).unwrap();
+    let chosen = pool.select(6_000);
+    assert!(chosen.iter().map(|entry| entry.tx.size()).sum::<usize>() <= 6_000);
+    assert!(chosen.iter().any(|entry| entry.tx.transaction().body.authors == [lock(2)]));
+    assert!(chosen.is_sorted_by_key(|entry| entry.sequence));
+    assert_eq!(pool.select(1 << 20).len(), 22);
+}
+
+#[test]
+fn rules_that_time_may_heal_are_told_apart() {
+    let world = world();
+    let mut pool = world.pool(PoolLimits::default());
+    let Err(PoolError::Rule(rule)) = pool.admit(world.data(9, 1, 10), false, 5, &world.rules) else {
+        panic!("an unknown author was taken")
+    };
+    assert!(Rule::may_pass(&rule));
+}

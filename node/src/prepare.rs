@@ -1,0 +1,210 @@
+//! Before a node starts: its parameters, wallet and genesis block are made, or fetched from a seed.
+
+use std::time::{Duration, Instant};
+
+use rand::RngExt as _;
+use rota_chain::block::Block;
+use rota_params::options::Options;
+use rota_params::paths::ChainDirectory;
+use rota_params::seed::Seed;
+use rota_params::{ParameterSet, State, file};
+use rota_storage::{OpenOptions, Store, StorePaths};
+use rota_wallet::Wallet;
+
+use crate::context::unix_time;
+use crate::directory_lock::DirectoryLock;
+use crate::{console, genesis, join};
+
+/// Pause between two tries of a first join.
+const JOIN_AGAIN: Duration = Duration::from_secs(3);
+/// File that remembers the seed of a chain that is not yet joined.
+const SEED_FILE: &str = "seed";
+
+/// A chain that may start: its directory is locked, its parameters and genesis block are here.
+pub struct Prepared {
+    /// Where its files are.
+    pub directory: ChainDirectory,
+    /// What was asked for.
+    pub options: Options,
+    /// Its parameters.
+    pub set: ParameterSet,
+    /// A peer to join by.
+    pub seed: Option<String>,
+    _lock: DirectoryLock,
+}
+
+/// Brings parameters and genesis block about: makes them, or joins. None if the node ends here, since it may not
+/// connect yet.
+///
+/// # Errors
+/// A sentence that says what is wrong and what to do.
+pub async fn prepare(
+    directory: ChainDirectory,
+    options: Options,
+    seed: Option<Seed>,
+    lock: DirectoryLock,
+    short: bool,
+) -> anyhow::Result<Option<Prepared>> {
+    let path = directory.params();
+    let (set, state) = if directory.exists() {
+        file::load(&path, directory.name())?
+    } else {
+        (ParameterSet::empty(), State::Empty)
+    };
+    if let Some(fault) = state.fault(&path, directory.name()) {
+        anyhow::bail!("{fault}");
+    }
+    let seed = seed.map(|seed| with_port(&seed, &set)).transpose()?;
+    let prepared = |set, seed| Prepared { directory: directory.clone(), options: options.clone(), set, seed, _lock: lock };
+    match state {
+        State::Valid => Ok(Some(prepared(set, seed))),
+        State::Generated => {
+            let mut set = set;
+            make_genesis(&directory, &options, &mut set)?;
+            Ok(Some(prepared(set, seed)))
+        }
+        _ => match first_join(&directory, &options, set, seed, short).await? {
+            Some((set, seed)) => Ok(Some(prepared(set, Some(seed)))),
+            None => Ok(None),
+        },
+    }
+}
+
+fn with_port(seed: &Seed, set: &ParameterSet) -> anyhow::Result<String> {
+    let port = seed.port.or((set.state() == State::Valid).then(|| set.default_network_port()));
+    let port = port.ok_or_else(|| anyhow::anyhow!("the seed needs a port: NAME@HOST:PORT"))?;
+    Ok(Seed { host: seed.host.clone(), port: Some(port) }.to_string())
+}
+
+fn make_genesis(directory: &ChainDirectory, options: &Options, set: &mut ParameterSet) -> anyhow::Result<()> {
+    console::say("Looking for genesis block...");
+    let wallet = open_wallet(directory, options, set)?;
+    let first = wallet.default_lock().ok_or_else(|| anyhow::anyhow!("the wallet has no address"))?;
+    let block = genesis::make(set, &wallet.private_key(&first)?, unix_time())?;
+    // A crash before params.dat was sealed leaves a block that nothing refers to.
+    for left_over in [directory.state(), directory.blocks()] {
+        if left_over.exists() {
+            std::fs::remove_dir_all(&left_over)?;
+        }
+    }
+    let store = open_store(directory, false)?;
+    genesis::store(&store, block, None, set, unix_time())?;
+    file::save(&directory.params(), set)?;
+    console::say("Genesis block found\n");
+    Ok(())
+}
+
+/// Opens the wallet, with a first address in it.
+///
+/// # Errors
+/// A sentence that says what is wrong and what to do.
+pub fn open_wallet(directory: &ChainDirectory, options: &Options, set: &ParameterSet) -> anyhow::Result<Wallet> {
+    let wallet = Wallet::open(&directory.wallet(), set.address_scheme())?;
+    if wallet.default_lock().is_none() {
+        match options.text("initprivkey") {
+            Some(text) => {
+                let key = set.address_scheme().decode_private_key(text).map_err(|error| anyhow::anyhow!("-initprivkey: {error}"))?;
+                wallet.import_private_key(key, "")?;
+            }
+            None => {
+                wallet.new_key(rand::rng().random())?;
+            }
+        }
+    }
+    Ok(wallet)
+}
+
+/// Opens the database.
+///
+/// # Errors
+/// A sentence that says what is wrong and what to do.
+pub fn open_store(directory: &ChainDirectory, reindex: bool) -> anyhow::Result<Store> {
+    let paths = StorePaths { database: directory.state(), blocks: directory.blocks() };
+    Store::open(&paths, OpenOptions { reindex }).map_err(|error| anyhow::anyhow!("{}: {error}", error.code()))
+}
+
+/// Asks the seed until it lets this node in; without `retryinittime` once.
+async fn first_join(
+    directory: &ChainDirectory,
+    options: &Options,
+    set: ParameterSet,
+    seed: Option<String>,
+    short: bool,
+) -> anyhow::Result<Option<(ParameterSet, String)>> {
+    let seed_file = directory.path().join(SEED_FILE);
+    let seed = match seed {
+        Some(seed) => seed,
+        None => std::fs::read_to_string(&seed_file)
+            .map_err(|_| anyhow::anyhow!("{}", console::no_chain(directory.name())))?
+            .trim()
+            .to_owned(),
+    };
+    std::fs::write(&seed_file, &seed)?;
+    if !short {
+        console::say(&format!("Retrieving blockchain parameters from the seed node {seed} ..."));
+    }
+    let retry = options.number("retryinittime", 0, 0..=i64::from(u32::MAX))?;
+    let deadline = Instant::now() + Duration::from_secs(u64::try_from(retry)?);
+    let (mut set, mut told) = (set, false);
+    loop {
+        let scheme_known = set.state() != State::Empty;
+        let wallet = if scheme_known { open_wallet(directory, options, &set)? } else { probe_wallet(directory)? };
+        let first = wallet.default_lock().ok_or_else(|| anyhow::anyhow!("the wallet has no address"))?;
+        match join::ask(&seed, &wallet.private_key(&first)?, directory.name()).await {
+            Ok(join::Outcome::Permitted(set, block)) => {
+                keep_joined(directory, options, &set, *block)?;
+                let _ = std::fs::remove_file(&seed_file);
+                return Ok(Some((*set, seed)));
+            }
+            Ok(join::Outcome::NotPermitted(minimal)) => {
+                set = *minimal;
+                file::save(&directory.params(), &set)?;
+                let address = set.address_scheme().encode(&first);
+                if !told {
+                    console::say(&if short { address } else { console::ask_for_grant(directory.name(), &address) });
+                    told = true;
+                }
+            }
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            Err(error) => tracing::warn!("{error:#}"),
+        }
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        tokio::time::sleep(JOIN_AGAIN).await;
+    }
+}
+
+/// Keeps what a seed gave: the genesis block first, then the parameters that make the chain startable.
+fn keep_joined(directory: &ChainDirectory, options: &Options, set: &ParameterSet, block: Block) -> anyhow::Result<()> {
+    expect_params_hash(options, set)?;
+    let store = open_store(directory, false)?;
+    if store.snapshot()?.tip().is_none() {
+        genesis::store(&store, block, None, set, unix_time())?;
+    }
+    file::save(&directory.params(), set)?;
+    if let Some(hash) = set.chain_params_hash() {
+        console::say(&format!("Joined; chain-params-hash {hash} (compare it with that of a node you trust)\n"));
+        tracing::info!(chain_params_hash = %hash, "joined");
+    }
+    Ok(())
+}
+
+/// The wallet of a chain whose address scheme is not known yet.
+fn probe_wallet(directory: &ChainDirectory) -> anyhow::Result<Wallet> {
+    let wallet = Wallet::open(&directory.wallet(), ParameterSet::empty().address_scheme())?;
+    if wallet.default_lock().is_none() {
+        wallet.new_key(rand::rng().random())?;
+    }
+    Ok(wallet)
+}
+
+fn expect_params_hash(options: &Options, set: &ParameterSet) -> anyhow::Result<()> {
+    let Some(expected) = options.text("expectparamshash") else { return Ok(()) };
+    let got = set.chain_params_hash().map(|hash| hash.to_string()).unwrap_or_default();
+    anyhow::ensure!(
+        got == expected,
+        "the seed's chain-params-hash is {got}, -expectparamshash demands {expected}: this is not the chain you expect"
+    );
+    Ok(())
+}

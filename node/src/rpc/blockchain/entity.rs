@@ -1,0 +1,60 @@
+//! Filters, variables, libraries: this version has none, so lists are empty and look-ups fail as they should.
+
+use rota_api::error::{EntityKind as Wanted, RpcError};
+use rota_api::params::{Params, Selection};
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::rpc::Answer;
+use crate::rpc::resolve::entity_in;
+
+/// An empty list; -708 for whatever is named.
+fn empty(ctx: &Context, params: &Params, wanted: Wanted) -> Answer {
+    if let Selection::These(words) = params.identifier_selection(0)? {
+        let view = ctx.view.read();
+        for word in &words {
+            entity_in(&view, word, wanted)?;
+        }
+    }
+    Ok(json!([]))
+}
+
+fn named(ctx: &Context, params: &Params, wanted: Wanted) -> Answer {
+    entity_in(&ctx.view.read(), params.text(0)?, wanted)?;
+    Err::<Value, _>(RpcError::not_supported(format!("{} entities are not available in this version", wanted.word())))
+}
+
+/// Filters of either kind.
+pub fn filters(ctx: &Context, params: &Params) -> Answer {
+    empty(ctx, params, Wanted::Filter)
+}
+
+/// Variables.
+pub fn variables(ctx: &Context, params: &Params) -> Answer {
+    empty(ctx, params, Wanted::Variable)
+}
+
+/// Libraries.
+pub fn libraries(ctx: &Context, params: &Params) -> Answer {
+    empty(ctx, params, Wanted::Library)
+}
+
+/// Upgrades.
+pub fn upgrades(ctx: &Context, params: &Params) -> Answer {
+    empty(ctx, params, Wanted::Upgrade)
+}
+
+/// One filter.
+pub fn filter(ctx: &Context, params: &Params) -> Answer {
+    named(ctx, params, Wanted::Filter)
+}
+
+/// One variable.
+pub fn variable(ctx: &Context, params: &Params) -> Answer {
+    named(ctx, params, Wanted::Variable)
+}
+
+/// One library.
+pub fn library(ctx: &Context, params: &Params) -> Answer {
+    named(ctx, params, Wanted::Library)
+}

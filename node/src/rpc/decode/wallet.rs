@@ -1,0 +1,172 @@
+//! A transaction as the wallet or one of its addresses sees it.
+
+use std::sync::Arc;
+
+use rota_api::error::RpcError;
+use rota_api::wallet::{WalletBalance, WalletTransaction};
+use rota_chain::codec::encode;
+use rota_chain::lock::Lock;
+use rota_chain::transaction::{OutPoint, Output};
+use serde_json::{Map, Value};
+
+use super::moment::{Known, Moment};
+use super::output::{self, Parts, View};
+
+/// Whose view of a transaction is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Every address that this wallet can sign for; with watched ones if `watch_only`.
+    Wallet {
+        /// Whether addresses without a key count too.
+        watch_only: bool,
+    },
+    /// One address.
+    Address(Lock),
+}
+
+impl Whose {
+    fn owns(self, moment: &Moment<'_>, lock: &Lock) -> bool {
+        match self {
+            Whose::Wallet { watch_only: false } => moment.ctx.wallet.is_mine(lock),
+            Whose::Wallet { watch_only: true } => moment.ctx.wallet.contains(lock),
+            Whose::Address(address) => address == *lock,
+        }
+    }
+}
+
+/// The form a transaction has in getwallettransaction, listaddresstransactions and their like; none if it concerns
+/// nobody of `whose`. Verbose adds inputs, outputs and the whole in hexadecimal.
+///
+/// # Errors
+/// -32603 if storage fails.
+pub fn wallet_transaction(
+    moment: &Moment<'_>,
+    known: &Known,
+    whose: Whose,
+    verbose: bool,
+) -> Result<Option<Value>, RpcError> {
+    let spent = spent_outputs(moment, known)?;
+    let (mine, others) = concerned(moment, known, whose, &spent);
+    if mine.is_empty() {
+        return Ok(None);
+    }
+    let mut sums = Parts::default();
+    let mut outputs = Vec::new();
+    for (index, out) in (0u32..).zip(&known.tx.body.outputs) {
+        let parts = Parts::of(moment, known, index, out, View::Node)?;
+        let recipient = out.recipient.map(|lock| moment.address(&lock));
+        for permission in &parts.permissions {
+            let mut permission = permission.clone();
+            if let Value::Object(map) = &mut permission {
+                map.insert("addresses".into(), recipient.iter().cloned().collect());
+            }
+            sums.permissions.push(permission);
+        }
+        sums.items.extend(parts.items.iter().cloned());
+        sums.data.extend(parts.data.iter().cloned());
+        if verbose {
+            outputs.push(shown_output(moment, index, out, parts));
+        }
+    }
+    let mined = known.mined;
+    let shown = WalletTransaction {
+        balance: balance(moment, known, whose, &spent),
+        myaddresses: mine,
+        addresses: others,
+        permissions: sums.permissions,
+        create: output::created(moment, known, false)?,
+        issue: output::issued(moment, known)?,
+        items: sums.items,
+        data: sums.data,
+        confirmations: moment.confirmations(known),
+        generated: known.tx.is_coinbase().then_some(true),
+        blockhash: mined.map(|mined| mined.hash.to_string()),
+        blockheight: mined.map(|mined| i64::from(mined.height.0)),
+        blockindex: mined.map(|mined| i64::from(mined.index)),
+        blocktime: mined.map(|mined| i64::from(mined.time)),
+        txid: known.txid.to_string(),
+        valid: known.valid,
+        time: known.time().cast_signed(),
+        timereceived: known.received.cast_signed(),
+        comment: None,
+        to: None,
+        vin: verbose.then(|| shown_inputs(moment, &spent)),
+        vout: verbose.then_some(outputs),
+        hex: verbose.then(|| hex::encode(encode(known.tx.as_ref()))),
+    };
+    serde_json::to_value(shown).map(Some).map_err(RpcError::internal)
+}
+
+type Spent = (OutPoint, Option<Output>);
+
+/// The outputs that a transaction spends, where this node knows them.
+fn spent_outputs(moment: &Moment<'_>, known: &Known) -> Result<Vec<Spent>, RpcError> {
+    let mut spent = Vec::with_capacity(known.tx.body.inputs.len());
+    for input in &known.tx.body.inputs {
+        let source = moment.transaction(&input.outpoint.txid)?.map(|known| Arc::clone(&known.tx));
+        let out = source.and_then(|tx| tx.body.outputs.get(input.outpoint.index as usize).cloned());
+        spent.push((input.outpoint, out));
+    }
+    Ok(spent)
+}
+
+/// The addresses a transaction concerns, in order of appearance: those of `whose`, and the others.
+fn concerned(moment: &Moment<'_>, known: &Known, whose: Whose, spent: &[Spent]) -> (Vec<String>, Vec<String>) {
+    let owners = spent.iter().filter_map(|(_, out)| out.as_ref().and_then(|out| out.recipient));
+    let recipients = known.tx.body.outputs.iter().filter_map(|out| out.recipient);
+    let locks = recipients.chain(known.tx.body.authors.iter().copied()).chain(owners);
+    let (mut seen, mut mine, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for lock in locks {
+        if seen.contains(&lock) {
+            continue;
+        }
+        seen.push(lock);
+        let list = if whose.owns(moment, &lock) { &mut mine } else { &mut others };
+        list.push(moment.address(&lock));
+    }
+    (mine, others)
+}
+
+/// What a transaction changes: outputs to, less outputs spent of `whose`.
+fn balance(moment: &Moment<'_>, known: &Known, whose: Whose, spent: &[Spent]) -> WalletBalance {
+    let own = |out: &&Output| out.recipient.is_some_and(|lock| whose.owns(moment, &lock));
+    let sum = |outputs: &mut dyn Iterator<Item = &Output>| -> i128 {
+        outputs.filter(own).map(|out| i128::from(out.amount.0)).sum()
+    };
+    let received = sum(&mut known.tx.body.outputs.iter());
+    let given = sum(&mut spent.iter().filter_map(|(_, out)| out.as_ref()));
+    WalletBalance { amount: moment.amount(received - given), assets: Vec::new() }
+}
+
+fn shown_inputs(moment: &Moment<'_>, spent: &[Spent]) -> Vec<Value> {
+    let mut list = Vec::with_capacity(spent.len());
+    for (outpoint, out) in spent {
+        let mut map = Map::new();
+        map.insert("txid".into(), outpoint.txid.to_string().into());
+        map.insert("vout".into(), outpoint.index.into());
+        owner(moment, out.as_ref().and_then(|out| out.recipient), &mut map);
+        map.insert("amount".into(), moment.amount(out.as_ref().map_or(0, |out| i128::from(out.amount.0))));
+        list.push(Value::Object(map));
+    }
+    list
+}
+
+fn shown_output(moment: &Moment<'_>, index: u32, out: &Output, parts: Parts) -> Value {
+    let mut map = Map::new();
+    map.insert("n".into(), index.into());
+    owner(moment, out.recipient, &mut map);
+    map.insert("amount".into(), moment.amount(i128::from(out.amount.0)));
+    parts.write(&mut map);
+    Value::Object(map)
+}
+
+/// Whom an output belongs to, as this wallet sees it.
+fn owner(moment: &Moment<'_>, lock: Option<Lock>, map: &mut Map<String, Value>) {
+    let wallet = &moment.ctx.wallet;
+    let mine = lock.is_some_and(|lock| wallet.is_mine(&lock));
+    let watched = lock.is_some_and(|lock| wallet.contains(&lock));
+    map.insert("addresses".into(), lock.iter().map(|lock| moment.address(lock)).collect());
+    map.insert("type".into(), output::kind(lock.as_ref()).into());
+    map.insert("ismine".into(), mine.into());
+    map.insert("iswatchonly".into(), (watched && !mine).into());
+}

@@ -1,0 +1,245 @@
+//! From the body of a request to its reply: what may be called now, how many calls run at once, and the call
+//! itself through jsonrpsee's table of methods.
+
+use super::config::{FrontConfig, Phase};
+use super::envelope::{
+    Answer, Body, Call, Fault, Reply, body_form, find_error, read_batch, read_members, write_reply,
+};
+use hyper::body::Bytes;
+use jsonrpsee::core::server::ConnectionId;
+use jsonrpsee::types::error::OVERSIZED_RESPONSE_CODE;
+use jsonrpsee::types::{Id, Params};
+use jsonrpsee::{Extensions, MethodCallback, MethodResponse, Methods};
+use rota_api::Code;
+use serde_json::value::RawValue;
+use std::collections::HashSet;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, watch};
+
+/// Calls that may take long by nature, such as `subscribe`, at once. They take no place that short calls wait
+/// for; a quarter of the requests that may be waiting by default, so that short ones always get through.
+const SLOW_CALLS: usize = 64;
+
+/// Methods that answer while the node is starting.
+const DURING_WARMUP: [&str; 2] = ["stop", "getinitstatus"];
+
+/// Takes request bodies, gives replies.
+pub(super) struct Caller {
+    methods: watch::Receiver<Methods>,
+    phase: watch::Receiver<Phase>,
+    chain_name: String,
+    allowed: Option<HashSet<String>>,
+    reply_limit: usize,
+    batch_limit: usize,
+    admission: Arc<Semaphore>,
+    places: Semaphore,
+    slow: Semaphore,
+}
+
+impl Caller {
+    pub(super) fn new(
+        config: &FrontConfig,
+        methods: watch::Receiver<Methods>,
+        phase: watch::Receiver<Phase>,
+    ) -> Self {
+        let workers = config.workers.max(1);
+        Self {
+            methods,
+            phase,
+            chain_name: config.chain_name.clone(),
+            allowed: config.allow_methods.clone(),
+            reply_limit: config.reply_limit,
+            batch_limit: config.batch_limit,
+            admission: Arc::new(Semaphore::new(
+                workers
+                    .saturating_add(config.queue)
+                    .min(Semaphore::MAX_PERMITS),
+            )),
+            places: Semaphore::new(workers.min(Semaphore::MAX_PERMITS)),
+            slow: Semaphore::new(SLOW_CALLS),
+        }
+    }
+
+    /// The reply to a body, or none where 503 is due. The work runs in a task of its own: a client that hangs up
+    /// does not leave a call half done, and a call that panics takes no connection along.
+    pub(super) async fn answer(self: Arc<Self>, bytes: Bytes) -> Option<Reply> {
+        if *self.phase.borrow() == Phase::Stopping {
+            return None;
+        }
+        let admitted = Arc::clone(&self.admission).try_acquire_owned().ok()?;
+        let work = tokio::spawn(async move {
+            let _admitted = admitted;
+            self.reply(&bytes).await
+        });
+        Some(work.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a call broke off");
+            Reply::fault(
+                &Fault::new(
+                    Code::InternalError,
+                    "Internal error: the call broke off, see the log",
+                ),
+                None,
+            )
+        }))
+    }
+
+    /// Why 503 was answered.
+    pub(super) fn busy_text(&self) -> &'static str {
+        match *self.phase.borrow() {
+            Phase::Stopping => "The node is shutting down",
+            Phase::Starting(_) | Phase::Ready => "Work queue depth exceeded",
+        }
+    }
+
+    async fn reply(&self, bytes: &[u8]) -> Reply {
+        match body_form(bytes) {
+            Err(fault) => Reply::fault(&fault, None),
+            Ok(Body::One(text)) => self.reply_one(text).await,
+            Ok(Body::Batch(text)) => self.reply_batch(text).await,
+        }
+    }
+
+    /// A single request. Its id is known to the reply only from where the original takes note of it: after the
+    /// envelope was found right and the node ready.
+    async fn reply_one(&self, text: &str) -> Reply {
+        let members = match read_members(text) {
+            Ok(members) => members,
+            Err(fault) => return Reply::fault(&fault, None),
+        };
+        let admitted = members
+            .call(&self.chain_name)
+            .and_then(|call| self.check_phase(&call).map(|()| call));
+        match admitted {
+            Err(fault) => Reply::fault(&fault, None),
+            Ok(call) => Reply::one(&self.perform(&call).await, &members.id_text()),
+        }
+    }
+
+    /// A batch: one after the other, each with its own outcome; always 200.
+    async fn reply_batch(&self, text: &str) -> Reply {
+        let members = match read_batch(text, self.batch_limit) {
+            Ok(members) => members,
+            Err(fault) => return Reply::fault(&fault, None),
+        };
+        let mut body = String::from("[");
+        for (index, member) in members.into_iter().enumerate() {
+            if index > 0 {
+                body.push(',');
+            }
+            let room = self.reply_limit.saturating_sub(body.len());
+            self.reply_member(&mut body, member, room).await;
+        }
+        body.push_str("]\n");
+        Reply { status: 200, body }
+    }
+
+    async fn reply_member(&self, body: &mut String, member: &RawValue, room: usize) {
+        let members = match member.get().starts_with('{') {
+            true => read_members(member.get()),
+            false => Err(Fault::invalid_request("Invalid Request object")),
+        };
+        let members = match members {
+            Ok(members) => members,
+            Err(fault) => return write_reply(body, &Err(fault), "null"),
+        };
+        let outcome = match members
+            .call(&self.chain_name)
+            .and_then(|call| self.check_phase(&call).map(|()| call))
+        {
+            Ok(call) => self.perform(&call).await,
+            Err(fault) => Err(fault),
+        };
+        let outcome = outcome.and_then(|answer| match answer.result().len() <= room {
+            true => Ok(answer),
+            false => Err(self.oversize()),
+        });
+        write_reply(body, &outcome, &members.id_text());
+    }
+
+    /// -28 while the node is starting.
+    fn check_phase(&self, call: &Call<'_>) -> Result<(), Fault> {
+        match &*self.phase.borrow() {
+            Phase::Starting(text) if !DURING_WARMUP.contains(&call.method.as_ref()) => {
+                Err(Fault::new(Code::InWarmup, text.clone()))
+            }
+            Phase::Starting(_) | Phase::Ready | Phase::Stopping => Ok(()),
+        }
+    }
+
+    /// Finds the method, waits for a place, calls.
+    async fn perform(&self, call: &Call<'_>) -> Result<Answer, Fault> {
+        let name = call.method.as_ref();
+        let methods = self.methods.borrow().clone();
+        let not_found = || {
+            Fault::from(jsonrpsee::types::ErrorObjectOwned::from(
+                rota_api::RpcError::method_not_found(),
+            ))
+        };
+        let callback = methods.method(name).ok_or_else(not_found)?;
+        if name != "help"
+            && self
+                .allowed
+                .as_ref()
+                .is_some_and(|allowed| !allowed.contains(name))
+        {
+            return Err(Fault::new(
+                Code::NotAllowed,
+                format!("Method {name} is not in rpcallowmethod of this node"),
+            ));
+        }
+        let slow = rota_api::method::find(name).is_some_and(|method| method.target().slow);
+        let _place = match slow {
+            true => self.slow.acquire().await,
+            false => self.places.acquire().await,
+        };
+        tracing::debug!(method = name, "call");
+        let params = Params::new(call.params);
+        let response = match callback {
+            MethodCallback::Sync(function) => {
+                function(Id::Number(0), params, self.reply_limit, Extensions::new())
+            }
+            MethodCallback::Async(function) => {
+                let connection = ConnectionId(0);
+                let work = function(
+                    Id::Number(0),
+                    params.into_owned(),
+                    connection,
+                    self.reply_limit,
+                    Extensions::new(),
+                );
+                work.await
+            }
+            // Subscriptions need a connection that can be written to at any time: WebSocket, not this front.
+            MethodCallback::Subscription(_) | MethodCallback::Unsubscription(_) => {
+                return Err(not_found());
+            }
+        };
+        self.outcome(response)
+    }
+
+    fn outcome(&self, response: MethodResponse) -> Result<Answer, Fault> {
+        let broken = || {
+            Fault::new(
+                Code::InternalError,
+                "Internal error: a reply of an unknown form",
+            )
+        };
+        match response.as_error_code() {
+            None => Answer::find(response.into_json()).ok_or_else(broken),
+            Some(OVERSIZED_RESPONSE_CODE) => Err(self.oversize()),
+            Some(code) => {
+                let text = response.into_json();
+                Err(find_error(text.get())
+                    .map_or_else(broken, |json| Fault::written(code, json.to_owned())))
+            }
+        }
+    }
+
+    fn oversize(&self) -> Fault {
+        let limit = self.reply_limit;
+        Fault::new(
+            Code::InvalidParameter,
+            format!("The reply would exceed {limit} bytes: ask for fewer entries at once"),
+        )
+    }
+}

@@ -1,0 +1,280 @@
+//! Items of streams as answers show them: one by one, and lists of them by page, block and query. What is looked
+//! through lives in `look`, keys and publishers in `term`, queries in `query`.
+
+pub mod look;
+pub mod query;
+pub mod term;
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use rota_api::error::{Code, RpcError};
+use rota_api::params::{ALL_ENTRIES, Page, Params};
+use rota_api::stream::StreamItem;
+use rota_chain::amount::Height;
+use rota_chain::hash::Txid;
+use rota_chain::lock::Lock;
+use rota_chain::operation::Operation;
+use rota_chain::stream::{ItemData, Publish};
+use rota_storage::index::{ItemRef, Order, Selector, items};
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::rpc::blockset::block_set;
+use crate::rpc::cache::blocking;
+use crate::rpc::decode::output::{keys, shown_data};
+use crate::rpc::decode::{Known, Moment};
+use crate::rpc::{Answer, resolve};
+use look::{Look, Place};
+
+/// Items of a list unless the caller says how many.
+const LISTED: i64 = 10;
+/// Index rows read at a time while blocks are looked through.
+const ROWS: u64 = 4_096;
+
+/// One item in an answer, and what a summary needs of it.
+pub struct ShownItem {
+    /// As it is listed.
+    pub item: StreamItem,
+    /// Whether its data is JSON.
+    pub is_json: bool,
+}
+
+/// Shows one item.
+///
+/// # Errors
+/// -32603 if storage fails.
+pub fn show(
+    moment: &Moment<'_>,
+    known: &Known,
+    vout: u32,
+    publish: &Publish,
+    verbose: bool,
+) -> Result<ShownItem, RpcError> {
+    let shown = shown_data(moment, known.txid, vout, publish)?;
+    let (keys, mined) = (keys(publish), known.mined);
+    let publishers = known.tx.answering_locks(vout);
+    let item = StreamItem {
+        publishers: publishers.iter().map(|lock| moment.address(lock)).collect(),
+        key: keys.first().filter(|_| moment.old_api).cloned(),
+        keys,
+        offchain: matches!(publish.data, ItemData::Offchain(_)),
+        available: shown.available,
+        error: shown.error,
+        data: shown.data,
+        confirmations: moment.confirmations(known),
+        generated: (verbose && known.tx.is_coinbase()).then_some(true),
+        blockhash: mined.filter(|_| verbose).map(|mined| mined.hash.to_string()),
+        blockheight: mined.filter(|_| verbose).map(|mined| i64::from(mined.height.0)),
+        blockindex: mined.filter(|_| verbose).map(|mined| i64::from(mined.index)),
+        blocktime: mined.map(|mined| i64::from(mined.time)),
+        txid: known.txid.to_string(),
+        vout: verbose.then(|| i64::from(vout)),
+        valid: verbose.then_some(known.valid),
+        time: verbose.then(|| known.time().cast_signed()),
+        timereceived: verbose.then(|| known.received.cast_signed()),
+        comment: None,
+        to: None,
+    };
+    Ok(ShownItem { item, is_json: shown.format == rota_chain::data::DataFormat::Json })
+}
+
+/// Shows the item at a place of a followed stream; off-chain data that is not here yet is noted to be fetched.
+///
+/// # Errors
+/// -32603 if storage fails.
+pub fn show_place(look: &Look<'_>, place: &Place, verbose: bool) -> Result<ShownItem, RpcError> {
+    let operation = place
+        .known
+        .tx
+        .body
+        .outputs
+        .get(place.vout as usize)
+        .and_then(|output| output.operations.get(usize::from(place.ordinal)));
+    let Some(Operation::Publish(publish)) = operation else {
+        return Err(resolve::storage_error("an index names an item that its transaction does not have"));
+    };
+    let shown = show(&look.moment, &place.known, place.vout, publish, verbose)?;
+    if !shown.item.available
+        && shown.item.error.is_none()
+        && look.retrieves()
+        && let ItemData::Offchain(chunked) = &publish.data
+        && let Err(error) = look.moment.ctx.offchain.want(publish.stream, place.known.txid, place.vout, chunked)
+    {
+        tracing::error!(%error, "off-chain data cannot be noted to be fetched");
+    }
+    Ok(shown)
+}
+
+/// Shows items in order.
+///
+/// # Errors
+/// -32603 if storage fails.
+pub fn show_all(look: &Look<'_>, places: &[Place], verbose: bool) -> Answer {
+    let mut list = Vec::with_capacity(places.len());
+    for place in places {
+        let item = show_place(look, place, verbose)?.item;
+        list.push(serde_json::to_value(item).map_err(RpcError::internal)?);
+    }
+    Ok(Value::Array(list))
+}
+
+/// The lock of a publisher's address.
+///
+/// # Errors
+/// -5 if it is none.
+pub fn publisher(ctx: &Context, text: &str) -> Result<Lock, RpcError> {
+    ctx.scheme.decode(text).map_err(|_| RpcError::new(Code::InvalidAddressOrKey, "Invalid address"))
+}
+
+/// Answers getstreamitem.
+///
+/// # Errors
+/// As the method's description says.
+pub fn get_item(ctx: &Context, params: &Params) -> Answer {
+    let (stream, entity) = resolve::stream(ctx, params.text(0)?)?;
+    look::check_readable(&entity)?;
+    let txid = resolve::txid(params.text(1)?, "txid")?;
+    let verbose = params.verbose(2)?;
+    let moment = Moment::now(ctx);
+    let missing = || RpcError::new(Code::TxNotFound, "This transaction was not found in this stream");
+    let known = moment.transaction(&txid)?.ok_or_else(missing)?;
+    let mut found = items(&known.tx).filter(|item| item.publish.stream == stream);
+    let item = found.next().ok_or_else(missing)?;
+    if found.next().is_some() {
+        let several = "This transaction has more than one output for this stream, please use liststreamtxitems";
+        return Err(RpcError::not_allowed(several));
+    }
+    let shown = show(&moment, &known, item.vout, item.publish, verbose)?;
+    serde_json::to_value(shown.item).map_err(RpcError::internal)
+}
+
+/// Answers liststreamtxitems.
+pub fn list_tx_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
+    blocking(move || {
+        let (stream, entity) = resolve::stream(&ctx, params.text(0)?)?;
+        look::check_readable(&entity)?;
+        let txids: Vec<Txid> =
+            params.list(1)?.iter().map(|text| resolve::txid(text, "txid")).collect::<Result<_, _>>()?;
+        let verbose = params.verbose(2)?;
+        let moment = Moment::now(&ctx);
+        let mut list = Vec::new();
+        for txid in txids {
+            let Some(known) = moment.transaction(&txid)? else { continue };
+            for item in items(&known.tx).filter(|item| item.publish.stream == stream) {
+                let shown = show(&moment, &known, item.vout, item.publish, verbose)?;
+                list.push(serde_json::to_value(shown.item).map_err(RpcError::internal)?);
+            }
+        }
+        Ok(Value::Array(list))
+    })
+}
+
+/// What the lists by order, key and publisher have in common: the parameters from `at` on.
+struct Listing {
+    verbose: bool,
+    page: Page,
+    order: Order,
+}
+
+impl Listing {
+    fn read(params: &Params, at: usize) -> Result<Listing, RpcError> {
+        let verbose = params.verbose(at)?;
+        let page = params.page(at + 1, at + 2, LISTED)?;
+        Ok(Listing { verbose, page, order: order(params, at + 3)? })
+    }
+
+    fn answer(&self, look: &Look<'_>, selector: Selector<'_>) -> Answer {
+        look.check_index(self.order, selector)?;
+        let places = look.page(self.order, selector, self.page)?;
+        show_all(look, &places, self.verbose)
+    }
+}
+
+/// The order a caller asks for.
+fn order(params: &Params, at: usize) -> Result<Order, RpcError> {
+    Ok(if params.boolean_or(at, false)? { Order::Local } else { Order::Chain })
+}
+
+/// Answers liststreamitems.
+pub fn list_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
+    blocking(move || {
+        let look = Look::at(&ctx, params.text(0)?)?;
+        Listing::read(&params, 1)?.answer(&look, Selector::All)
+    })
+}
+
+/// Answers liststreamkeyitems.
+pub fn list_key_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
+    blocking(move || {
+        let look = Look::at(&ctx, params.text(0)?)?;
+        let key = params.text(1)?;
+        let selector = if key == "*" { Selector::All } else { Selector::Key(key.as_bytes()) };
+        Listing::read(&params, 2)?.answer(&look, selector)
+    })
+}
+
+/// Answers liststreampublisheritems.
+pub fn list_publisher_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
+    blocking(move || {
+        let look = Look::at(&ctx, params.text(0)?)?;
+        let address = params.text(1)?;
+        let listing = Listing::read(&params, 2)?;
+        if address == "*" {
+            return listing.answer(&look, Selector::All);
+        }
+        let lock = publisher(&ctx, address)?;
+        listing.answer(&look, Selector::Publisher(&lock))
+    })
+}
+
+/// Answers liststreamblockitems.
+pub fn list_block_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
+    blocking(move || {
+        let look = Look::at(&ctx, params.text(0)?)?;
+        look.check_index(Order::Chain, Selector::All)?;
+        let set = block_set(&look.moment.snapshot, look.moment.tip.height, &params, 1)?;
+        let verbose = params.verbose(2)?;
+        let page = params.page(3, 4, ALL_ENTRIES)?;
+        let transactions = transactions_in(&look, set.ranges())?;
+        let window = page.window(transactions.len() as u64);
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        let wanted = transactions.get(place(window.start)..place(window.end)).unwrap_or_default();
+        let mut list = Vec::new();
+        for positions in wanted {
+            let rows = look.reader.page(Order::Chain, Selector::All, positions.clone());
+            let places = look.mined(&rows.map_err(resolve::storage_error)?)?;
+            if let Value::Array(shown) = show_all(&look, &places, verbose)? {
+                list.extend(shown);
+            }
+        }
+        Ok(Value::Array(list))
+    })
+}
+
+/// The positions in chain order that each transaction of some heights takes.
+fn transactions_in(look: &Look<'_>, ranges: &[(u32, u32)]) -> Result<Vec<std::ops::Range<u64>>, RpcError> {
+    let mut found: Vec<std::ops::Range<u64>> = Vec::new();
+    for (first, last) in ranges {
+        let position = |height: u32| look.reader.position_at(Height(height)).map_err(resolve::storage_error);
+        let mut at = position(*first)?;
+        let end = position(last.saturating_add(1))?;
+        let mut before = None;
+        while at < end {
+            let stop = end.min(at + ROWS);
+            let rows = look.reader.page(Order::Chain, Selector::All, at..stop).map_err(resolve::storage_error)?;
+            for row in rows {
+                let ItemRef::Chain(row) = row else { continue };
+                let transaction = Some((row.location.height, row.location.index));
+                match found.last_mut() {
+                    Some(range) if before == transaction => range.end = at + 1,
+                    _ => found.push(at..at + 1),
+                }
+                before = transaction;
+                at += 1;
+            }
+            at = at.max(stop);
+        }
+    }
+    Ok(found)
+}

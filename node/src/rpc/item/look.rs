@@ -1,0 +1,283 @@
+//! A look at one followed stream: its indexes at a moment, and the items that wait above them.
+
+use std::sync::Arc;
+
+use rota_api::error::{Code, EntityKind as Wanted, RpcError};
+use rota_api::params::Page;
+use rota_chain::hash::Txid;
+use rota_chain::operation::Operation;
+use rota_chain::stream::Publish;
+use rota_consensus::state::{Entity, EntityKind, StateView};
+use rota_storage::index::reader::StoredTransaction;
+use rota_storage::index::{Indexes, ItemRef, Order, Selector, StreamReader, TermKind};
+
+use crate::context::Context;
+use crate::pool::PoolItem;
+use crate::rpc::decode::{Known, Moment};
+use crate::rpc::resolve;
+use crate::view::View;
+
+/// An item's transaction and its place there.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The transaction.
+    pub known: Known,
+    /// Index of the output.
+    pub vout: u32,
+    /// Index of the operation in the output.
+    pub ordinal: u16,
+}
+
+/// A look at a followed stream.
+pub struct Look<'c> {
+    /// The moment.
+    pub moment: Moment<'c>,
+    /// The indexes then.
+    pub reader: StreamReader,
+    /// The stream.
+    pub stream: Txid,
+}
+
+/// Refuses streams whose items only some may read: this version does not deliver them yet.
+///
+/// # Errors
+/// -702.
+pub fn check_readable(entity: &Entity) -> Result<(), RpcError> {
+    match entity.kind {
+        EntityKind::Stream { restriction, .. } if restriction.read => {
+            Err(RpcError::not_supported("Read-restricted streams can be created, their items are not available yet"))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl<'c> Look<'c> {
+    /// Looks at the stream that a caller names.
+    ///
+    /// # Errors
+    /// -708 if there is none, -703 if this node does not follow it, -702 if reading it is restricted.
+    pub fn at(ctx: &'c Context, identifier: &str) -> Result<Look<'c>, RpcError> {
+        let (stream, entity) = {
+            let view = ctx.view.read();
+            resolve::entity_in(&view, identifier, Wanted::Stream)?
+        };
+        check_readable(&entity)?;
+        Look::of(ctx, stream)?.ok_or_else(RpcError::stream_not_subscribed)
+    }
+
+    /// Looks at a stream, none if this node does not follow it.
+    ///
+    /// # Errors
+    /// -32603 if storage fails.
+    pub fn of(ctx: &'c Context, stream: Txid) -> Result<Option<Look<'c>>, RpcError> {
+        let moment = Moment::fresh(ctx)?;
+        let reader = moment.snapshot.stream(&stream).map_err(resolve::storage_error)?;
+        Ok(reader.map(|reader| Look { moment, reader, stream }))
+    }
+
+    /// Number of items that wait.
+    #[must_use]
+    pub fn waiting_count(&self) -> u64 {
+        {
+            let view = self.moment.ctx.view.read();
+            if self.is_settled(&view) {
+                return view.pool.items(&self.stream).len() as u64;
+            }
+        }
+        self.waiting(Selector::All).len() as u64
+    }
+
+    /// Whether off-chain data of the stream is fetched.
+    #[must_use]
+    pub fn retrieves(&self) -> bool {
+        self.reader.subscription().retrieve
+    }
+
+    /// Refuses an order and selector that the subscription keeps no index for.
+    ///
+    /// # Errors
+    /// -703 naming the index.
+    pub fn check_index(&self, order: Order, selector: Selector<'_>) -> Result<(), RpcError> {
+        let (index, name) = match (order, selector) {
+            (Order::Chain, Selector::All) => (Indexes::ITEMS, "items"),
+            (Order::Chain, Selector::Key(_)) => (Indexes::KEYS, "keys"),
+            (Order::Chain, Selector::Publisher(_)) => (Indexes::PUBLISHERS, "publishers"),
+            (Order::Local, Selector::All) => (Indexes::ITEMS_LOCAL, "items-local"),
+            (Order::Local, Selector::Key(_)) => (Indexes::KEYS_LOCAL, "keys-local"),
+            (Order::Local, Selector::Publisher(_)) => (Indexes::PUBLISHERS_LOCAL, "publishers-local"),
+        };
+        if self.reader.subscription().indexes.contains(index) {
+            return Ok(());
+        }
+        Err(RpcError::new(Code::NotSubscribed, format!("The subscription of this stream keeps no index of {name}")))
+    }
+
+    /// As [`Look::check_index`], of the index that lists keys or publishers.
+    ///
+    /// # Errors
+    /// -703 naming the index.
+    pub fn check_terms(&self, order: Order, kind: TermKind) -> Result<(), RpcError> {
+        match kind {
+            TermKind::Key => self.check_index(order, Selector::Key(&[])),
+            TermKind::Publisher => {
+                let anybody = rota_chain::lock::Lock::Key(rota_chain::lock::KeyHash([0; 20]));
+                self.check_index(order, Selector::Publisher(&anybody))
+            }
+        }
+    }
+
+    /// Number of items in the index.
+    ///
+    /// # Errors
+    /// -32603 if storage fails.
+    pub fn indexed(&self, order: Order, selector: Selector<'_>) -> Result<u64, RpcError> {
+        self.reader.count(order, selector).map_err(resolve::storage_error)
+    }
+
+    /// The items of a page. In chain order those that wait come last, as they arrived; local order has them already.
+    ///
+    /// # Errors
+    /// -32603 if storage fails.
+    pub fn page(&self, order: Order, selector: Selector<'_>, page: Page) -> Result<Vec<Place>, RpcError> {
+        let indexed = self.indexed(order, selector)?;
+        if order == Order::Local {
+            let rows = self.reader.page(order, selector, page.window(indexed)).map_err(resolve::storage_error)?;
+            return rows.iter().map(|row| self.local(row)).collect();
+        }
+        let (waiting, window) = self.waiting_page(selector, |waiting| page.window(indexed + waiting), indexed);
+        let rows = window.start.min(indexed)..window.end.min(indexed);
+        let rows = self.reader.page(order, selector, rows).map_err(resolve::storage_error)?;
+        let mut places = self.mined(&rows)?;
+        places.extend(waiting.iter().map(waiting_place));
+        Ok(places)
+    }
+
+    /// The waiting items inside a window over indexed and waiting ones, and that window.
+    fn waiting_page(
+        &self,
+        selector: Selector<'_>,
+        window: impl Fn(u64) -> std::ops::Range<u64>,
+        indexed: u64,
+    ) -> (Vec<PoolItem>, std::ops::Range<u64>) {
+        let part = |items: &[PoolItem]| {
+            let window = window(items.len() as u64);
+            let place = |at: u64| usize::try_from(at.saturating_sub(indexed)).unwrap_or(usize::MAX);
+            let part = items.get(place(window.start)..place(window.end)).unwrap_or_default().to_vec();
+            (part, window)
+        };
+        {
+            let view = self.moment.ctx.view.read();
+            if selector == Selector::All && self.is_settled(&view) {
+                return part(view.pool.items(&self.stream));
+            }
+        }
+        part(&self.waiting(selector))
+    }
+
+    /// The waiting items that `selector` selects, as they arrived.
+    #[must_use]
+    pub fn waiting(&self, selector: Selector<'_>) -> Vec<PoolItem> {
+        let (selected, settled): (Vec<PoolItem>, bool) = {
+            let view = self.moment.ctx.view.read();
+            let items = view.pool.items(&self.stream).iter().filter(|item| is_selected(item, selector));
+            (items.cloned().collect(), self.is_settled(&view))
+        };
+        if settled {
+            return selected;
+        }
+        // The index has a block that the pool does not know of yet: what it confirmed waits no longer.
+        let mined = |item: &PoolItem| {
+            let height = self.moment.snapshot.transaction_height(&item.entry.tx.txid());
+            matches!(height, Ok(Some(_)))
+        };
+        selected.into_iter().filter(|item| !mined(item)).collect()
+    }
+
+    /// Whether indexes and pool stand on the same tip.
+    fn is_settled(&self, view: &View) -> bool {
+        view.tip.hash == self.moment.tip.hash
+    }
+
+    /// Items of the active branch.
+    ///
+    /// # Errors
+    /// -32603 if storage fails.
+    pub fn mined(&self, rows: &[ItemRef]) -> Result<Vec<Place>, RpcError> {
+        let mut places: Vec<Place> = Vec::with_capacity(rows.len());
+        let mut before: Option<(ItemRef, Known)> = None;
+        for row in rows {
+            let known = match &before {
+                Some((earlier, known)) if is_same_transaction(earlier, row) => known.clone(),
+                _ => self.stored(row)?,
+            };
+            places.push(Place { known: known.clone(), vout: row.vout(), ordinal: row.ordinal() });
+            before = Some((*row, known));
+        }
+        Ok(places)
+    }
+
+    fn stored(&self, row: &ItemRef) -> Result<Known, RpcError> {
+        let found = self.moment.snapshot.item_transaction(row).map_err(resolve::storage_error)?;
+        let known = found.map(|found| self.known(found)).transpose()?.flatten();
+        known.ok_or_else(|| resolve::storage_error("an index names a transaction that is not here"))
+    }
+
+    fn known(&self, found: StoredTransaction) -> Result<Option<Known>, RpcError> {
+        let StoredTransaction { txid, transaction, location } = found;
+        match location {
+            Some(location) => self.moment.mined(txid, Arc::new(transaction), location.height, location.index),
+            None => Ok(Some(Known::lost(txid, transaction))),
+        }
+    }
+
+    /// An item in local order: it waits, is on the active branch, or was lost.
+    ///
+    /// # Errors
+    /// -32603 if storage fails.
+    pub fn local(&self, row: &ItemRef) -> Result<Place, RpcError> {
+        let ItemRef::Local(seen) = row else { return self.mined(&[*row])?.pop().ok_or_else(missing) };
+        let waiting = self.moment.ctx.view.read().pool.get(&seen.txid).map(|entry| Known::waiting(entry));
+        let known = match waiting {
+            Some(known) => known,
+            None => self.stored(row)?,
+        };
+        Ok(Place { known, vout: seen.vout, ordinal: seen.ordinal })
+    }
+}
+
+fn missing() -> RpcError {
+    resolve::storage_error("an index row has no item")
+}
+
+/// Where a waiting item stands.
+#[must_use]
+pub fn waiting_place(item: &PoolItem) -> Place {
+    let ordinal = u16::try_from(item.operation).unwrap_or(u16::MAX);
+    Place { known: Known::waiting(&item.entry), vout: item.vout, ordinal }
+}
+
+/// The operation of a waiting item.
+#[must_use]
+pub fn waiting_publish(item: &PoolItem) -> Option<&Publish> {
+    let output = item.entry.tx.transaction().body.outputs.get(item.vout as usize)?;
+    match output.operations.get(item.operation)? {
+        Operation::Publish(publish) => Some(publish),
+        _ => None,
+    }
+}
+
+/// Whether a waiting item is one that a selector selects.
+fn is_selected(item: &PoolItem, selector: Selector<'_>) -> bool {
+    match selector {
+        Selector::All => true,
+        Selector::Key(key) => waiting_publish(item).is_some_and(|p| p.keys.iter().any(|known| known == key)),
+        Selector::Publisher(lock) => item.entry.tx.transaction().answering_locks(item.vout).contains(lock),
+    }
+}
+
+fn is_same_transaction(one: &ItemRef, other: &ItemRef) -> bool {
+    match (one, other) {
+        (ItemRef::Chain(one), ItemRef::Chain(other)) => one.location == other.location,
+        _ => false,
+    }
+}

@@ -1,0 +1,95 @@
+//! Answers to callers: one family a file, registered by name in one table of methods.
+
+pub mod http;
+
+pub mod address;
+pub mod blockchain;
+pub mod blockset;
+pub mod cache;
+pub mod control;
+pub mod data;
+pub mod decode;
+pub mod item;
+pub mod mining;
+pub mod network;
+pub mod permission;
+pub mod publish;
+pub mod raw;
+pub mod resolve;
+pub mod stream;
+pub mod summary;
+pub mod wallet;
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use jsonrpsee::types::ErrorObjectOwned;
+use jsonrpsee::{Methods, RpcModule};
+use rota_api::method::{self, Method};
+use rota_api::params::Params;
+use rota_api::{Code, RpcError};
+use serde_json::Value;
+
+use crate::context::Context;
+
+/// What a call gives.
+pub type Answer = Result<Value, RpcError>;
+
+/// A function that answers a method.
+#[derive(Clone, Copy)]
+pub enum Answerer {
+    /// Answers at once, from what is here.
+    Now(fn(&Context, &Params) -> Answer),
+    /// Submits, asks others, or takes long.
+    Later(fn(Arc<Context>, Params) -> BoxFuture<'static, Answer>),
+}
+
+/// Names and functions of a family.
+pub type Family = &'static [(&'static str, Answerer)];
+
+/// All families.
+const FAMILIES: [Family; 11] = [
+    control::ANSWERS,
+    network::ANSWERS,
+    blockchain::ANSWERS,
+    permission::ANSWERS,
+    address::ANSWERS,
+    wallet::ANSWERS,
+    mining::ANSWERS,
+    raw::ANSWERS,
+    stream::ANSWERS,
+    publish::ANSWERS,
+    cache::ANSWERS,
+];
+
+/// The function of a method, none if this version does not answer it.
+pub fn answerer(name: &str) -> Option<Answerer> {
+    FAMILIES.iter().flat_map(|family| family.iter()).find(|(known, _)| *known == name).map(|(_, answerer)| *answerer)
+}
+
+/// The table of methods over a running node.
+pub fn methods(context: Arc<Context>) -> anyhow::Result<Methods> {
+    let mut module = RpcModule::new(context);
+    for (_, method) in method::methods() {
+        let name = method.name;
+        let Some(answerer) = answerer(name).or_else(|| answerer(method.target().name)) else { continue };
+        module.register_async_method(name, move |params, context, _| async move {
+            let answer = call(method, answerer, params.as_str().map(str::to_owned), Arc::clone(&context)).await;
+            answer.map_err(ErrorObjectOwned::from)
+        })?;
+    }
+    Ok(module.into())
+}
+
+async fn call(method: &Method, answerer: Answerer, params: Option<String>, context: Arc<Context>) -> Answer {
+    let params = Params::for_method(method, params.as_deref())?;
+    match answerer {
+        Answerer::Now(answer) => answer(&context, &params),
+        Answerer::Later(answer) => answer(context, params).await,
+    }
+}
+
+/// The refusal of a method that this version knows and does not answer.
+pub fn not_answered(name: &str) -> RpcError {
+    RpcError::new(Code::NotSupported, format!("{name} is not available in this version"))
+}

@@ -1,0 +1,481 @@
+//! Grants, revokes and votes, and who may do what.
+
+pub mod attached;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use rota_api::error::{EntityKind as Wanted, RpcError};
+use rota_api::params::{Params, Selection, as_integer};
+use rota_api::permission::{PendingVote, PermissionEntry};
+use rota_chain::amount::{Amount, Height};
+use rota_chain::hash::Txid;
+use rota_chain::lock::Lock;
+use rota_chain::operation::Operation;
+use rota_chain::permission::{BlockRange, Grant, Permission, PermissionSet};
+use rota_chain::transaction::Output;
+use rota_consensus::authority;
+use rota_consensus::mining::check_miner;
+use rota_consensus::ops::permission::{GLOBAL, applicable, votes_needed};
+use rota_consensus::rule::ApplyError;
+use rota_consensus::state::{
+    Entity, EntityKind, PermissionKey, PermissionRecord, StateError, StateKey, StateValue, StateView,
+};
+use serde_json::Value;
+
+use super::resolve::{
+    address, addresses, entity_in, entity_value, own_author, own_key, shape, short, state_error, submit_outputs,
+};
+use super::wallet::{has_currency, note};
+use super::{Answer, Answerer};
+use crate::context::{Context, unix_time};
+use crate::view::View;
+
+/// The order in which `listpermissions` shows the rights of an address.
+const LIST_ORDER: [Permission; 16] = [
+    Permission::Mine,
+    Permission::Admin,
+    Permission::Activate,
+    Permission::Connect,
+    Permission::Send,
+    Permission::Receive,
+    Permission::Issue,
+    Permission::Create,
+    Permission::Write,
+    Permission::Read,
+    Permission::Low1,
+    Permission::Low2,
+    Permission::Low3,
+    Permission::High1,
+    Permission::High2,
+    Permission::High3,
+];
+/// The block that stands for "for ever", and what -1 stands for.
+const FOR_EVER: i64 = u32::MAX as i64;
+
+/// The methods answered here.
+pub const ANSWERS: &[(&str, Answerer)] = &[
+    ("grant", Answerer::Later(|ctx, params| give(ctx, params, Form::new(false, false, false)))),
+    ("grantfrom", Answerer::Later(|ctx, params| give(ctx, params, Form::new(true, false, false)))),
+    ("grantwithdata", Answerer::Later(|ctx, params| give(ctx, params, Form::new(false, true, false)))),
+    ("grantwithdatafrom", Answerer::Later(|ctx, params| give(ctx, params, Form::new(true, true, false)))),
+    ("revoke", Answerer::Later(|ctx, params| give(ctx, params, Form::new(false, false, true)))),
+    ("revokefrom", Answerer::Later(|ctx, params| give(ctx, params, Form::new(true, false, true)))),
+    ("listpermissions", Answerer::Now(listpermissions)),
+    ("verifypermission", Answerer::Now(verifypermission)),
+    ("approvefrom", Answerer::Now(approvefrom)),
+];
+
+/// Which of the six calls that change rights.
+#[derive(Clone, Copy, Debug)]
+struct Form {
+    from: bool,
+    data: bool,
+    revoke: bool,
+}
+
+impl Form {
+    const fn new(from: bool, data: bool, revoke: bool) -> Form {
+        Form { from, data, revoke }
+    }
+}
+
+/// Rights of the whole chain, or on one entity.
+#[derive(Clone, Debug)]
+struct Rights {
+    entity: Option<(Txid, Entity)>,
+    permissions: PermissionSet,
+    /// Whether all of them were asked for.
+    all: bool,
+}
+
+impl Rights {
+    fn entity_id(&self) -> Option<Txid> {
+        self.entity.as_ref().map(|(txid, _)| *txid)
+    }
+}
+
+fn invalid_permission(text: &str) -> RpcError {
+    RpcError::invalid(format!("Invalid permission: {}", short(text)))
+}
+
+/// Reads `send,receive`, `all`, or `entity.write,admin`: what stands before the last dot names an entity.
+fn rights(view: &View, text: &str) -> Result<Rights, RpcError> {
+    let (entity, words) = match text.rsplit_once('.') {
+        Some((identifier, words)) => (Some(entity_in(view, identifier, Wanted::Any)?), words),
+        None => (None, text),
+    };
+    let allowed = allowed(entity.as_ref().map(|(_, entity)| &entity.kind));
+    let mut permissions = PermissionSet::EMPTY;
+    let mut all = false;
+    for word in words.split(',').map(str::trim) {
+        if matches!(word, "all" | "*") {
+            permissions = allowed.iter().copied().chain(permissions.iter()).collect();
+            all = true;
+            continue;
+        }
+        let named = word.parse::<Permission>().ok().filter(|permission| allowed.contains(permission));
+        permissions = permissions.with(named.ok_or_else(|| invalid_permission(word))?);
+    }
+    Ok(Rights { entity, permissions, all })
+}
+
+fn allowed(kind: Option<&EntityKind>) -> Vec<Permission> {
+    kind.map_or_else(|| GLOBAL.to_vec(), applicable)
+}
+
+/// What one of the six calls asks for.
+struct Gift {
+    from: Option<Lock>,
+    to: Vec<Lock>,
+    text: String,
+    range: BlockRange,
+    comment: String,
+    comment_to: String,
+}
+
+fn gift(ctx: &Context, params: &Params, form: Form) -> Result<Gift, RpcError> {
+    let first = usize::from(form.from);
+    let from = if form.from { from_address(ctx, params.text(0)?)? } else { None };
+    let to = params.text(first)?;
+    let text = params.text(first + 1)?.to_owned();
+    let after = first + 2 + usize::from(form.data);
+    check_amount(ctx, params.real_or(after, 0.0)?)?;
+    let range = if form.revoke {
+        BlockRange::NEVER
+    } else {
+        let start = block_number(params, after + 1, 0, "start_block")?;
+        BlockRange { start, end: block_number(params, after + 2, FOR_EVER, "end_block")? }
+    };
+    let notes = after + if form.revoke { 1 } else { 3 };
+    let noted = |index: usize| -> Result<String, RpcError> {
+        if form.data { Ok(String::new()) } else { params.text_or(index, "").map(str::to_owned) }
+    };
+    let (comment, comment_to) = (noted(notes)?, noted(notes + 1)?);
+    if to.is_empty() {
+        return Err(RpcError::invalid("No addresses given"));
+    }
+    Ok(Gift { from, to: addresses(ctx, to)?, text, range, comment, comment_to })
+}
+
+/// The address of a `...from` call; none for `*`, which lets the wallet choose.
+pub fn from_address(ctx: &Context, text: &str) -> Result<Option<Lock>, RpcError> {
+    if text == "*" {
+        return Ok(None);
+    }
+    if text.contains(',') {
+        return Err(RpcError::invalid("Single from-address should be specified"));
+    }
+    let lock = address(ctx, text)?;
+    own_key(ctx, &lock)?;
+    Ok(Some(lock))
+}
+
+fn block_number(params: &Params, index: usize, default: i64, name: &str) -> Result<u32, RpcError> {
+    let number = match params.given(index) {
+        None => default,
+        Some(value) => as_integer(value)?,
+    };
+    let number = if number == -1 && default == FOR_EVER { FOR_EVER } else { number };
+    u32::try_from(number).map_err(|_| RpcError::invalid(format!("{name} should be between 0 and {FOR_EVER}")))
+}
+
+/// Native currency along with a grant needs coins, which grants of this version do not spend.
+fn check_amount(ctx: &Context, amount: f64) -> Result<(), RpcError> {
+    if amount == 0.0 {
+        return Ok(());
+    }
+    if amount < 0.0 || !has_currency(ctx) {
+        return Err(RpcError::invalid("Invalid amount: this chain has no native currency, or it is negative"));
+    }
+    Err(RpcError::not_supported("Native currency cannot be sent along with permissions in this version"))
+}
+
+fn give(ctx: Arc<Context>, params: Params, form: Form) -> BoxFuture<'static, Answer> {
+    Box::pin(async move {
+        let gift = gift(&ctx, &params, form)?;
+        let (author, rights) = {
+            let view = ctx.view.read();
+            let rights = rights(&view, &gift.text)?;
+            check_recipients(&gift, &rights)?;
+            (granter(&ctx, &view, gift.from, &rights)?, rights)
+        };
+        let timestamp = u32::try_from(unix_time()).unwrap_or(u32::MAX);
+        let Rights { permissions, .. } = rights;
+        let grant = Grant { entity: rights.entity_id(), permissions, range: gift.range, timestamp };
+        let mut outputs: Vec<Output> = gift.to.iter().map(|lock| grant_output(*lock, grant.clone())).collect();
+        if form.data {
+            let value = params.value(2 + usize::from(form.from)).clone();
+            outputs.push(attached::output(&ctx, author, value).await?);
+        }
+        let txid = submit_outputs(Arc::clone(&ctx), vec![author], outputs).await?;
+        note::keep(&ctx, &txid, &gift.comment, &gift.comment_to).await;
+        Ok(Value::from(txid.to_string()))
+    })
+}
+
+fn grant_output(recipient: Lock, grant: Grant) -> Output {
+    Output {
+        recipient: Some(recipient),
+        amount: Amount::ZERO,
+        assets: Vec::new(),
+        operations: vec![Operation::Grant(grant)],
+    }
+}
+
+fn check_recipients(gift: &Gift, rights: &Rights) -> Result<(), RpcError> {
+    let mine = rights.entity.is_none() && rights.permissions.contains(Permission::Mine) && !gift.range.is_empty();
+    if mine && gift.to.iter().any(|lock| lock.key_hash().is_none()) {
+        let sentence = "Granting mine permission to addresses of several keys is not allowed: they cannot sign blocks";
+        return Err(RpcError::not_allowed(sentence));
+    }
+    Ok(())
+}
+
+/// The address of this wallet that grants: it must hold the granting right of every permission, and send.
+fn granter(ctx: &Context, view: &View, from: Option<Lock>, rights: &Rights) -> Result<Lock, RpcError> {
+    let (state, height) = (view.pool.state(), view.pool.place().height);
+    let entity = rights.entity_id();
+    let may = |lock: &Lock| -> Result<bool, StateError> {
+        for permission in rights.permissions.iter() {
+            if !authority::may_grant(state, &ctx.rules, entity, permission, lock, height)? {
+                return Ok(false);
+            }
+        }
+        authority::may(state, &ctx.rules, Permission::Send, lock, height)
+    };
+    let admin = rights.permissions.iter().any(|p| authority::granting_right(p) == Permission::Admin);
+    let needed = if admin { "admin" } else { "activate or admin" };
+    let place = if entity.is_some() { " for this entity" } else { "" };
+    own_author(ctx, from, may).map_err(|error| match error.code {
+        rota_api::Code::InsufficientPermissions if from.is_some() => {
+            RpcError::no_permission(format!("from-address doesn't have {needed} permission{place}"))
+        }
+        rota_api::Code::InsufficientPermissions => {
+            RpcError::no_permission(format!("This wallet doesn't have addresses with {needed} permission{place}"))
+        }
+        _ => error,
+    })
+}
+
+fn listpermissions(ctx: &Context, params: &Params) -> Answer {
+    let text = params.text_or(0, "all")?;
+    let selection = params.selection(1)?;
+    let verbose = params.switch(2, "verbose")?;
+    let chosen = match selection {
+        Selection::All => None,
+        Selection::These(words) => Some(words.iter().map(|word| address(ctx, word)).collect::<Result<Vec<_>, _>>()?),
+    };
+    let view = ctx.view.read();
+    let rights = rights(&view, text)?;
+    let found = records(&view, &rights, chosen.as_deref())?;
+    let admins = authority::count(view.pool.state(), Permission::Admin, view.pool.place().height);
+    let counting = Counting { ctx, view: &view, entity: rights.entity_id(), admins: admins.map_err(state_error)? };
+    let shown_entity = rights.entity.as_ref().map_or(Value::Null, |(txid, entity)| entity_value(txid, entity));
+    let mut entries = Vec::new();
+    for (address, record, permission) in found {
+        let pending = if verbose { counting.pending(permission, &record)? } else { Vec::new() };
+        if record.range.is_empty() && pending.is_empty() {
+            continue;
+        }
+        entries.push(shape(&PermissionEntry {
+            address: ctx.scheme.encode(&address),
+            isp2shaddress: address.key_hash().is_none().then_some(true),
+            for_entity: shown_entity.clone(),
+            kind: permission.name().to_owned(),
+            startblock: i64::from(record.range.start),
+            endblock: i64::from(record.range.end),
+            admins: verbose.then(|| record.granters.iter().map(|lock| ctx.scheme.encode(lock)).collect()),
+            pending: verbose.then_some(pending),
+        })?);
+    }
+    Ok(Value::Array(entries))
+}
+
+type Found = (Lock, PermissionRecord, Permission);
+
+/// The records of the rights asked for: by address (confirmed ones first), then in the order of the list.
+fn records(view: &View, rights: &Rights, chosen: Option<&[Lock]>) -> Result<Vec<Found>, RpcError> {
+    let entity = rights.entity_id();
+    let mut found: BTreeMap<(Lock, usize), Found> = BTreeMap::new();
+    let mut confirmed = HashSet::new();
+    for (place, permission) in LIST_ORDER.into_iter().enumerate() {
+        if !rights.permissions.contains(permission) {
+            continue;
+        }
+        let rows = match chosen {
+            Some(locks) => single_records(view, entity, permission, locks),
+            None => view.snapshot.holders(entity, permission),
+        };
+        for (address, record) in rows.map_err(state_error)? {
+            confirmed.insert(address);
+            found.insert((address, place), (address, record, permission));
+        }
+        if chosen.is_none() {
+            for (address, record) in waiting(view, entity, permission) {
+                found.insert((address, place), (address, record, permission));
+            }
+        }
+    }
+    let mut found: Vec<Found> = found.into_values().collect();
+    found.sort_by_key(|(address, ..)| !confirmed.contains(address));
+    Ok(found)
+}
+
+fn single_records(
+    view: &View,
+    entity: Option<Txid>,
+    permission: Permission,
+    locks: &[Lock],
+) -> Result<Vec<(Lock, PermissionRecord)>, StateError> {
+    let mut rows = Vec::new();
+    for address in locks.iter().copied() {
+        let record = view.pool.state().permission(PermissionKey { entity, permission, address })?;
+        rows.extend(record.map(|record| (address, record)));
+    }
+    Ok(rows)
+}
+
+/// Records of one right that waiting transactions change.
+fn waiting(view: &View, entity: Option<Txid>, permission: Permission) -> Vec<(Lock, PermissionRecord)> {
+    let changes = view.pool.state().changes().elements.iter();
+    let rows = changes.filter_map(|(key, change)| match (key, &change.after) {
+        (StateKey::Permission(key), Some(StateValue::Permission(record)))
+            if key.entity == entity && key.permission == permission =>
+        {
+            Some((key.address, record.clone()))
+        }
+        _ => None,
+    });
+    rows.collect()
+}
+
+/// What open votes are counted with.
+struct Counting<'a> {
+    ctx: &'a Context,
+    view: &'a View,
+    entity: Option<Txid>,
+    admins: u32,
+}
+
+impl Counting<'_> {
+    /// Votes that suffice to change a right.
+    fn needed(&self, permission: Permission) -> u32 {
+        let height = self.view.pool.place().height;
+        if self.entity.is_some() || height.0 < self.ctx.rules.setup_first_blocks {
+            return 1;
+        }
+        self.ctx.rules.consensus(permission).map_or(1, |fraction| votes_needed(self.admins, fraction))
+    }
+
+    /// Open votes by range, the newest first; votes of those who may not vote any more do not count.
+    fn pending(&self, permission: Permission, record: &PermissionRecord) -> Result<Vec<PendingVote>, RpcError> {
+        let (state, height): (_, Height) = (self.view.pool.state(), self.view.pool.place().height);
+        let mut groups: Vec<(BlockRange, Vec<Lock>)> = Vec::new();
+        for vote in record.votes.iter().rev() {
+            let rules = &self.ctx.rules;
+            if !authority::may_grant(state, rules, self.entity, permission, &vote.admin, height).map_err(state_error)? {
+                continue;
+            }
+            match groups.iter_mut().find(|(range, _)| *range == vote.range) {
+                Some((_, admins)) => admins.push(vote.admin),
+                None => groups.push((vote.range, vec![vote.admin])),
+            }
+        }
+        let needed = i64::from(self.needed(permission));
+        let shown = groups.into_iter().map(|(range, admins)| PendingVote {
+            startblock: i64::from(range.start),
+            endblock: i64::from(range.end),
+            required: needed.saturating_sub(i64::try_from(admins.len()).unwrap_or(i64::MAX)).max(0),
+            admins: admins.iter().map(|lock| self.ctx.scheme.encode(lock)).collect(),
+        });
+        Ok(shown.collect())
+    }
+}
+
+fn verifypermission(ctx: &Context, params: &Params) -> Answer {
+    let lock = address(ctx, params.text(0)?)?;
+    let text = params.text(1)?;
+    let view = ctx.view.read();
+    let rights = rights(&view, text)?;
+    let mut permissions = rights.permissions.iter();
+    let (Some(permission), None, false) = (permissions.next(), permissions.next(), rights.all) else {
+        return Err(invalid_permission(text));
+    };
+    let (state, height) = (view.pool.state(), view.pool.place().height);
+    let may = match (&rights.entity, permission) {
+        (Some((_, entity)), _) if is_open(&entity.kind, permission) => Ok(true),
+        (Some((txid, _)), _) => authority::may_on(state, *txid, permission, &lock, height),
+        (None, Permission::Mine) => may_mine(ctx, &view, &lock),
+        (None, _) => authority::may(state, &ctx.rules, permission, &lock, height),
+    };
+    may.map(Value::from).map_err(state_error)
+}
+
+/// Whether an entity lets everybody do this.
+fn is_open(kind: &EntityKind, permission: Permission) -> bool {
+    match kind {
+        EntityKind::Stream { restriction, .. } => match permission {
+            Permission::Write => !restriction.write,
+            Permission::Read => !restriction.read,
+            _ => false,
+        },
+        EntityKind::Variable { restrict_write, .. } => permission == Permission::Write && !restrict_write,
+        EntityKind::Asset { .. } => false,
+    }
+}
+
+/// Whether an address may make the next block, mining diversity included.
+fn may_mine(ctx: &Context, view: &View, lock: &Lock) -> Result<bool, StateError> {
+    let Some(miner) = lock.key_hash() else { return Ok(false) };
+    match check_miner(view.pool.state(), &ctx.rules, miner, view.pool.place().height) {
+        Ok(()) => Ok(true),
+        Err(ApplyError::Rule(_)) => Ok(false),
+        Err(ApplyError::State(error)) => Err(error),
+    }
+}
+
+/// Nothing that is approved exists in this version: the entity is looked for, for its error.
+fn approvefrom(ctx: &Context, params: &Params) -> Answer {
+    from_address(ctx, params.text(0)?)?;
+    super::resolve::entity(ctx, params.text(1)?)?;
+    Err(RpcError::not_allowed("This entity needs no approval"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use rota_chain::stream::StreamRestriction;
+    use serde_json::json;
+
+    use super::*;
+
+    fn stream(restriction: StreamRestriction) -> EntityKind {
+        EntityKind::Stream { restriction, salted: false }
+    }
+
+    #[test]
+    fn everybody_may_do_what_a_stream_does_not_restrict() {
+        let open = stream(StreamRestriction::default());
+        assert!(is_open(&open, Permission::Write) && is_open(&open, Permission::Read));
+        assert!(!is_open(&open, Permission::Admin) && !is_open(&open, Permission::Low1));
+        let closed = stream(StreamRestriction { write: true, ..StreamRestriction::default() });
+        assert!(!is_open(&closed, Permission::Write) && is_open(&closed, Permission::Read));
+    }
+
+    #[test]
+    fn blocks_of_a_grant_are_whole_numbers_within_range() {
+        let params = Params::new(vec![json!(5), json!(-1), json!("0"), json!(1.5), json!(4_294_967_296_i64)]);
+        assert_eq!(block_number(&params, 0, 0, "start").unwrap(), 5);
+        assert_eq!(block_number(&params, 9, FOR_EVER, "end").unwrap(), u32::MAX);
+        assert_eq!(block_number(&params, 1, FOR_EVER, "end").unwrap(), u32::MAX);
+        let code = |index| block_number(&params, index, 0, "start").unwrap_err().code.number();
+        assert_eq!((code(1), code(2), code(3), code(4)), (-8, -1, -1, -8));
+    }
+
+    #[test]
+    fn every_right_has_a_place_in_lists() {
+        assert!(Permission::ALL.iter().all(|permission| LIST_ORDER.contains(permission)));
+    }
+}

@@ -1,0 +1,408 @@
+//! What all RPC families share: from texts to addresses, entities and authors; building, signing and submitting a
+//! transaction of this wallet; and how refusals are told to callers.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use rota_api::error::{Code, EntityKind as Wanted, Named, RpcError};
+use rota_api::params::Params;
+use rota_chain::amount::Height;
+use rota_chain::codec::encoded_length;
+use rota_chain::hash::Txid;
+use rota_chain::lock::Lock;
+use rota_chain::transaction::{Body, Output, TRANSACTION_VERSION, Transaction};
+use rota_consensus::ops::stream::is_reference_shaped;
+use rota_consensus::rule::{CoinRule, EntityRule, PermissionRule, Rule, StreamRule, TransactionRule};
+use rota_consensus::state::{Entity, EntityKind, StateError, StateView};
+use rota_consensus::transaction::{VerifiedTransaction, check_transaction};
+use rota_wallet::WalletError;
+
+use super::Answer;
+use crate::context::Context;
+use crate::ledger::{Stopped, SubmitError};
+use crate::pool::PoolError;
+use crate::view::View;
+
+/// Digits of a transaction id as text.
+const TXID_DIGITS: usize = 64;
+/// Transactions from here on are hashed and signed on a thread for long work: about a millisecond of hashing.
+const LARGE_TRANSACTION: usize = 256 << 10;
+/// Most characters of a caller's text that an error repeats.
+const ECHOED: usize = 80;
+
+/// The first characters of a caller's text, for errors.
+#[must_use]
+pub fn short(text: &str) -> String {
+    text.chars().take(ECHOED).collect()
+}
+
+/// The lock an address stands for; -5 for anything else.
+pub fn address(ctx: &Context, text: &str) -> Result<Lock, RpcError> {
+    let refused = |_| RpcError::new(Code::InvalidAddressOrKey, format!("Invalid address: {}", short(text)));
+    ctx.scheme.decode(text).map_err(refused)
+}
+
+/// Addresses with commas between them, each once: -5 for a malformed one, -8 for one given twice.
+pub fn addresses(ctx: &Context, text: &str) -> Result<Vec<Lock>, RpcError> {
+    let mut locks = Vec::new();
+    for word in text.split(',').map(str::trim) {
+        let lock = address(ctx, word)?;
+        if locks.contains(&lock) {
+            let twice = format!("Invalid parameter, duplicated address: {}", short(word));
+            return Err(RpcError::invalid(twice));
+        }
+        locks.push(lock);
+    }
+    Ok(locks)
+}
+
+/// A transaction id as text; -8 for anything else. `name` says which parameter it was.
+pub fn txid(text: &str, name: &str) -> Result<Txid, RpcError> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let shown = short(text);
+        return Err(RpcError::invalid(format!("{name} must be hexadecimal string (not '{shown}')")));
+    }
+    let length = || RpcError::invalid(format!("{name} must have {TXID_DIGITS} hexadecimal digits, has {}", text.len()));
+    text.parse().map_err(|_| length())
+}
+
+/// An entity by creating transaction, reference or name, waiting ones included; -708 otherwise.
+pub fn entity(ctx: &Context, identifier: &str) -> Result<(Txid, Entity), RpcError> {
+    entity_in(&ctx.view.read(), identifier, Wanted::Any)
+}
+
+/// A stream by creating transaction, reference or name, waiting ones included; -708 otherwise.
+pub fn stream(ctx: &Context, identifier: &str) -> Result<(Txid, Entity), RpcError> {
+    entity_in(&ctx.view.read(), identifier, Wanted::Stream)
+}
+
+/// As [`entity`], of one kind, in a view that the caller looks at already (which must not be read twice).
+pub fn entity_in(view: &View, identifier: &str, wanted: Wanted) -> Result<(Txid, Entity), RpcError> {
+    let (named, txid) = if identifier.len() == TXID_DIGITS {
+        (Named::Txid, Txid::from_str(identifier).ok())
+    } else if is_reference_shaped(identifier) {
+        (Named::Reference, referenced(view, identifier)?)
+    } else {
+        let named = (!identifier.is_empty()).then(|| view.pool.state().entity_named(identifier.as_bytes()));
+        (Named::Name, named.transpose().map_err(state_error)?.flatten())
+    };
+    let missing = || RpcError::entity_not_found(wanted, named, &short(identifier));
+    let txid = txid.ok_or_else(missing)?;
+    let entity = view.pool.state().entity(&txid).map_err(state_error)?.ok_or_else(missing)?;
+    if is_wanted(&entity.kind, wanted) { Ok((txid, entity)) } else { Err(missing()) }
+}
+
+fn is_wanted(kind: &EntityKind, wanted: Wanted) -> bool {
+    match wanted {
+        Wanted::Any => true,
+        Wanted::Stream => matches!(kind, EntityKind::Stream { .. }),
+        Wanted::Asset => matches!(kind, EntityKind::Asset { .. }),
+        Wanted::Variable => matches!(kind, EntityKind::Variable { .. }),
+        Wanted::Filter | Wanted::Library | Wanted::Upgrade => false,
+    }
+}
+
+/// The reference of an entity, none while it waits for a block: height, offset and the first two bytes of its id.
+#[must_use]
+pub fn reference(txid: &Txid, entity: &Entity) -> Option<String> {
+    if entity.height == Height(0) {
+        return Some("0-0-0".to_owned());
+    }
+    (entity.offset != 0).then(|| format!("{}-{}-{}", entity.height, entity.offset, prefix(txid)))
+}
+
+fn prefix(txid: &Txid) -> u16 {
+    match txid.0 {
+        [first, second, ..] => u16::from_le_bytes([first, second]),
+    }
+}
+
+/// The creating transaction that a reference names: the one at that byte of that block.
+fn referenced(view: &View, reference: &str) -> Result<Option<Txid>, RpcError> {
+    let mut parts = reference.split('-').map(u32::from_str);
+    let (Some(Ok(height)), Some(Ok(offset)), Some(Ok(wanted))) = (parts.next(), parts.next(), parts.next()) else {
+        return Ok(None);
+    };
+    let Some(hash) = view.snapshot.block_hash(Height(height)).map_err(storage_error)? else {
+        return Ok(None);
+    };
+    let Some(block) = view.snapshot.block(&hash).map_err(storage_error)? else {
+        return Ok(None);
+    };
+    if height == 0 {
+        let root = block.transactions.first().map(Transaction::txid);
+        return Ok(root.filter(|_| offset == 0 && wanted == 0));
+    }
+    for tx in block.transactions.iter().filter(|tx| tx.operations().any(|(_, op)| op.creates_entity())) {
+        let txid = tx.txid();
+        let entity = view.snapshot.entity(&txid).map_err(state_error)?;
+        if entity.is_some_and(|entity| entity.offset == offset) && u32::from(prefix(&txid)) == wanted {
+            return Ok(Some(txid));
+        }
+    }
+    Ok(None)
+}
+
+/// The word that names an entity's kind in answers.
+#[must_use]
+pub fn kind_word(kind: &EntityKind) -> &'static str {
+    match kind {
+        EntityKind::Stream { .. } => "stream",
+        EntityKind::Asset { .. } => "asset",
+        EntityKind::Variable { .. } => "variable",
+    }
+}
+
+/// How answers refer to an entity: type, name if it has one, reference.
+#[must_use]
+pub fn entity_value(txid: &Txid, entity: &Entity) -> serde_json::Value {
+    let name = String::from_utf8_lossy(&entity.name);
+    let name = (!entity.name.is_empty()).then_some(name.as_ref());
+    rota_api::permission::entity_value(kind_word(&entity.kind), name, reference(txid, entity).as_deref())
+}
+
+/// An address of this wallet that may author a transaction: `from` if given, else the first that `needs` allows, the
+/// default address before others. -709 if `from` is not here, -704 if nobody suits. `needs` must not read `ctx.view`
+/// while the caller holds it.
+pub fn own_author(
+    ctx: &Context,
+    from: Option<Lock>,
+    needs: impl Fn(&Lock) -> Result<bool, StateError>,
+) -> Result<Lock, RpcError> {
+    if let Some(from) = from {
+        own_key(ctx, &from)?;
+        let refused = || RpcError::no_permission("from-address doesn't have the permission that this needs");
+        return if needs(&from).map_err(state_error)? { Ok(from) } else { Err(refused()) };
+    }
+    if let Some(first) = ctx.wallet.default_lock()
+        && ctx.wallet.can_sign(&first)
+        && needs(&first).map_err(state_error)?
+    {
+        return Ok(first);
+    }
+    for info in ctx.wallet.locks() {
+        if ctx.wallet.can_sign(&info.lock) && needs(&info.lock).map_err(state_error)? {
+            return Ok(info.lock);
+        }
+    }
+    Err(RpcError::no_permission("This wallet contains no address with the permission that this needs"))
+}
+
+/// -709 unless this wallet can sign for the address.
+pub fn own_key(ctx: &Context, lock: &Lock) -> Result<(), RpcError> {
+    if ctx.wallet.can_sign(lock) { Ok(()) } else { Err(RpcError::address_not_in_wallet(&ctx.scheme.encode(lock))) }
+}
+
+/// Builds, signs and submits a transaction of these authors: when this returns, it is journaled and in the pool.
+pub async fn submit_outputs(ctx: Arc<Context>, authors: Vec<Lock>, outputs: Vec<Output>) -> Result<Txid, RpcError> {
+    let tip = ctx.view.tip().height;
+    let body = Body {
+        version: TRANSACTION_VERSION,
+        inputs: Vec::new(),
+        outputs,
+        authors,
+        lock_time: 0,
+        last_height: tip.0.saturating_add(ctx.rules.validity_window),
+        nonce: rand::random(),
+    };
+    let tx = Transaction { body, witnesses: Vec::new() };
+    if encoded_length(&tx) < LARGE_TRANSACTION {
+        let verified = sign(&ctx, tx)?;
+        return submit(&ctx, verified).await;
+    }
+    let worker = Arc::clone(&ctx);
+    let signed = tokio::task::spawn_blocking(move || sign(&worker, tx)).await;
+    submit(&ctx, signed.map_err(RpcError::internal)??).await
+}
+
+/// Signs with this wallet's keys and checks what needs no state.
+fn sign(ctx: &Context, mut tx: Transaction) -> Result<VerifiedTransaction, RpcError> {
+    let completeness =
+        ctx.wallet.sign_transaction(&mut tx, &ctx.rules.genesis, |_| None, &[]).map_err(wallet_error)?;
+    if !completeness.is_complete() {
+        return Err(RpcError::new(Code::Verify, "This wallet does not hold every key that must sign"));
+    }
+    verify(ctx, Arc::new(tx))
+}
+
+/// Checks everything about a signed transaction that needs no state.
+pub fn verify(ctx: &Context, tx: Arc<Transaction>) -> Result<VerifiedTransaction, RpcError> {
+    let checked = check_transaction(tx, &ctx.rules).map_err(|rule| rule_error(&rule))?;
+    ctx.signatures.verify(checked).map_err(|rule| rule_error(&Rule::Transaction(rule)))
+}
+
+/// Submits a verified transaction to the ledger.
+pub async fn submit(ctx: &Context, tx: VerifiedTransaction) -> Result<Txid, RpcError> {
+    ctx.ledger.submit(tx).await.map_err(submit_error)
+}
+
+/// Blocks since a transaction was mined: 0 while it waits.
+#[must_use]
+pub fn confirmations(tip: Height, block: Option<Height>) -> i64 {
+    block.map_or(0, |height| i64::from(tip.0) - i64::from(height.0) + 1)
+}
+
+/// What a caller is told when the ledger does not take a transaction.
+#[must_use]
+pub fn submit_error(error: SubmitError) -> RpcError {
+    match error {
+        SubmitError::Pool(error) => pool_error(&error),
+        SubmitError::Stopped(stopped) => RpcError::internal(stopped),
+        SubmitError::Storage(cause) => RpcError::new(Code::Database, cause),
+        SubmitError::Refused(cause) => RpcError::new(Code::VerifyRejected, cause),
+    }
+}
+
+/// What a caller is told when the pool does not take a transaction.
+#[must_use]
+pub fn pool_error(error: &PoolError) -> RpcError {
+    match error {
+        PoolError::Rule(rule) => rule_error(rule),
+        PoolError::State(error) => state_error(error),
+        PoolError::Known(_) => RpcError::new(Code::AlreadyInChain, error.to_string()),
+        PoolError::Full { .. } | PoolError::AuthorFull { .. } => {
+            RpcError::new(Code::VerifyRejected, error.to_string())
+        }
+    }
+}
+
+/// What a caller is told when a rule refuses a transaction; the text quotes the rule's stable code.
+#[must_use]
+pub fn rule_error(rule: &Rule) -> RpcError {
+    let code = match rule {
+        Rule::Entity(EntityRule::NameTaken { .. }) => return RpcError::name_taken(),
+        Rule::Transaction(TransactionRule::Send { .. } | TransactionRule::Receive { .. })
+        | Rule::Permission(PermissionRule::Denied { .. })
+        | Rule::Entity(EntityRule::Create)
+        | Rule::Stream(StreamRule::Write { .. }) => Code::InsufficientPermissions,
+        Rule::Permission(PermissionRule::MineMultisig) | Rule::Stream(StreamRule::Onchain | StreamRule::Offchain) => {
+            Code::NotAllowed
+        }
+        Rule::Permission(PermissionRule::NoEntity { .. }) | Rule::Stream(StreamRule::Missing { .. }) => {
+            Code::EntityNotFound
+        }
+        Rule::Transaction(TransactionRule::Known { .. }) | Rule::Coin(CoinRule::Missing { .. }) => {
+            Code::AlreadyInChain
+        }
+        _ => Code::VerifyRejected,
+    };
+    RpcError::new(code, rule.to_string())
+}
+
+/// -32603: the state could not be read.
+#[must_use]
+pub fn state_error(error: impl std::fmt::Display) -> RpcError {
+    tracing::error!(%error, "an answer failed for storage");
+    RpcError::internal(error)
+}
+
+/// -32603: the database could not be read.
+#[must_use]
+pub fn storage_error(error: impl std::fmt::Display) -> RpcError {
+    state_error(error)
+}
+
+/// What a caller is told when the wallet refuses or fails.
+#[must_use]
+pub fn wallet_error(error: WalletError) -> RpcError {
+    match error {
+        WalletError::Locked => RpcError::wallet_locked(),
+        error => {
+            let code = Code::from_number(error.rpc_code()).unwrap_or(Code::Wallet);
+            RpcError::new(code, error.to_string())
+        }
+    }
+}
+
+/// -32603: the writer has ended.
+#[must_use]
+pub fn stopped(error: Stopped) -> RpcError {
+    RpcError::internal(error)
+}
+
+/// Runs an answer that takes long, such as one that reads many blocks, on a thread for such work.
+#[must_use]
+pub fn heavy(ctx: Arc<Context>, params: Params, answer: fn(&Context, &Params) -> Answer) -> BoxFuture<'static, Answer> {
+    let work = tokio::task::spawn_blocking(move || answer(&ctx, &params));
+    Box::pin(async move { work.await.map_err(RpcError::internal)? })
+}
+
+/// A shape of the API as JSON.
+pub fn shape(value: &impl serde::Serialize) -> Answer {
+    serde_json::to_value(value).map_err(RpcError::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use rota_chain::lock::KeyHash;
+    use rota_chain::permission::Permission;
+
+    use super::*;
+
+    fn stream_at(height: u32, offset: u32) -> Entity {
+        let kind = EntityKind::Stream { restriction: Default::default(), salted: false };
+        Entity { kind, name: b"s".to_vec(), creators: Vec::new(), height: Height(height), offset }
+    }
+
+    #[test]
+    fn a_reference_ends_with_the_first_two_bytes_of_the_id() {
+        let mut id = [0; 32];
+        id[..2].copy_from_slice(&[0xd2, 0x04]);
+        assert_eq!(reference(&Txid(id), &stream_at(60, 265)).as_deref(), Some("60-265-1234"));
+    }
+
+    #[test]
+    fn an_entity_that_waits_has_no_reference_and_the_root_stream_a_fixed_one() {
+        assert_eq!(reference(&Txid([1; 32]), &stream_at(60, 0)), None);
+        assert_eq!(reference(&Txid([1; 32]), &stream_at(0, 202)).as_deref(), Some("0-0-0"));
+    }
+
+    #[test]
+    fn confirmations_count_the_block_itself() {
+        assert_eq!(confirmations(Height(9), Some(Height(9))), 1);
+        assert_eq!(confirmations(Height(9), Some(Height(0))), 10);
+        assert_eq!(confirmations(Height(9), None), 0);
+    }
+
+    #[test]
+    fn refusals_keep_the_codes_that_callers_branch_on() {
+        let lock = Lock::Key(KeyHash([1; 20]));
+        let id = Txid([2; 32]);
+        let cases = [
+            (Rule::Entity(EntityRule::NameTaken { name: "a".to_owned() }), Code::DuplicateName),
+            (Rule::Entity(EntityRule::Create), Code::InsufficientPermissions),
+            (Rule::Transaction(TransactionRule::Send { address: lock }), Code::InsufficientPermissions),
+            (
+                Rule::Permission(PermissionRule::Denied { permission: Permission::Mine }),
+                Code::InsufficientPermissions,
+            ),
+            (Rule::Stream(StreamRule::Write { stream: id }), Code::InsufficientPermissions),
+            (Rule::Stream(StreamRule::Onchain), Code::NotAllowed),
+            (Rule::Stream(StreamRule::Missing { stream: id }), Code::EntityNotFound),
+            (Rule::Transaction(TransactionRule::Known { txid: id, height: Height(1) }), Code::AlreadyInChain),
+            (Rule::Transaction(TransactionRule::NoOutputs), Code::VerifyRejected),
+        ];
+        for (rule, code) in cases {
+            assert_eq!(rule_error(&rule).code, code, "{rule}");
+        }
+        let text = rule_error(&Rule::Transaction(TransactionRule::NoOutputs)).message;
+        assert!(text.starts_with("tx-no-outputs: "), "{text}");
+    }
+
+    #[test]
+    fn a_locked_wallet_is_told_by_its_own_code() {
+        assert_eq!(wallet_error(WalletError::Locked).code, Code::UnlockNeeded);
+        assert_eq!(wallet_error(WalletError::KeypoolRanOut).code, Code::KeypoolRanOut);
+        assert_eq!(wallet_error(WalletError::NotFound).code, Code::AddressNotFound);
+        assert_eq!(wallet_error(WalletError::WrongPassphrase).code, Code::PassphraseIncorrect);
+    }
+
+    #[test]
+    fn an_id_of_a_wrong_form_is_refused() {
+        assert!(txid(&"ab".repeat(32), "txid").is_ok());
+        for text in ["", "zz", "ab", &"ab".repeat(33), &"zz".repeat(32)] {
+            assert_eq!(txid(text, "txid").map_err(|error| error.code), Err(Code::InvalidParameter), "{text}");
+        }
+    }
+}

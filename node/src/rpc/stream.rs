@@ -1,0 +1,203 @@
+//! Streams: creating and describing them. Following them is in `subscribe`; the table names all methods of the family
+//! but those of `publish` and `cache`.
+
+mod create;
+pub mod subscribe;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use rota_api::error::{EntityKind as Wanted, RpcError};
+use rota_api::params::{ALL_ENTRIES, Params, Selection, type_word};
+use rota_api::stream::{StreamEntry, StreamIndexes};
+use rota_chain::hash::Txid;
+use rota_chain::operation::Operation;
+use rota_consensus::state::{Entity, EntityKind, StateKey, StateValue};
+use rota_storage::index::{Indexes, Order, Selector, TermKind};
+use rota_storage::snapshot::EntityList;
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::rpc::cache::blocking;
+use crate::rpc::decode::Moment;
+use crate::rpc::decode::output::restrict;
+use crate::rpc::item::look::Look;
+use crate::rpc::item::{self, query, term};
+use crate::rpc::{Answer, Answerer, data, resolve, summary};
+use crate::view::View;
+
+/// The methods answered here.
+pub const ANSWERS: &[(&str, Answerer)] = &[
+    ("create", Answerer::Later(create::create)),
+    ("createfrom", Answerer::Later(create::create_from)),
+    ("liststreams", Answerer::Later(list)),
+    ("getstreaminfo", Answerer::Now(info)),
+    ("subscribe", Answerer::Later(subscribe::subscribe)),
+    ("unsubscribe", Answerer::Later(subscribe::unsubscribe)),
+    ("getstreamitem", Answerer::Now(item::get_item)),
+    ("liststreamtxitems", Answerer::Later(item::list_tx_items)),
+    ("liststreamitems", Answerer::Later(item::list_items)),
+    ("liststreamkeyitems", Answerer::Later(item::list_key_items)),
+    ("liststreampublisheritems", Answerer::Later(item::list_publisher_items)),
+    ("liststreamblockitems", Answerer::Later(item::list_block_items)),
+    ("liststreamqueryitems", Answerer::Later(query::list)),
+    ("liststreamkeys", Answerer::Later(term::list_keys)),
+    ("liststreampublishers", Answerer::Later(term::list_publishers)),
+    ("getstreamkeysummary", Answerer::Later(summary::of_key)),
+    ("getstreampublishersummary", Answerer::Later(summary::of_publisher)),
+];
+
+fn info(ctx: &Context, params: &Params) -> Answer {
+    let identifier = params.value(0);
+    let wrong = || RpcError::invalid(format!("Invalid stream identifier, expected string, got {}", type_word(identifier)));
+    let (txid, entity) = resolve::stream(ctx, identifier.as_str().ok_or_else(wrong)?)?;
+    let verbose = params.verbose(1)?;
+    let moment = Moment::fresh(ctx)?;
+    let mut entry = described(&moment, &txid, &entity, verbose)?;
+    let reader = moment.snapshot.stream(&txid).map_err(resolve::storage_error)?;
+    if let Some(next) = reader.and_then(|reader| reader.subscription().next) {
+        entry.synchronized = Some(false);
+        entry.progress = Some(f64::from(next.0) / f64::from(moment.tip.height.next().0));
+    }
+    serde_json::to_value(entry).map_err(RpcError::internal)
+}
+
+fn list(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
+    blocking(move || {
+        let chosen = params.identifier_selection(0)?;
+        let verbose = params.verbose(1)?;
+        let page = params.page(2, 3, ALL_ENTRIES)?;
+        let streams = match chosen {
+            Selection::All => {
+                let view = ctx.view.read();
+                let confirmed = view.snapshot.entity_count(EntityList::Streams).map_err(resolve::storage_error)?;
+                let waiting = waiting_streams(&view);
+                let window = page.window(u64::from(confirmed) + waiting.len() as u64);
+                let position = |at: u64| u32::try_from(at).unwrap_or(u32::MAX);
+                let part = position(window.start).min(confirmed)..position(window.end).min(confirmed);
+                let mut streams = view.snapshot.entities(EntityList::Streams, part).map_err(resolve::storage_error)?;
+                let rest = |at: u64| position(at).saturating_sub(confirmed) as usize;
+                streams.extend_from_slice(waiting.get(rest(window.start)..rest(window.end)).unwrap_or_default());
+                streams
+            }
+            Selection::These(identifiers) => {
+                let streams = in_order(&ctx, &identifiers)?;
+                let window = page.window(streams.len() as u64);
+                let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+                streams.get(place(window.start)..place(window.end)).unwrap_or_default().to_vec()
+            }
+        };
+        let moment = Moment::fresh(&ctx)?;
+        let mut list = Vec::with_capacity(streams.len());
+        for txid in streams {
+            let Some(entity) = moment.entity(&txid)? else { continue };
+            let mut entry = described(&moment, &txid, &entity, verbose)?;
+            entry.filters = verbose.then(Vec::new);
+            follow_members(&ctx, &txid, &mut entry)?;
+            list.push(serde_json::to_value(entry).map_err(RpcError::internal)?);
+        }
+        Ok(Value::Array(list))
+    })
+}
+
+/// Streams that wait for a block, as they arrived.
+fn waiting_streams(view: &View) -> Vec<Txid> {
+    let changes = &view.pool.state().changes().elements;
+    let mut streams = BTreeMap::new();
+    for (key, change) in changes.range(StateKey::Entity(Txid::ZERO)..) {
+        let StateKey::Entity(txid) = key else { break };
+        let is_stream = matches!(&change.after, Some(StateValue::Entity(e)) if is_stream(e));
+        if is_stream
+            && change.before.is_none()
+            && let Some(entry) = view.pool.get(txid)
+        {
+            streams.insert(entry.sequence, *txid);
+        }
+    }
+    streams.into_values().collect()
+}
+
+fn is_stream(entity: &Entity) -> bool {
+    matches!(entity.kind, EntityKind::Stream { .. })
+}
+
+/// The streams that identifiers name, in order of creation; each counts once.
+fn in_order(ctx: &Context, identifiers: &[String]) -> Result<Vec<Txid>, RpcError> {
+    let view = ctx.view.read();
+    let mut streams = BTreeMap::new();
+    for identifier in identifiers.iter().filter(|identifier| !identifier.is_empty()) {
+        let (txid, entity) = resolve::entity_in(&view, identifier, Wanted::Stream)?;
+        let waits = view.pool.get(&txid).map(|entry| entry.sequence);
+        streams.insert((waits.is_some(), waits, entity.height, entity.offset), txid);
+    }
+    Ok(streams.into_values().collect())
+}
+
+/// What a stream is, without whether it is followed.
+fn described(moment: &Moment<'_>, txid: &Txid, entity: &Entity, verbose: bool) -> Result<StreamEntry, RpcError> {
+    let EntityKind::Stream { restriction, salted } = entity.kind else {
+        return Err(RpcError::internal("a stream is no stream"));
+    };
+    let name = (!entity.name.is_empty()).then(|| String::from_utf8_lossy(&entity.name).into_owned());
+    Ok(StreamEntry {
+        name,
+        createtxid: txid.to_string(),
+        streamref: resolve::reference(txid, entity),
+        open: moment.old_api.then_some(!restriction.write),
+        restrict: restrict(restriction),
+        salted: verbose.then_some(salted),
+        details: details(moment, txid)?,
+        creators: verbose.then(|| entity.creators.iter().map(|lock| moment.address(lock)).collect()),
+        filters: None,
+        subscribed: None,
+        retrieve: None,
+        canretrieve: None,
+        indexes: None,
+        synchronized: None,
+        progress: None,
+        items: None,
+        confirmed: None,
+        keys: None,
+        publishers: None,
+    })
+}
+
+/// The details of a stream: they stand in the transaction that created it.
+fn details(moment: &Moment<'_>, txid: &Txid) -> Result<Value, RpcError> {
+    let known = moment.transaction(txid)?;
+    let created = known.iter().flat_map(|known| known.tx.operations()).find_map(|(_, operation)| match operation {
+        Operation::CreateStream(create) => Some(data::details(&create.details)),
+        _ => None,
+    });
+    Ok(created.unwrap_or_else(|| data::details(&[])))
+}
+
+/// Whether and how this node follows the stream.
+fn follow_members(ctx: &Context, txid: &Txid, entry: &mut StreamEntry) -> Result<(), RpcError> {
+    let look = Look::of(ctx, *txid)?;
+    entry.subscribed = Some(look.is_some());
+    let Some(look) = look else { return Ok(()) };
+    let subscription = look.reader.subscription();
+    let has = |index| subscription.indexes.contains(index);
+    entry.retrieve = Some(subscription.retrieve);
+    entry.canretrieve = Some(true);
+    entry.indexes = Some(StreamIndexes {
+        items: has(Indexes::ITEMS),
+        keys: has(Indexes::KEYS),
+        publishers: has(Indexes::PUBLISHERS),
+        items_local: has(Indexes::ITEMS_LOCAL),
+        keys_local: has(Indexes::KEYS_LOCAL),
+        publishers_local: has(Indexes::PUBLISHERS_LOCAL),
+    });
+    entry.synchronized = Some(subscription.is_complete());
+    let progress = subscription.next.map(|next| f64::from(next.0) / f64::from(look.moment.tip.height.next().0));
+    entry.progress = progress;
+    let confirmed = look.indexed(Order::Chain, Selector::All)?;
+    let waiting = look.waiting_count();
+    entry.items = Some((confirmed + waiting).cast_signed());
+    entry.confirmed = Some(confirmed.cast_signed());
+    entry.keys = Some(term::count(&look, TermKind::Key)?.cast_signed());
+    entry.publishers = Some(term::count(&look, TermKind::Publisher)?.cast_signed());
+    Ok(())
+}

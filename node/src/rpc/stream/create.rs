@@ -1,0 +1,197 @@
+//! create and createfrom: making a stream. Other entities are refused as not in this version.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use rota_api::error::{Code, RpcError};
+use rota_api::params::Params;
+use rota_chain::lock::Lock;
+use rota_chain::operation::Operation;
+use rota_chain::permission::Permission;
+use rota_chain::stream::{CreateStream, MAX_DETAILS, StreamRestriction};
+use rota_chain::transaction::Output;
+use rota_consensus::authority;
+use rota_consensus::ops::stream::{MAX_ENTITY_NAME, is_reference_shaped};
+use rota_consensus::state::StateView;
+use serde_json::{Map, Value};
+
+use crate::context::Context;
+use crate::rpc::publish::from_address;
+use crate::rpc::{Answer, data, resolve};
+
+/// Answers create.
+pub(super) fn create(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
+    Box::pin(async move { make(ctx, &params, None, 0).await })
+}
+
+/// Answers createfrom.
+pub(super) fn create_from(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
+    Box::pin(async move {
+        let from = from_address(&ctx, params.text(0)?)?;
+        make(ctx, &params, from, 1).await
+    })
+}
+
+async fn make(ctx: Arc<Context>, params: &Params, from: Option<Lock>, at: usize) -> Answer {
+    match params.text(at)? {
+        "stream" => {}
+        kind @ ("upgrade" | "txfilter" | "streamfilter" | "variable" | "library") => {
+            return Err(crate::rpc::not_answered(&format!("create {kind}")));
+        }
+        _ => return Err(RpcError::invalid("Invalid entity type")),
+    }
+    let (restriction, salted) = options(params.value(at + 2))?;
+    let name = name(params.value(at + 1))?;
+    let details = details(params.given(at + 3))?;
+    let author = author(&ctx, &name, from)?;
+    let create = CreateStream { name, restriction, salted, details };
+    let output = Output::operation(Operation::CreateStream(create));
+    resolve::submit_outputs(ctx, vec![author], vec![output]).await.map(|txid| txid.to_string().into())
+}
+
+fn name(value: &Value) -> Result<Vec<u8>, RpcError> {
+    let text = value.as_str().ok_or_else(|| RpcError::invalid("Invalid stream name, should be string"))?;
+    if text == "*" {
+        return Err(RpcError::invalid("Invalid stream name: *"));
+    }
+    if is_reference_shaped(text) {
+        return Err(RpcError::invalid("Invalid stream name, looks like a stream reference"));
+    }
+    if text.len() > MAX_ENTITY_NAME {
+        let length = text.len();
+        return Err(RpcError::invalid(format!("Invalid stream name: {length} bytes, the limit is {MAX_ENTITY_NAME}")));
+    }
+    Ok(text.as_bytes().to_vec())
+}
+
+/// What is forbidden and whether chunks are salted: a boolean for open, or `{restrict?, salted?}`.
+fn options(value: &Value) -> Result<(StreamRestriction, bool), RpcError> {
+    let map = match value {
+        Value::Bool(open) => return Ok((StreamRestriction { write: !open, ..StreamRestriction::default() }, false)),
+        Value::Object(map) => map,
+        _ => return Err(RpcError::invalid("Invalid open flag, should be boolean or object")),
+    };
+    let (mut restriction, mut salted) = (StreamRestriction::default(), None);
+    for (name, value) in map {
+        match name.as_str() {
+            "restrict" => {
+                let words = value.as_str();
+                restriction = restrictions(words.ok_or_else(|| RpcError::invalid("Invalid restrict field, should be string"))?)?;
+            }
+            "salted" => {
+                salted = Some(value.as_bool().ok_or_else(|| RpcError::invalid("Invalid salted, should be boolean"))?);
+            }
+            _ => return Err(RpcError::invalid("Invalid field, should be restrict or salted")),
+        }
+    }
+    Ok((restriction, salted.unwrap_or(restriction.read)))
+}
+
+fn restrictions(words: &str) -> Result<StreamRestriction, RpcError> {
+    let mut restriction = StreamRestriction::default();
+    for word in words.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        match word {
+            "write" => restriction.write = true,
+            "read" => restriction.read = true,
+            "onchain" => restriction.onchain = true,
+            "offchain" => restriction.offchain = true,
+            _ => return Err(RpcError::not_supported("Unsupported restriction")),
+        }
+    }
+    // Items that only some may read are never on the chain.
+    restriction.onchain |= restriction.read;
+    if restriction.onchain && restriction.offchain {
+        return Err(RpcError::not_supported("Stream cannot be restricted from both onchain and offchain items"));
+    }
+    Ok(restriction)
+}
+
+fn details(value: Option<&Value>) -> Result<Vec<u8>, RpcError> {
+    let empty = Map::new();
+    let map = match value {
+        None => &empty,
+        Some(value) => value.as_object().ok_or_else(|| RpcError::invalid("Invalid details"))?,
+    };
+    if map.is_empty() {
+        return Ok(Vec::new());
+    }
+    let bytes = data::json_bytes(value.unwrap_or(&Value::Null))?;
+    if bytes.len() > MAX_DETAILS as usize {
+        return Err(RpcError::invalid(format!("Details of {} bytes exceed {MAX_DETAILS}", bytes.len())));
+    }
+    Ok(bytes)
+}
+
+/// The address that creates: it may create. A name that is taken is told before.
+fn author(ctx: &Context, name: &[u8], from: Option<Lock>) -> Result<Lock, RpcError> {
+    let view = ctx.view.read();
+    let (state, height) = (view.pool.state(), view.pool.place().height);
+    if !name.is_empty() && state.entity_named(name).map_err(resolve::state_error)?.is_some() {
+        return Err(RpcError::name_taken());
+    }
+    let may_create = |lock: &Lock| {
+        Ok(authority::may(state, &ctx.rules, Permission::Create, lock, height)?
+            && authority::may(state, &ctx.rules, Permission::Send, lock, height)?)
+    };
+    let chosen = resolve::own_author(ctx, from, may_create);
+    chosen.map_err(|error| match (error.code, from) {
+        (Code::InsufficientPermissions, Some(_)) => {
+            RpcError::no_permission("from-address doesn't have create permission")
+        }
+        (Code::InsufficientPermissions, None) => {
+            RpcError::no_permission("This wallet contains no address with create permission")
+        }
+        _ => error,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use serde_json::json;
+
+    fn code<T: std::fmt::Debug>(answer: Result<T, RpcError>) -> i32 {
+        answer.unwrap_err().code.number()
+    }
+
+    #[test]
+    fn options_say_what_is_forbidden() {
+        assert_eq!(options(&json!(true)).unwrap(), (StreamRestriction::default(), false));
+        assert!(options(&json!(false)).unwrap().0.write);
+        assert_eq!(options(&json!({})).unwrap(), (StreamRestriction::default(), false));
+        assert_eq!(options(&json!({"restrict": ""})).unwrap().0, StreamRestriction::default());
+        let (both, salted) = options(&json!({"restrict": "write,onchain", "salted": true})).unwrap();
+        assert!(both.write && both.onchain && !both.offchain && salted);
+        let (read, salted) = options(&json!({"restrict": "read"})).unwrap();
+        assert!(read.read && read.onchain && salted);
+    }
+
+    #[test]
+    fn contradictory_and_unknown_restrictions_are_not_supported() {
+        for words in ["onchain,offchain", "read,offchain", "nonsense"] {
+            assert_eq!(code(options(&json!({"restrict": words}))), -702, "{words}");
+        }
+        for value in [json!({"nonsense": 1}), json!({"restrict": true}), json!({"salted": "yes"}), json!("true"), json!(1)]
+        {
+            assert_eq!(code(options(&value)), -8, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_name_has_at_most_32_bytes_and_no_form_of_its_own() {
+        assert_eq!(name(&json!("x".repeat(32))).unwrap().len(), 32);
+        for value in [json!("x".repeat(33)), json!("*"), json!("1-2-3"), json!(5)] {
+            assert_eq!(code(name(&value)), -8, "{value}");
+        }
+    }
+
+    #[test]
+    fn details_are_an_object_and_nothing_else() {
+        assert_eq!(details(None).unwrap(), b"");
+        assert_eq!(details(Some(&json!({}))).unwrap(), b"");
+        assert_eq!(details(Some(&json!({"b": 1, "a": 2}))).unwrap(), br#"{"b":1,"a":2}"#);
+        assert_eq!(code(details(Some(&json!("text")))), -8);
+        assert_eq!(code(details(Some(&json!(["a"])))), -8);
+    }
+}

@@ -1,0 +1,59 @@
+//! Calls of old clients that concern accounts, fees and assets: those this version can answer.
+
+use rota_api::error::{EntityKind as Wanted, RpcError};
+use rota_api::number::real_value;
+use rota_api::params::Params;
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::rpc::Answer;
+use crate::rpc::permission::from_address;
+use crate::rpc::resolve::{address, entity_in};
+
+/// Native currency of the wallet; -702 for an account.
+pub fn getbalance(ctx: &Context, params: &Params) -> Answer {
+    if params.given(0).and_then(Value::as_str).is_some_and(|account| account != "*") {
+        return no_accounts(ctx, params);
+    }
+    super::native_balance(ctx).map(real_value)
+}
+
+/// Fees are not estimated: they are due only where a chain says so.
+pub fn no_estimate(_ctx: &Context, params: &Params) -> Answer {
+    params.integer(0)?;
+    Ok(Value::from(-1))
+}
+
+/// -702.
+pub fn no_accounts(_ctx: &Context, _params: &Params) -> Answer {
+    Err(crate::rpc::address::no_accounts())
+}
+
+/// The assets of the chain; this version has none.
+pub fn listassets(ctx: &Context, params: &Params) -> Answer {
+    if let rota_api::Selection::These(words) = params.identifier_selection(0)? {
+        let view = ctx.view.read();
+        for word in &words {
+            entity_in(&view, word, Wanted::Asset)?;
+        }
+    }
+    Ok(json!([]))
+}
+
+/// Looks an asset up: -708, as this version has none.
+pub fn named_asset(ctx: &Context, params: &Params) -> Answer {
+    entity_in(&ctx.view.read(), params.text(0)?, Wanted::Asset)?;
+    Err(unavailable())
+}
+
+/// Looks address and asset up: -708, as this version has none.
+pub fn sendassetfrom(ctx: &Context, params: &Params) -> Answer {
+    from_address(ctx, params.text(0)?)?;
+    address(ctx, params.text(1)?)?;
+    entity_in(&ctx.view.read(), params.text(2)?, Wanted::Asset)?;
+    Err(unavailable())
+}
+
+fn unavailable() -> RpcError {
+    RpcError::not_supported("Assets are not available in this version")
+}

@@ -1,0 +1,312 @@
+//! Wires every part of a node. Tasks that run: the ledger's thread, network and sync (`network/`), the miner
+//! (`miner/task.rs`), the JSON-RPC front (`rpc/http.rs`), off-chain retrieval (`offchain/`), notifications
+//! (`notify/`), the wallet's lock timer and the signal watcher (here).
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use jsonrpsee::Methods;
+use rand::RngExt as _;
+use rota_chain::amount::Height;
+use rota_chain::block::Block;
+use rota_consensus::rules::Rules;
+use rota_consensus::signature::SignatureCache;
+use rota_params::conf;
+use rota_params::options::{CommandLine, Options};
+use rota_params::paths::ChainDirectory;
+use rota_params::runtime::RuntimeSettings;
+use rota_params::seed::parse_chain_word;
+use rota_storage::Store;
+use rota_storage::journal::Journal;
+use rota_wallet::Wallet;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::context::{Context, NodeFacts, unix_time};
+use crate::directory_lock::DirectoryLock;
+use crate::ledger::{self, LedgerHandle, LedgerParts};
+use crate::miner::{self, MinerParts, MinerStatus};
+use crate::network::{Network, NetworkParts};
+use crate::offchain::Offchain;
+use crate::pause::Paused;
+use crate::prepare::{Prepared, open_store, open_wallet, prepare};
+use crate::rpc;
+use crate::rpc::http::{self, Phase};
+use crate::view::SharedView;
+use crate::{config, console, daemon, genesis, join, notify};
+
+/// How often an unlocked wallet is looked at.
+const WALLET_LOOK: Duration = Duration::from_secs(1);
+/// Longest a node may take to close its files after it was told to stop.
+const CLOSING_TIME: Duration = Duration::from_secs(60);
+
+/// Runs a node from its command line until it is told to stop.
+///
+/// # Errors
+/// A sentence that says what is wrong and what to do.
+pub fn run(line: &CommandLine) -> anyhow::Result<ExitCode> {
+    let [word] = line.words.as_slice() else {
+        anyhow::bail!("expected one chain name, as in: noded chain1 (see noded --help)");
+    };
+    let (name, seed) = parse_chain_word(word)?;
+    let directory = ChainDirectory::new(line.data_directory(), name)?;
+    let short = line.flag("shortoutput");
+    if !short {
+        console::say(&console::title());
+    }
+    if !directory.exists() && seed.is_none() {
+        anyhow::bail!("{}", console::no_chain(name));
+    }
+    directory.make().map_err(|error| anyhow::anyhow!("cannot write to {}: {error}", directory.path().display()))?;
+    let lock = DirectoryLock::take(&directory.lock(), name)?;
+    conf::ensure_credentials(&directory, &mut rand::rng())?;
+    let options = Options::resolve(line, Some(&directory))?;
+    config::start_log(&directory, &options)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(async {
+        match prepare(directory, options, seed, lock, short).await? {
+            Some(prepared) => run_prepared(prepared, short).await,
+            None => Ok(()),
+        }
+    });
+    runtime.shutdown_timeout(CLOSING_TIME);
+    if let Err(error) = &outcome {
+        tracing::error!("{error:#}");
+    }
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// A running node: what is needed to stop it.
+struct Running {
+    context: Arc<Context>,
+    ledger_thread: std::thread::JoinHandle<()>,
+    tasks: JoinSet<()>,
+    front: http::Bound,
+    phase: watch::Sender<Phase>,
+    _methods: watch::Sender<Methods>,
+}
+
+async fn run_prepared(prepared: Prepared, short: bool) -> anyhow::Result<()> {
+    let running = start(&prepared).await?;
+    let facts = &running.context.facts;
+    if short {
+        console::say(&facts.node_address);
+    } else {
+        let local_only = prepared.options.all("rpcallowip").is_empty();
+        let addresses = console::host_addresses(&config::bind_addresses(&prepared.options, facts.port)?);
+        console::say(&console::ready(prepared.directory.name(), &addresses, facts.rpc_port, local_only));
+    }
+    let pid = prepared.directory.pid();
+    std::fs::write(&pid, format!("{}\n", std::process::id()))?;
+    daemon::detach();
+    tracing::info!("node ready");
+    wait_for_stop(&running.context).await?;
+    stop(running).await;
+    let _ = std::fs::remove_file(pid);
+    tracing::info!("node stopped");
+    Ok(())
+}
+
+/// Ports and addresses of this run.
+struct Ports {
+    peer: u16,
+    rpc: u16,
+    listen: Vec<SocketAddr>,
+}
+
+/// The parts that the ledger, the network and callers share.
+#[derive(Clone)]
+struct Ground {
+    rules: Arc<Rules>,
+    settings: Arc<RwLock<RuntimeSettings>>,
+    store: Arc<Store>,
+    wallet: Arc<Wallet>,
+    signatures: Arc<SignatureCache>,
+    view: Arc<SharedView>,
+    paused: Arc<Paused>,
+}
+
+async fn start(prepared: &Prepared) -> anyhow::Result<Running> {
+    let Prepared { directory, options, set, .. } = prepared;
+    let peer = config::port(options, "port", set.default_network_port())?;
+    let rpc_port = config::port(options, "rpcport", set.default_rpc_port())?;
+    let ports = Ports { peer, rpc: rpc_port, listen: config::listen_addresses(options, peer)? };
+    let (shutdown, stopping) = watch::channel(false);
+    let (phase, phases) = watch::channel(Phase::Starting("Loading the ledger".to_owned()));
+    let (methods, method_table) = watch::channel(Methods::new());
+    let front_config = config::front_config(options, directory.name(), rpc_port)?;
+    let front = http::serve(front_config, method_table, phases, stopping.clone()).await?;
+
+    let ground = open_ground(prepared)?;
+    let (ledger, ledger_thread) = spawn_ledger(prepared, &ground)?;
+    let timers = config::offchain_settings(options)?;
+    let offchain = Arc::new(Offchain::new(Arc::clone(&ground.store), Arc::clone(&ground.rules), timers)?);
+    let network = make_network(prepared, &ground, &ledger, &offchain, &ports)?;
+    let (miner_status, miner) = watch::channel(MinerStatus::default());
+    let context = Arc::new(Context {
+        parameters: Arc::new(set.clone()),
+        rules: Arc::clone(&ground.rules),
+        scheme: set.address_scheme(),
+        directory: directory.clone(),
+        settings: Arc::clone(&ground.settings),
+        store: Arc::clone(&ground.store),
+        view: Arc::clone(&ground.view),
+        ledger: ledger.clone(),
+        wallet: Arc::clone(&ground.wallet),
+        signatures: Arc::clone(&ground.signatures),
+        network: network.clone(),
+        miner,
+        paused: Arc::clone(&ground.paused),
+        offchain,
+        shutdown,
+        facts: facts(directory, &ports),
+    });
+    let mut tasks = JoinSet::new();
+    tasks.spawn(network.clone().run(stopping.clone()));
+    tasks.spawn(crate::offchain::run(Arc::clone(&context)));
+    let Ground { rules, settings, wallet, view, paused, .. } = ground;
+    let miner_parts = MinerParts { view, ledger, wallet: Arc::clone(&wallet), rules, settings, paused, network };
+    tasks.spawn(miner::run(miner_parts, miner_status, stopping.clone()));
+    tasks.spawn(notify::run(Arc::clone(&context), config::programs(options)?, stopping.clone()));
+    tasks.spawn(lock_wallet_when_due(wallet, stopping));
+    methods.send_replace(rpc::methods(Arc::clone(&context))?);
+    phase.send_replace(Phase::Ready);
+    Ok(Running { context, ledger_thread, tasks, front, phase, _methods: methods })
+}
+
+fn facts(directory: &ChainDirectory, ports: &Ports) -> NodeFacts {
+    let shown = console::host_addresses(&ports.listen);
+    let address = shown.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], ports.peer)));
+    NodeFacts {
+        port: ports.peer,
+        rpc_port: ports.rpc,
+        node_address: format!("{}@{address}", directory.name()),
+        started: unix_time(),
+        data_directory: directory.path().display().to_string(),
+    }
+}
+
+fn open_ground(prepared: &Prepared) -> anyhow::Result<Ground> {
+    let Prepared { directory, options, set, .. } = prepared;
+    let rules = Arc::new(Rules::new(set));
+    let reindex = options.flag("reindex", false);
+    let store = Arc::new(open_store(directory, reindex)?);
+    if reindex {
+        genesis::restore(&store, set, unix_time())?;
+    }
+    genesis::check_stored(&store, set)?;
+    let view = ledger::initial_view(&store, &rules, config::pool_limits(options)?)?;
+    Ok(Ground {
+        settings: Arc::new(RwLock::new(RuntimeSettings::resolve(options, set)?)),
+        wallet: Arc::new(open_wallet(directory, options, set)?),
+        signatures: Arc::new(SignatureCache::new(rules.genesis, rand::rng().random())),
+        view: Arc::new(SharedView::new(view)),
+        paused: Arc::new(Paused::default()),
+        rules,
+        store,
+    })
+}
+
+fn spawn_ledger(
+    prepared: &Prepared,
+    ground: &Ground,
+) -> anyhow::Result<(LedgerHandle, std::thread::JoinHandle<()>)> {
+    let Prepared { directory, options, .. } = prepared;
+    let Ground { rules, settings, store, wallet, signatures, view, paused } = ground.clone();
+    let spawned = ledger::spawn(LedgerParts {
+        store,
+        rules,
+        signatures,
+        view,
+        journal: Journal::open(&directory.journal())?,
+        wallet,
+        settings,
+        paused,
+        sync_transactions: options.flag("txsync", false),
+        reindex: options.flag("reindex", false),
+    })?;
+    Ok(spawned)
+}
+
+fn make_network(
+    prepared: &Prepared,
+    ground: &Ground,
+    ledger: &LedgerHandle,
+    offchain: &Arc<Offchain>,
+    ports: &Ports,
+) -> anyhow::Result<Network> {
+    let Prepared { directory, options, set, seed, .. } = prepared;
+    let Ground { rules, settings, wallet, signatures, view, paused, .. } = ground.clone();
+    let join_answers = join::answers(set, &stored_genesis(&view)?);
+    Ok(Network::new(NetworkParts {
+        parameters: Arc::new(set.clone()),
+        rules,
+        directory: directory.clone(),
+        join_answers,
+        view,
+        ledger: ledger.clone(),
+        wallet,
+        signatures,
+        settings,
+        paused,
+        offchain: Arc::clone(offchain),
+        options: config::network_options(options, ports.listen.clone(), seed.clone())?,
+    }))
+}
+
+fn stored_genesis(view: &SharedView) -> anyhow::Result<Block> {
+    let snapshot = view.snapshot();
+    let hash = snapshot.block_hash(Height(0))?;
+    let hash = hash.ok_or_else(|| anyhow::anyhow!("the database holds no genesis block: start with -reindex"))?;
+    let block = snapshot.block(&hash)?;
+    block.ok_or_else(|| anyhow::anyhow!("the genesis block cannot be read: start with -reindex"))
+}
+
+async fn lock_wallet_when_due(wallet: Arc<Wallet>, mut shutdown: watch::Receiver<bool>) {
+    while !*shutdown.borrow() {
+        wallet.lock_if_due(unix_time());
+        tokio::select! {
+            () = tokio::time::sleep(WALLET_LOOK) => {}
+            _ = shutdown.changed() => {}
+        }
+    }
+}
+
+async fn wait_for_stop(context: &Context) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut told = context.shutdown.subscribe();
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => tracing::info!("SIGHUP has no effect"),
+            _ = told.wait_for(|stop| *stop) => break,
+        }
+    }
+    Ok(())
+}
+
+/// Stops all parts in the order of their needs: callers, tasks, then the writer.
+async fn stop(running: Running) {
+    let Running { context, ledger_thread, mut tasks, front, phase, .. } = running;
+    phase.send_replace(Phase::Stopping);
+    context.shutdown.send_replace(true);
+    let ended = async {
+        let _ = front.task.await;
+        while tasks.join_next().await.is_some() {}
+    };
+    if tokio::time::timeout(CLOSING_TIME, ended).await.is_err() {
+        tracing::warn!("some tasks did not end in time");
+    }
+    context.ledger.stop().await;
+    drop(context);
+    let joined = tokio::task::spawn_blocking(move || ledger_thread.join());
+    if tokio::time::timeout(CLOSING_TIME, joined).await.is_err() {
+        tracing::warn!("the ledger did not end in time");
+    }
+}

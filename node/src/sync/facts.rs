@@ -1,0 +1,118 @@
+//! What the machine may ask of the ledger at any moment.
+
+use std::sync::Arc;
+
+use rota_chain::amount::Height;
+use rota_chain::hash::{BlockHash, FullHash, Txid};
+use rota_chain::lock::{KeyHash, Lock};
+use rota_chain::permission::Permission;
+use rota_chain::transaction::Transaction;
+use rota_consensus::authority;
+use rota_consensus::rules::Rules;
+use rota_consensus::state::StateView as _;
+use rota_storage::BlockStatus;
+
+use crate::pause::{Paused, Task};
+use crate::view::{SharedView, Tip};
+
+/// A block the ledger knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownBlock {
+    /// Its height.
+    pub height: Height,
+    /// Weight of its branch up to it.
+    pub work: u128,
+    /// Whether it, or a block it stands on, breaks a rule.
+    pub invalid: bool,
+}
+
+/// Facts of the ledger: of the real one, or of one in memory.
+pub trait ChainFacts {
+    /// The applied tip.
+    fn tip(&self) -> Tip;
+    /// A block on whatever branch, if the ledger has its body or refused it.
+    fn block(&self, hash: &BlockHash) -> Option<KnownBlock>;
+    /// The block of the active chain at a height.
+    fn active(&self, height: Height) -> Option<BlockHash>;
+    /// Whether an address may mine the block after the tip.
+    fn may_mine(&self, miner: &KeyHash) -> bool;
+    /// Those of `hashes` that the pool lacks.
+    fn pool_lacks(&self, hashes: &[FullHash]) -> Vec<FullHash>;
+    /// Whether the pool or the active chain has a transaction.
+    fn has_transaction(&self, txid: &Txid) -> bool;
+    /// Waiting transactions by full hash.
+    fn pool_find(&self, hashes: &[FullHash]) -> Vec<Option<Arc<Transaction>>>;
+    /// Full hashes of own waiting transactions, at most `limit`.
+    fn pool_own(&self, limit: usize) -> Vec<FullHash>;
+    /// Whether the operator paused blocks and transactions of peers.
+    fn incoming_paused(&self) -> bool;
+}
+
+/// Facts of the running node's ledger.
+pub struct LiveFacts {
+    /// What readers see.
+    pub view: Arc<SharedView>,
+    /// The chain's rules.
+    pub rules: Arc<Rules>,
+    /// What is paused.
+    pub paused: Arc<Paused>,
+}
+
+/// A fact that storage gives; if it fails, that is logged and the fact counts as absent.
+fn read<T>(result: Result<T, impl std::fmt::Display>) -> Option<T> {
+    result.inspect_err(|error| tracing::error!(%error, "the ledger cannot be read")).ok()
+}
+
+impl ChainFacts for LiveFacts {
+    fn tip(&self) -> Tip {
+        self.view.tip()
+    }
+
+    fn block(&self, hash: &BlockHash) -> Option<KnownBlock> {
+        let entry = read(self.view.snapshot().block_entry(hash))??;
+        let invalid = matches!(entry.status, BlockStatus::Invalid | BlockStatus::InvalidAncestor);
+        (invalid || entry.body.is_some()).then_some(KnownBlock { height: entry.height, work: entry.chainwork, invalid })
+    }
+
+    fn active(&self, height: Height) -> Option<BlockHash> {
+        read(self.view.snapshot().block_hash(height))?
+    }
+
+    fn may_mine(&self, miner: &KeyHash) -> bool {
+        let (snapshot, height) = {
+            let view = self.view.read();
+            (view.snapshot.clone(), view.tip.height.next())
+        };
+        read(authority::may(&*snapshot, &self.rules, Permission::Mine, &Lock::Key(*miner), height)).unwrap_or(false)
+    }
+
+    fn pool_lacks(&self, hashes: &[FullHash]) -> Vec<FullHash> {
+        let view = self.view.read();
+        hashes.iter().filter(|hash| view.pool.get_full(hash).is_none()).copied().collect()
+    }
+
+    fn has_transaction(&self, txid: &Txid) -> bool {
+        let snapshot = {
+            let view = self.view.read();
+            if view.pool.get(txid).is_some() {
+                return true;
+            }
+            view.snapshot.clone()
+        };
+        read(snapshot.transaction_height(txid)).flatten().is_some()
+    }
+
+    fn pool_find(&self, hashes: &[FullHash]) -> Vec<Option<Arc<Transaction>>> {
+        let view = self.view.read();
+        hashes.iter().map(|hash| view.pool.get_full(hash).map(|entry| Arc::clone(entry.tx.transaction()))).collect()
+    }
+
+    fn pool_own(&self, limit: usize) -> Vec<FullHash> {
+        let view = self.view.read();
+        view.pool.entries().filter(|entry| entry.own).take(limit).map(|entry| entry.tx.full_hash()).collect()
+    }
+
+    fn incoming_paused(&self) -> bool {
+        self.paused.is_paused(Task::Incoming)
+    }
+}

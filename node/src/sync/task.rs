@@ -1,0 +1,412 @@
+//! Carries events between the peer room, the ledger and the machine; checks transactions and answers peers off the
+//! threads that must not wait.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
+use rota_chain::address::AddressScheme;
+use rota_chain::block::Block;
+use rota_chain::hash::BlockHash;
+use rota_chain::operation::Operation;
+use rota_consensus::rule::{Rule, TransactionRule};
+use rota_consensus::rules::Rules;
+use rota_consensus::signature::SignatureCache;
+use rota_consensus::transaction::{VerifiedTransaction, check_transaction};
+use rota_p2p::{Admission, Event, GateRules, Handle, PeerHandle, Request, RequestId, Response};
+use tokio::sync::broadcast::error::TryRecvError;
+use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::task::JoinSet;
+
+use super::serve;
+use super::{Delivered, LiveFacts, Now, PeerSync, Relayed, Sync, SyncAction, SyncInput, Verdict};
+use crate::context::unix_time;
+use crate::ledger::{LedgerEvent, LedgerHandle};
+use crate::offchain::Offchain;
+use crate::pause::Paused;
+use crate::pool::PoolError;
+use crate::view::SharedView;
+
+/// How long announcements are gathered.
+const NEWS_TIME: Duration = Duration::from_millis(20);
+/// How often time alone is an input, in gathering times.
+const TICKS: u32 = 5;
+/// How often figures of peers are shown, in gathering times: a second.
+const FIGURES: u32 = 50;
+/// Blocks on their way to the ledger: more than the machine gives without a verdict.
+const BLOCKS: usize = 16;
+/// Checked batches on their way to the ledger: one waits while one is taken.
+const BATCHES: usize = 2;
+/// Transactions checked together: enough for all cores.
+const TOGETHER: usize = 1_000;
+/// Verdicts on their way to the machine.
+const VERDICTS: usize = 64;
+/// Requests of peers answered at once; the rest wait in the peer room's bounds.
+const ANSWERS: usize = 8;
+/// A peer's clock this far from ours is worth a warning: half of what a block may lie ahead at least.
+const SKEW_SECONDS: u64 = 60;
+
+/// Makes the rules of the gate at this moment; the argument tells whether the node is behind.
+pub type MakeGate = Box<dyn Fn(bool) -> GateRules + Send + std::marker::Sync>;
+/// Places of nodes to tell peers of.
+pub type Places = Arc<dyn Fn() -> Vec<SocketAddr> + Send + std::marker::Sync>;
+
+/// Parts sync is made of.
+pub struct SyncParts {
+    /// The peer room.
+    pub handle: Handle,
+    /// What readers see.
+    pub view: Arc<SharedView>,
+    /// The one writer.
+    pub ledger: LedgerHandle,
+    /// The chain's rules.
+    pub rules: Arc<Rules>,
+    /// Which transactions' signatures verify.
+    pub signatures: Arc<SignatureCache>,
+    /// What is paused.
+    pub paused: Arc<Paused>,
+    /// Off-chain items.
+    pub offchain: Arc<Offchain>,
+    /// How addresses are written.
+    pub scheme: AddressScheme,
+    /// Where figures of peers are shown.
+    pub board: Arc<Mutex<HashMap<PeerHandle, PeerSync>>>,
+    /// Who may connect now.
+    pub gate: MakeGate,
+    /// Places to tell peers of.
+    pub places: Places,
+    /// Where events go that are none of sync's: those that are, and their end, go there too.
+    pub notes: mpsc::Sender<Event>,
+}
+
+/// Runs until the peer room or the ledger ends.
+pub async fn run(parts: SyncParts, mut events: mpsc::Receiver<Event>) {
+    let mut ledger_events = parts.ledger.subscribe_events();
+    let (verdicts, mut done) = mpsc::channel(VERDICTS);
+    let (to_check, unchecked) = mpsc::channel(BATCHES);
+    let mut driver = Driver::new(parts, verdicts, unchecked);
+    let mut beat = tokio::time::interval(NEWS_TIME);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut beats = 0u32;
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(event) => driver.on_event(event).await,
+                None => return,
+            },
+            event = ledger_events.recv() => match event {
+                Ok(event) => driver.on_ledger(event, &mut ledger_events).await,
+                Err(broadcast::error::RecvError::Lagged(_)) => driver.missed_events().await,
+                Err(broadcast::error::RecvError::Closed) => return,
+            },
+            Some(input) = done.recv() => driver.feed(input).await,
+            permit = to_check.reserve(), if !driver.unchecked.is_empty() => match permit {
+                Ok(permit) => permit.send(take_batch(&mut driver.unchecked)),
+                Err(_) => return,
+            },
+            Some(_) = driver.tasks.join_next() => {}
+            _ = beat.tick() => {
+                beats = beats.wrapping_add(1);
+                if beats.is_multiple_of(TICKS) || driver.machine.has_news() {
+                    driver.feed(SyncInput::Tick).await;
+                }
+                if beats.is_multiple_of(FIGURES) {
+                    driver.show_figures();
+                }
+            }
+        }
+    }
+}
+
+struct Driver {
+    parts: SyncParts,
+    machine: Sync<LiveFacts>,
+    started: Instant,
+    to_ledger: mpsc::Sender<Arc<Block>>,
+    /// Delivered transactions for which the checks have no room yet; the machine bounds them.
+    unchecked: VecDeque<Delivered>,
+    answers: Arc<Semaphore>,
+    tasks: JoinSet<()>,
+    behind: bool,
+}
+
+fn take_batch(unchecked: &mut VecDeque<Delivered>) -> Vec<Delivered> {
+    let count = unchecked.len().min(TOGETHER);
+    unchecked.drain(..count).collect()
+}
+
+impl Driver {
+    fn new(parts: SyncParts, verdicts: mpsc::Sender<SyncInput>, unchecked: mpsc::Receiver<Vec<Delivered>>) -> Driver {
+        let facts = LiveFacts {
+            view: Arc::clone(&parts.view),
+            rules: Arc::clone(&parts.rules),
+            paused: Arc::clone(&parts.paused),
+        };
+        let now = Now { steady: Duration::ZERO, unix: unix_time() };
+        let machine = Sync::new(facts, Arc::clone(&parts.rules), now);
+        let (to_ledger, blocks) = mpsc::channel(BLOCKS);
+        let (checked, to_relay) = mpsc::channel(BATCHES);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(give_blocks(parts.ledger.clone(), blocks, verdicts.clone()));
+        tasks.spawn(check(Arc::clone(&parts.rules), Arc::clone(&parts.signatures), unchecked, checked));
+        tasks.spawn(relay(parts.ledger.clone(), to_relay, verdicts));
+        Driver {
+            parts,
+            machine,
+            started: Instant::now(),
+            to_ledger,
+            unchecked: VecDeque::new(),
+            answers: Arc::new(Semaphore::new(ANSWERS)),
+            tasks,
+            behind: false,
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { steady: self.started.elapsed(), unix: unix_time() }
+    }
+
+    async fn feed(&mut self, input: SyncInput) {
+        let now = self.now();
+        let long = matches!(&input, SyncInput::Response { result: Ok(Response::Headers(headers)), .. } if headers.len() > 64);
+        let actions = if long {
+            tokio::task::block_in_place(|| self.machine.handle(now, input))
+        } else {
+            self.machine.handle(now, input)
+        };
+        for action in actions {
+            self.act(action).await;
+        }
+    }
+
+    /// A closed peer room is noticed by its events; what was to be sent then is of no use.
+    async fn act(&mut self, action: SyncAction) {
+        let handle = &self.parts.handle;
+        match action {
+            SyncAction::Request { peer, query, request } => {
+                let _ = handle.request(peer, query, request).await;
+            }
+            SyncAction::Block(block) => {
+                let _ = self.to_ledger.send(block).await;
+            }
+            SyncAction::Transactions(delivered) => self.unchecked.extend(delivered),
+            SyncAction::AnnounceTransactions(hashes) => {
+                let _ = handle.announce_transactions(hashes).await;
+            }
+            SyncAction::AnnounceBlock(hash) => {
+                self.tasks.spawn(announce_block(handle.clone(), Arc::clone(&self.parts.view), hash));
+            }
+            SyncAction::Misbehaving { peer, reason } => {
+                let _ = handle.misbehaving(peer, reason).await;
+            }
+            SyncAction::Behind(behind) => {
+                self.behind = behind;
+                let _ = handle.set_gate((self.parts.gate)(behind)).await;
+            }
+            SyncAction::CatchingUp(catching_up) => {
+                let ledger = self.parts.ledger.clone();
+                self.tasks.spawn(async move {
+                    let _ = ledger.call(move |ledger| ledger.set_catching_up(catching_up)).await;
+                });
+            }
+        }
+    }
+
+    async fn on_event(&mut self, event: Event) {
+        let input = match event {
+            Event::PeerConnected { peer, address, admission, ref hello, .. } => {
+                self.warn_of_skew(&event);
+                let input = SyncInput::Connected { peer, address, full: admission == Admission::Full, tip: hello.tip };
+                self.note(event);
+                input
+            }
+            Event::PeerDisconnected { peer, ref reason } => {
+                tracing::info!(%peer, "peer disconnected: {reason}");
+                self.note(event);
+                SyncInput::Disconnected(peer)
+            }
+            Event::Request { request_id, request, .. } => {
+                self.answer(request_id, request);
+                return;
+            }
+            Event::Response { peer, query, result } => SyncInput::Response { peer, query, result },
+            Event::TransactionsAnnounced { peer, hashes } => SyncInput::TransactionsAnnounced { peer, hashes },
+            Event::BlockAnnounced { peer, compact } => SyncInput::BlockAnnounced { peer, compact },
+            other => {
+                self.note(other);
+                return;
+            }
+        };
+        self.feed(input).await;
+    }
+
+    /// The book learns less from a flood of events than it costs to wait for it.
+    fn note(&self, event: Event) {
+        let _ = self.parts.notes.try_send(event);
+    }
+
+    fn warn_of_skew(&self, event: &Event) {
+        let Event::PeerConnected { peer, address, remote, inbound, hello, .. } = event else { return };
+        let address = self.parts.scheme.encode_key_hash(address);
+        tracing::info!(
+            %peer, %remote, %address, inbound, software = %hello.software, height = hello.tip.height.0, "peer connected"
+        );
+        let now = unix_time();
+        if now.abs_diff(hello.time) >= SKEW_SECONDS {
+            let ahead = i128::from(hello.time) - i128::from(now);
+            tracing::warn!(%address, %remote, "the peer's clock is {ahead} s ahead of this node's: blocks of a clock \
+                that is wrong are held back; check the time here and there");
+        }
+    }
+
+    fn answer(&mut self, id: RequestId, request: Request) {
+        let (handle, view, offchain) =
+            (self.parts.handle.clone(), Arc::clone(&self.parts.view), Arc::clone(&self.parts.offchain));
+        let places = if matches!(request, Request::Addresses) { (self.parts.places)() } else { Vec::new() };
+        let answers = Arc::clone(&self.answers);
+        self.tasks.spawn(async move {
+            let Ok(_permit) = answers.acquire_owned().await else { return };
+            let work = move || serve::answer(&view, &offchain, &places, request);
+            if let Ok(response) = tokio::task::spawn_blocking(work).await {
+                let _ = handle.respond(id, response).await;
+            }
+        });
+    }
+
+    /// Takes all events that wait, then tells the new tip once.
+    async fn on_ledger(&mut self, first: LedgerEvent, more: &mut broadcast::Receiver<LedgerEvent>) {
+        let mut tip = None;
+        let mut next = Some(first);
+        while let Some(event) = next {
+            match event {
+                LedgerEvent::Tip { tip: new, applied, undone, .. } => {
+                    tip = Some(new);
+                    let applied = applied.into_iter().map(|(hash, _)| hash).collect();
+                    self.feed(SyncInput::Tip { applied, undone: !undone.is_empty() }).await;
+                }
+                LedgerEvent::Admitted(entry) => {
+                    let grants = entry.tx.transaction().operations().any(|(_, op)| matches!(op, Operation::Grant(_)));
+                    let (hash, txid) = (entry.tx.full_hash(), entry.tx.txid());
+                    self.feed(SyncInput::Admitted { hash, txid, grants }).await;
+                }
+                LedgerEvent::Ended { .. } => self.feed(SyncInput::Forgotten).await,
+            }
+            next = match more.try_recv() {
+                Ok(event) => Some(event),
+                Err(TryRecvError::Lagged(_)) => {
+                    self.missed_events().await;
+                    None
+                }
+                Err(TryRecvError::Empty | TryRecvError::Closed) => None,
+            };
+        }
+        if let Some(tip) = tip {
+            let told = rota_p2p::Tip { height: tip.height, hash: tip.hash };
+            let _ = self.parts.handle.set_tip(told).await;
+            let _ = self.parts.handle.set_gate((self.parts.gate)(self.behind)).await;
+        }
+    }
+
+    async fn missed_events(&mut self) {
+        tracing::warn!("peers are told late: the ledger was faster than its events were read");
+        let tip = self.parts.view.tip();
+        self.feed(SyncInput::Forgotten).await;
+        self.feed(SyncInput::Tip { applied: vec![tip.hash], undone: true }).await;
+        let _ = self.parts.handle.set_tip(rota_p2p::Tip { height: tip.height, hash: tip.hash }).await;
+        let _ = self.parts.handle.set_gate((self.parts.gate)(self.behind)).await;
+    }
+
+    fn show_figures(&self) {
+        *self.parts.board.lock().unwrap_or_else(PoisonError::into_inner) = self.machine.figures();
+    }
+}
+
+/// Gives the ledger blocks one by one.
+async fn give_blocks(ledger: LedgerHandle, mut blocks: mpsc::Receiver<Arc<Block>>, verdicts: mpsc::Sender<SyncInput>) {
+    while let Some(block) = blocks.recv().await {
+        let hash = block.hash();
+        let Ok(outcome) = ledger.block(block).await else { return };
+        if verdicts.send(SyncInput::Block { hash, outcome }).await.is_err() {
+            return;
+        }
+    }
+}
+
+type Checked = Vec<(Delivered, Result<VerifiedTransaction, Rule>)>;
+
+/// Checks form and signatures of delivered transactions on all cores.
+async fn check(
+    rules: Arc<Rules>,
+    signatures: Arc<SignatureCache>,
+    mut batches: mpsc::Receiver<Vec<Delivered>>,
+    checked: mpsc::Sender<Checked>,
+) {
+    while let Some(batch) = batches.recv().await {
+        let (rules, signatures) = (Arc::clone(&rules), Arc::clone(&signatures));
+        let verify = move |delivered: Delivered| {
+            let verified = check_transaction(Arc::clone(&delivered.transaction), &rules)
+                .and_then(|checked| signatures.verify(checked).map_err(Rule::from));
+            (delivered, verified)
+        };
+        let work = move || batch.into_par_iter().map(verify).collect::<Checked>();
+        let Ok(results) = tokio::task::spawn_blocking(work).await else { return };
+        if checked.send(results).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Gives checked transactions to the ledger.
+async fn relay(ledger: LedgerHandle, mut batches: mpsc::Receiver<Checked>, verdicts: mpsc::Sender<SyncInput>) {
+    while let Some(batch) = batches.recv().await {
+        let (mut results, mut offered, mut transactions) = (Vec::new(), Vec::new(), Vec::new());
+        for (delivered, verified) in batch {
+            match verified {
+                Ok(transaction) => {
+                    offered.push(delivered);
+                    transactions.push(transaction);
+                }
+                // A newer version of the software may know the operation.
+                Err(rule @ Rule::Transaction(TransactionRule::NotEnabled { .. })) => {
+                    results.push(Relayed { delivered, verdict: Verdict::Refused(rule) });
+                }
+                Err(rule) => results.push(Relayed { delivered, verdict: Verdict::Bad(rule) }),
+            }
+        }
+        if !transactions.is_empty() {
+            let Ok(outcomes) = ledger.relay(transactions).await else { return };
+            let outcomes = outcomes.into_iter().map(verdict);
+            results.extend(offered.into_iter().zip(outcomes).map(|(delivered, verdict)| Relayed { delivered, verdict }));
+        }
+        if verdicts.send(SyncInput::Relayed(results)).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn verdict<T>(outcome: Result<T, PoolError>) -> Verdict {
+    match outcome {
+        Ok(_) | Err(PoolError::Known(_) | PoolError::Rule(Rule::Transaction(TransactionRule::Known { .. }))) => {
+            Verdict::Taken
+        }
+        Err(PoolError::Rule(rule)) => Verdict::Refused(rule),
+        Err(error) => {
+            tracing::debug!(%error, "a peer's transaction is not taken now");
+            Verdict::Postponed
+        }
+    }
+}
+
+/// Tells peers of a block of the active chain.
+async fn announce_block(handle: Handle, view: Arc<SharedView>, hash: BlockHash) {
+    let work = move || serve::compact(&view.snapshot(), &hash);
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(Some(compact))) => {
+            let _ = handle.announce_block(compact).await;
+        }
+        Ok(Ok(None)) | Err(_) => {}
+        Ok(Err(error)) => tracing::error!(%hash, %error, "a block cannot be announced"),
+    }
+}
