@@ -1,0 +1,14 @@
+//! Scenarios over real processes: each file is a subject, each test a sentence about what a user relies on.
+
+mod crash;
+mod data;
+mod join;
+mod notify;
+mod offchain;
+mod partition;
+mod permission;
+mod preset;
+mod refusal;
+mod restart;
+mod rpc;
+mod spacing;

@@ -1,0 +1,68 @@
+//! Stopping and starting again: by RPC, by signal, with everything still there.
+
+use serde_json::json;
+
+use crate::harness::chain::Chain;
+use crate::harness::node::Node;
+
+/// What must be the same before and after a restart.
+async fn facts(node: &Node, txid: &str) -> serde_json::Value {
+    json!({
+        "addresses": node.call("getaddresses", json!([])).await,
+        "params": node.call("getblockchainparams", json!([])).await,
+        "permissions": node.call("listpermissions", json!([])).await,
+        "streams": node.call("liststreams", json!(["s"])).await[0]["createtxid"],
+        "data": node.call("getstreamitem", json!(["s", txid])).await["data"],
+        "genesis": node.hash_at(0).await,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_stop_everything_is_there_and_the_chain_goes_on() {
+    let chain = Chain::create("c").node("a").start().await;
+    let a = chain.node("a");
+    a.open_stream("s", true).await;
+    let confirmed = a.publish("s", "k", "confirmed").await;
+    a.wait_confirmed(&confirmed).await;
+    let before = facts(a, &confirmed).await;
+    a.call("pause", json!(["mining"])).await;
+    let waiting = a.publish("s", "k", "not yet confirmed").await;
+    let height = a.height().await;
+    a.stop().await;
+    a.restart().await;
+    assert!(a.height().await >= height);
+    assert_eq!(facts(a, &confirmed).await, before);
+    assert_eq!(
+        a.wait_item("s", &waiting).await["data"]["text"],
+        "not yet confirmed"
+    );
+    a.wait_confirmed(&waiting).await;
+    a.wait_blocks(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_termination_signal_ends_the_node_cleanly() {
+    let chain = Chain::create("c").nodes(&["a", "b"]).start().await;
+    let (a, b) = (chain.node("a"), chain.node("b"));
+    a.open_stream("s", true).await;
+    let txid = a.publish("s", "k", "kept").await;
+    a.wait_confirmed(&txid).await;
+    a.terminate().await;
+    b.terminate().await;
+    a.restart().await;
+    b.restart().await;
+    chain.wait_agreed().await;
+    assert_eq!(a.wait_item("s", &txid).await["data"]["text"], "kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn restarted_nodes_find_each_other_without_being_told() {
+    let chain = Chain::create("c").nodes(&["a", "b"]).start().await;
+    let (a, b) = (chain.node("a"), chain.node("b"));
+    a.stop().await;
+    b.stop().await;
+    b.restart().await;
+    a.restart().await;
+    a.wait_peers(&[&b.address().await]).await;
+    b.wait_peers(&[&a.address().await]).await;
+}
