@@ -5,31 +5,21 @@ use serde::Serialize;
 
 /// The methods of this family.
 pub const METHODS: &[Method] = &[
-    Method::new(
-        "getnewaddress",
-        "Makes a new key pair and gives its address.",
-    )
-    .takes(&[optional("account", STR, "")]),
+    Method::new("getnewaddress", "Makes a new key pair and gives its address.").takes(&[optional("account", STR, "")]),
     Method::new("getaddresses", "Lists the addresses of the wallet.")
         .takes(&[optional("verbose", BOOL, "false")])
         .example(&["true"]),
-    Method::new(
-        "listaddresses",
-        "Lists addresses of the wallet, all or chosen ones, by pages.",
-    )
-    .takes(&[
-        optional("addresses", STR.or(ARRAY), "*"),
-        optional("verbose", BOOL, "false"),
-        optional("count", INT, "2147483647"),
-        optional("start", INT, "-count"),
-    ])
-    .example(&["*", "true", "10"]),
-    Method::new(
-        "validateaddress",
-        "Says what is known of an address, public key or private key.",
-    )
-    .takes(&[required("key", STR)])
-    .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR"]),
+    Method::new("listaddresses", "Lists addresses of the wallet, all or chosen ones, by pages.")
+        .takes(&[
+            optional("addresses", STR.or(ARRAY), "*"),
+            optional("verbose", BOOL, "false"),
+            optional("count", INT, "2147483647"),
+            optional("start", INT, "-count"),
+        ])
+        .example(&["*", "true", "10"]),
+    Method::new("validateaddress", "Says what is known of an address, public key or private key.")
+        .takes(&[required("key", STR)])
+        .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR"]),
     Method::new("importaddress", "Watches an address whose key is not here.")
         .takes(&[
             required("addresses", STR.or(ARRAY)),
@@ -44,64 +34,27 @@ pub const METHODS: &[Method] = &[
             optional("label", STR, r#""""#),
             optional("rescan", BOOL.or(INT), "true"),
         ])
-        .example(&[
-            "VGRAp2LEwBY163NbBwBfKiguJske5mLK9EwoNnitYQPxF95r2x7Fq2iG",
-            "office",
-            "false",
-        ])
+        .example(&["VGRAp2LEwBY163NbBwBfKiguJske5mLK9EwoNnitYQPxF95r2x7Fq2iG", "office", "false"])
         .slow(),
-    Method::new(
-        "dumpprivkey",
-        "Shows the private key of an address; whoever has it can sign for the address.",
-    )
-    .takes(&[required("address", STR)])
-    .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR"]),
+    Method::new("dumpprivkey", "Shows the private key of an address; whoever has it can sign for the address.")
+        .takes(&[required("address", STR)])
+        .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR"]),
     Method::new("createkeypairs", "Makes key pairs without storing them.")
         .takes(&[optional("count", INT, "1")])
         .example(&["2"]),
-    Method::new(
-        "createmultisig",
-        "Computes an address that several keys share.",
-    )
-    .takes(&[required("nrequired", INT), required("keys", ARRAY)])
-    .example(&[
-        "1",
-        r#"["035d31dcbe4facc54bf1b34ed322062668c663100455fdcf43d55b417286a867a2"]"#,
-    ]),
-    Method::new(
-        "addmultisigaddress",
-        "Adds an address that several keys share to the wallet.",
-    )
-    .takes(&[
-        required("nrequired", INT),
-        required("keys", ARRAY),
-        optional("account", STR, ""),
-    ])
-    .example(&[
-        "1",
-        r#"["035d31dcbe4facc54bf1b34ed322062668c663100455fdcf43d55b417286a867a2"]"#,
-    ]),
+    Method::new("createmultisig", "Computes an address that several keys share.")
+        .takes(&[required("nrequired", INT), required("keys", ARRAY)])
+        .example(&["1", r#"["035d31dcbe4facc54bf1b34ed322062668c663100455fdcf43d55b417286a867a2"]"#]),
+    Method::new("addmultisigaddress", "Adds an address that several keys share to the wallet.")
+        .takes(&[required("nrequired", INT), required("keys", ARRAY), optional("account", STR, "")])
+        .example(&["1", r#"["035d31dcbe4facc54bf1b34ed322062668c663100455fdcf43d55b417286a867a2"]"#]),
     Method::new("signmessage", "Signs a text with the key of an address.")
-        .takes(&[
-            required("address-or-privkey", STR),
-            required("message", STR),
-        ])
+        .takes(&[required("address-or-privkey", STR), required("message", STR)])
         .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR", "hello"]),
     Method::new("verifymessage", "Checks whether an address signed a text.")
-        .takes(&[
-            required("address", STR),
-            required("signature", STR),
-            required("message", STR),
-        ])
-        .example(&[
-            "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
-            "H1kGxoiyXWsVHJ2b9EHSBcXtJ+UHkHhk",
-            "hello",
-        ]),
-    Method::new(
-        "getrawchangeaddress",
-        "Gives an address for change of raw transactions.",
-    ),
+        .takes(&[required("address", STR), required("signature", STR), required("message", STR)])
+        .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR", "H1kGxoiyXWsVHJ2b9EHSBcXtJ+UHkHhk", "hello"]),
+    Method::new("getrawchangeaddress", "Gives an address for change of raw transactions."),
 ];
 
 /// What is known of an address: `getaddresses`, `listaddresses`, `validateaddress`.

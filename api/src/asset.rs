@@ -6,44 +6,33 @@ use serde_json::Value;
 
 /// The methods of this family.
 pub const METHODS: &[Method] = &[
-    Method::new(
-        "issue",
-        "Creates an asset and sends all of it to an address.",
-    )
-    .takes(&[
-        required("address", STR),
-        required("name-or-params", STR.or(OBJECT)),
-        required("quantity", REAL),
-        optional("smallest-unit", REAL, "1"),
-        optional("native-amount", REAL, "minimum-per-output"),
-        optional("custom-fields", OBJECT, ""),
-    ])
-    .example(&[
-        "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
-        "asset1",
-        "1000",
-        "0.01",
-    ]),
-    Method::new(
-        "issuefrom",
-        "Creates an asset in the name of one of your addresses.",
-    )
-    .takes(&[
-        required("from-address", STR),
-        required("to-address", STR),
-        required("name-or-params", STR.or(OBJECT)),
-        required("quantity", REAL),
-        optional("smallest-unit", REAL, "1"),
-        optional("native-amount", REAL, "minimum-per-output"),
-        optional("custom-fields", OBJECT, ""),
-    ])
-    .example(&[
-        "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
-        "17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf",
-        r#"{"name":"asset1","open":true}"#,
-        "1000",
-        "0.01",
-    ]),
+    Method::new("issue", "Creates an asset and sends all of it to an address.")
+        .takes(&[
+            required("address", STR),
+            required("name-or-params", STR.or(OBJECT)),
+            required("quantity", REAL),
+            optional("smallest-unit", REAL, "1"),
+            optional("native-amount", REAL, "minimum-per-output"),
+            optional("custom-fields", OBJECT, ""),
+        ])
+        .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR", "asset1", "1000", "0.01"]),
+    Method::new("issuefrom", "Creates an asset in the name of one of your addresses.")
+        .takes(&[
+            required("from-address", STR),
+            required("to-address", STR),
+            required("name-or-params", STR.or(OBJECT)),
+            required("quantity", REAL),
+            optional("smallest-unit", REAL, "1"),
+            optional("native-amount", REAL, "minimum-per-output"),
+            optional("custom-fields", OBJECT, ""),
+        ])
+        .example(&[
+            "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
+            "17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf",
+            r#"{"name":"asset1","open":true}"#,
+            "1000",
+            "0.01",
+        ]),
     Method::new("issuemore", "Issues more of an open asset.")
         .takes(&[
             required("address", STR),
@@ -53,24 +42,21 @@ pub const METHODS: &[Method] = &[
             optional("custom-fields", OBJECT, ""),
         ])
         .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR", "asset1", "500"]),
-    Method::new(
-        "issuemorefrom",
-        "Issues more of an open asset in the name of one of your addresses.",
-    )
-    .takes(&[
-        required("from-address", STR),
-        required("to-address", STR),
-        required("asset", STR),
-        required("quantity", REAL),
-        optional("native-amount", REAL, "minimum-per-output"),
-        optional("custom-fields", OBJECT, ""),
-    ])
-    .example(&[
-        "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
-        "17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf",
-        "asset1",
-        "500",
-    ]),
+    Method::new("issuemorefrom", "Issues more of an open asset in the name of one of your addresses.")
+        .takes(&[
+            required("from-address", STR),
+            required("to-address", STR),
+            required("asset", STR),
+            required("quantity", REAL),
+            optional("native-amount", REAL, "minimum-per-output"),
+            optional("custom-fields", OBJECT, ""),
+        ])
+        .example(&[
+            "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
+            "17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf",
+            "asset1",
+            "500",
+        ]),
     Method::new("issuetoken", "Issues a token of a non-fungible asset.")
         .takes(&[
             required("address", STR),
@@ -80,51 +66,30 @@ pub const METHODS: &[Method] = &[
             optional("native-amount", REAL, "minimum-per-output"),
             optional("token-details", OBJECT, ""),
         ])
+        .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR", "art", "mona", "1", "0", r#"{"year":"1503"}"#]),
+    Method::new("issuetokenfrom", "Issues a token in the name of one of your addresses.")
+        .takes(&[
+            required("from-address", STR),
+            required("to-address", STR),
+            required("asset", STR),
+            required("token", STR),
+            required("quantity", INT),
+            optional("native-amount", REAL, "minimum-per-output"),
+            optional("token-details", OBJECT, ""),
+        ])
         .example(&[
             "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
+            "17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf",
             "art",
             "mona",
             "1",
-            "0",
-            r#"{"year":"1503"}"#,
         ]),
-    Method::new(
-        "issuetokenfrom",
-        "Issues a token in the name of one of your addresses.",
-    )
-    .takes(&[
-        required("from-address", STR),
-        required("to-address", STR),
-        required("asset", STR),
-        required("token", STR),
-        required("quantity", INT),
-        optional("native-amount", REAL, "minimum-per-output"),
-        optional("token-details", OBJECT, ""),
-    ])
-    .example(&[
-        "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
-        "17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf",
-        "art",
-        "mona",
-        "1",
-    ]),
     Method::new("update", "Opens or closes an asset for further issues.")
         .takes(&[required("entity", STR), required("update", OBJECT)])
         .example(&["asset1", r#"{"open":false}"#]),
-    Method::new(
-        "updatefrom",
-        "Opens or closes an asset in the name of one of your addresses.",
-    )
-    .takes(&[
-        required("from-address", STR),
-        required("entity", STR),
-        required("update", OBJECT),
-    ])
-    .example(&[
-        "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
-        "asset1",
-        r#"{"open":false}"#,
-    ]),
+    Method::new("updatefrom", "Opens or closes an asset in the name of one of your addresses.")
+        .takes(&[required("from-address", STR), required("entity", STR), required("update", OBJECT)])
+        .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR", "asset1", r#"{"open":false}"#]),
     Method::new("listassets", "Lists assets, all or chosen ones, by pages.")
         .takes(&[
             optional("assets", STR.or(ARRAY), "*"),
@@ -144,21 +109,10 @@ pub const METHODS: &[Method] = &[
             optional("start", INT, "-count"),
         ])
         .example(&["asset1", "true"]),
-    Method::new(
-        "gettokeninfo",
-        "Describes one token of a non-fungible asset.",
-    )
-    .takes(&[
-        required("asset", STR),
-        required("token", STR),
-        optional("verbose", BOOL, "false"),
-    ])
-    .example(&["art", "mona"]),
-    Method::new(
-        "getassetbalances",
-        "Shows how much of each asset the wallet holds.",
-    )
-    .takes(&[
+    Method::new("gettokeninfo", "Describes one token of a non-fungible asset.")
+        .takes(&[required("asset", STR), required("token", STR), optional("verbose", BOOL, "false")])
+        .example(&["art", "mona"]),
+    Method::new("getassetbalances", "Shows how much of each asset the wallet holds.").takes(&[
         optional("account", STR, ""),
         optional("minconf", INT, "1"),
         optional("include-watchonly", BOOL, "false"),
@@ -173,62 +127,37 @@ pub const METHODS: &[Method] = &[
             optional("include-locked", BOOL, "false"),
         ])
         .example(&["*", "asset1"]),
-    Method::new(
-        "gettokenbalances",
-        "Shows balances of single tokens by address.",
-    )
-    .takes(&[
-        optional("addresses", STR.or(ARRAY), "*"),
-        optional("assets", STR.or(ARRAY), "*"),
-        optional("minconf", INT, "1"),
-        optional("include-watchonly", BOOL, "false"),
-        optional("include-locked", BOOL, "false"),
-    ])
-    .example(&["*", "art"]),
-    Method::new(
-        "getaddressbalances",
-        "Shows how much of each asset an address holds.",
-    )
-    .takes(&[
-        required("address", STR),
-        optional("minconf", INT, "1"),
-        optional("include-locked", BOOL, "false"),
-    ])
-    .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR"]),
-    Method::new(
-        "gettotalbalances",
-        "Shows how much of each asset the wallet holds, native currency included.",
-    )
-    .takes(&[
-        optional("minconf", INT, "1"),
-        optional("include-watchonly", BOOL, "false"),
-        optional("include-locked", BOOL, "false"),
-    ]),
-    Method::new(
-        "listassettransactions",
-        "Lists the transactions that move an asset, by pages.",
-    )
-    .takes(&[
-        required("asset", STR),
-        optional("verbose", BOOL, "false"),
-        optional("count", INT, "10"),
-        optional("start", INT, "-count"),
-        optional("local-ordering", BOOL, "false"),
-    ])
-    .example(&["asset1", "true", "10"]),
-    Method::new(
-        "getassettransaction",
-        "Shows what a transaction did to an asset.",
-    )
-    .takes(&[
-        required("asset", STR),
-        required("txid", STR),
-        optional("verbose", BOOL, "false"),
-    ])
-    .example(&[
-        "asset1",
-        "19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32",
-    ]),
+    Method::new("gettokenbalances", "Shows balances of single tokens by address.")
+        .takes(&[
+            optional("addresses", STR.or(ARRAY), "*"),
+            optional("assets", STR.or(ARRAY), "*"),
+            optional("minconf", INT, "1"),
+            optional("include-watchonly", BOOL, "false"),
+            optional("include-locked", BOOL, "false"),
+        ])
+        .example(&["*", "art"]),
+    Method::new("getaddressbalances", "Shows how much of each asset an address holds.")
+        .takes(&[required("address", STR), optional("minconf", INT, "1"), optional("include-locked", BOOL, "false")])
+        .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR"]),
+    Method::new("gettotalbalances", "Shows how much of each asset the wallet holds, native currency included.").takes(
+        &[
+            optional("minconf", INT, "1"),
+            optional("include-watchonly", BOOL, "false"),
+            optional("include-locked", BOOL, "false"),
+        ],
+    ),
+    Method::new("listassettransactions", "Lists the transactions that move an asset, by pages.")
+        .takes(&[
+            required("asset", STR),
+            optional("verbose", BOOL, "false"),
+            optional("count", INT, "10"),
+            optional("start", INT, "-count"),
+            optional("local-ordering", BOOL, "false"),
+        ])
+        .example(&["asset1", "true", "10"]),
+    Method::new("getassettransaction", "Shows what a transaction did to an asset.")
+        .takes(&[required("asset", STR), required("txid", STR), optional("verbose", BOOL, "false")])
+        .example(&["asset1", "19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32"]),
     Method::new("sendasset", "Sends an asset.")
         .takes(&[
             required("address", STR),
@@ -239,25 +168,22 @@ pub const METHODS: &[Method] = &[
             optional("comment-to", STR, r#""""#),
         ])
         .example(&["17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf", "asset1", "12.5"]),
-    Method::new(
-        "sendassetfrom",
-        "Sends an asset from one of your addresses.",
-    )
-    .takes(&[
-        required("from-address", STR),
-        required("to-address", STR),
-        required("asset", STR),
-        required("quantity", REAL),
-        optional("native-amount", REAL, "minimum-per-output"),
-        optional("comment", STR, r#""""#),
-        optional("comment-to", STR, r#""""#),
-    ])
-    .example(&[
-        "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
-        "17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf",
-        "asset1",
-        "12.5",
-    ]),
+    Method::new("sendassetfrom", "Sends an asset from one of your addresses.")
+        .takes(&[
+            required("from-address", STR),
+            required("to-address", STR),
+            required("asset", STR),
+            required("quantity", REAL),
+            optional("native-amount", REAL, "minimum-per-output"),
+            optional("comment", STR, r#""""#),
+            optional("comment-to", STR, r#""""#),
+        ])
+        .example(&[
+            "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
+            "17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf",
+            "asset1",
+            "12.5",
+        ]),
     Method::alias("sendassettoaddress", "sendasset"),
 ];
 

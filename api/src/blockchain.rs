@@ -6,69 +6,35 @@ use serde_json::Value;
 
 /// The methods of this family.
 pub const METHODS: &[Method] = &[
-    Method::new(
-        "getblockchaininfo",
-        "Shows the state of the chain: height, best block, difficulty.",
-    ),
+    Method::new("getblockchaininfo", "Shows the state of the chain: height, best block, difficulty."),
     Method::new("getbestblockhash", "Gives the hash of the tip."),
     Method::new("getblockcount", "Gives the height of the tip."),
-    Method::new(
-        "getlastblockinfo",
-        "Describes the tip, or a block some steps before it.",
-    )
-    .takes(&[optional("skip", INT, "0")])
-    .example(&["2"]),
+    Method::new("getlastblockinfo", "Describes the tip, or a block some steps before it.")
+        .takes(&[optional("skip", INT, "0")])
+        .example(&["2"]),
     Method::new("getblock", "Shows a block by its hash or height.")
-        .takes(&[
-            required("block", STR.or(INT)),
-            optional("verbose", BOOL.or(INT), "1"),
-        ])
+        .takes(&[required("block", STR.or(INT)), optional("verbose", BOOL.or(INT), "1")])
         .example(&["5", "2"]),
     Method::new("getblockhash", "Gives the hash of the block at a height.")
         .takes(&[required("height", INT)])
         .example(&["5"]),
-    Method::new(
-        "listblocks",
-        "Describes chosen blocks: heights, ranges, hashes, the last ones, or a span of time.",
-    )
-    .takes(&[
-        required("blocks", STR.or(INT).or(ARRAY).or(OBJECT)),
-        optional("verbose", BOOL, "false"),
-    ])
-    .example(&["-5", "true"]),
+    Method::new("listblocks", "Describes chosen blocks: heights, ranges, hashes, the last ones, or a span of time.")
+        .takes(&[required("blocks", STR.or(INT).or(ARRAY).or(OBJECT)), optional("verbose", BOOL, "false")])
+        .example(&["-5", "true"]),
     Method::new("getchaintips", "Lists the ends of all known branches."),
     Method::new("getdifficulty", "Gives the difficulty of proof of work."),
-    Method::new(
-        "getmempoolinfo",
-        "Counts the unconfirmed transactions and their bytes.",
-    ),
-    Method::new(
-        "getrawmempool",
-        "Lists the ids of all unconfirmed transactions.",
-    )
-    .takes(&[optional("verbose", BOOL, "false")])
-    .example(&["true"]),
+    Method::new("getmempoolinfo", "Counts the unconfirmed transactions and their bytes."),
+    Method::new("getrawmempool", "Lists the ids of all unconfirmed transactions.")
+        .takes(&[optional("verbose", BOOL, "false")])
+        .example(&["true"]),
     Method::new("gettxout", "Shows an unspent output.")
-        .takes(&[
-            required("txid", STR),
-            required("vout", INT),
-            optional("unconfirmed", BOOL, "true"),
-        ])
-        .example(&[
-            "19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32",
-            "0",
-        ]),
+        .takes(&[required("txid", STR), required("vout", INT), optional("unconfirmed", BOOL, "true")])
+        .example(&["19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32", "0"]),
     Method::new("gettxoutsetinfo", "Sums up all unspent outputs.").slow(),
-    Method::new(
-        "verifychain",
-        "Checks the most recent blocks in the database again.",
-    )
-    .takes(&[
-        optional("checklevel", INT, "3"),
-        optional("numblocks", INT, "288"),
-    ])
-    .example(&["3", "100"])
-    .slow(),
+    Method::new("verifychain", "Checks the most recent blocks in the database again.")
+        .takes(&[optional("checklevel", INT, "3"), optional("numblocks", INT, "288")])
+        .example(&["3", "100"])
+        .slow(),
     Method::new("invalidateblock", "Treats a block as invalid from now on.")
         .takes(&[required("hash", STR)])
         .example(&["00b4decca1d42652529af2667341257954debda86fbc3ba6e085c0b26f64cef2"])
@@ -79,12 +45,9 @@ pub const METHODS: &[Method] = &[
         .example(&["00b4decca1d42652529af2667341257954debda86fbc3ba6e085c0b26f64cef2"])
         .hidden()
         .slow(),
-    Method::new(
-        "listupgrades",
-        "Lists upgrades of the chain's parameters and their approval.",
-    )
-    .takes(&[optional("upgrades", STR.or(ARRAY), "*")])
-    .example(&["*"]),
+    Method::new("listupgrades", "Lists upgrades of the chain's parameters and their approval.")
+        .takes(&[optional("upgrades", STR.or(ARRAY), "*")])
+        .example(&["*"]),
 ];
 
 /// What `getblockchaininfo` answers.
@@ -208,10 +171,7 @@ pub struct BlockEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bits: Option<String>,
     /// Difficulty of proof of work; verbose.
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "crate::number::serialize_some_real"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::number::serialize_some_real")]
     pub difficulty: Option<f64>,
     /// Work up to here; verbose.
     #[serde(skip_serializing_if = "Option::is_none")]

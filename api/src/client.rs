@@ -116,8 +116,8 @@ impl Client {
     #[must_use]
     pub fn new(address: impl Into<String>, user: &str, password: &str) -> Self {
         let token = STANDARD.encode(format!("{user}:{password}"));
-        let mut authorization = HeaderValue::from_str(&format!("Basic {token}"))
-            .unwrap_or_else(|_| HeaderValue::from_static("Basic"));
+        let mut authorization =
+            HeaderValue::from_str(&format!("Basic {token}")).unwrap_or_else(|_| HeaderValue::from_static("Basic"));
         authorization.set_sensitive(true);
         Self {
             address: address.into(),
@@ -146,13 +146,7 @@ impl Client {
     /// Calls a method. `params` is an array, or null for none.
     pub async fn call(&self, method: &str, params: Value) -> Result<Value, ClientError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        self.call_body(request_body(
-            method,
-            &params,
-            &Value::from(id),
-            self.chain.as_deref(),
-        ))
-        .await
+        self.call_body(request_body(method, &params, &Value::from(id), self.chain.as_deref())).await
     }
 
     /// Sends a request body and takes the result out of the envelope.
@@ -168,23 +162,11 @@ impl Client {
             let text = String::from_utf8_lossy(&bytes).trim().to_owned();
             return Err(match status.is_success() {
                 true => ClientError::Protocol(text),
-                false => ClientError::Http {
-                    status: status.as_u16(),
-                    text,
-                },
+                false => ClientError::Http { status: status.as_u16(), text },
             });
         };
-        if let Some(EnvelopeError {
-            code,
-            message,
-            data,
-        }) = envelope.error
-        {
-            return Err(ClientError::Rpc {
-                code,
-                message,
-                data,
-            });
+        if let Some(EnvelopeError { code, message, data }) = envelope.error {
+            return Err(ClientError::Rpc { code, message, data });
         }
         let result = envelope.result.map_or("null", RawValue::get);
         serde_json::from_str(result).map_err(|error| ClientError::Protocol(error.to_string()))
@@ -192,9 +174,7 @@ impl Client {
 
     /// Posts any body and gives status and reply as they are.
     pub async fn post(&self, body: Bytes) -> Result<(StatusCode, Bytes), ClientError> {
-        tokio::time::timeout(self.timeout, self.exchange(body))
-            .await
-            .unwrap_or(Err(ClientError::Timeout(self.timeout)))
+        tokio::time::timeout(self.timeout, self.exchange(body)).await.unwrap_or(Err(ClientError::Timeout(self.timeout)))
     }
 
     async fn exchange(&self, body: Bytes) -> Result<(StatusCode, Bytes), ClientError> {
@@ -208,12 +188,7 @@ impl Client {
             match sender.try_send_request(request).await {
                 Ok(response) => {
                     let status = response.status();
-                    let bytes = response
-                        .into_body()
-                        .collect()
-                        .await
-                        .map_err(broken)?
-                        .to_bytes();
+                    let bytes = response.into_body().collect().await.map_err(broken)?.to_bytes();
                     *connection = Some(sender);
                     return Ok((status, bytes));
                 }
@@ -226,12 +201,7 @@ impl Client {
         let mut sender = self.connect().await?;
         let response = sender.send_request(request).await.map_err(broken)?;
         let status = response.status();
-        let bytes = response
-            .into_body()
-            .collect()
-            .await
-            .map_err(broken)?
-            .to_bytes();
+        let bytes = response.into_body().collect().await.map_err(broken)?.to_bytes();
         *connection = Some(sender);
         Ok((status, bytes))
     }
@@ -246,21 +216,14 @@ impl Client {
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, ClientError> {
-        let failed = |cause: String| ClientError::Connect {
-            address: self.address.clone(),
-            cause,
-        };
+        let failed = |cause: String| ClientError::Connect { address: self.address.clone(), cause };
         let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address))
             .await
             .map_err(|_| failed(format!("no answer within {CONNECT_TIMEOUT:?}")))?
             .map_err(|error| failed(error.to_string()))?;
         // Without this, small requests wait for the reply to the last one to be acknowledged.
-        stream
-            .set_nodelay(true)
-            .map_err(|error| failed(error.to_string()))?;
-        let (sender, connection) = handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| failed(error.to_string()))?;
+        stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| failed(error.to_string()))?;
         tokio::spawn(async move {
             // An error here reaches the caller through its sender.
             let _ = connection.await;
@@ -275,10 +238,7 @@ pub fn request_body(method: &str, params: &Value, id: &Value, chain: Option<&str
     let method = Value::from(method);
     match chain {
         Some(chain) => {
-            format!(
-                r#"{{"method":{method},"params":{params},"id":{id},"chain_name":{}}}"#,
-                Value::from(chain)
-            )
+            format!(r#"{{"method":{method},"params":{params},"id":{id},"chain_name":{}}}"#, Value::from(chain))
         }
         None => format!(r#"{{"method":{method},"params":{params},"id":{id}}}"#),
     }

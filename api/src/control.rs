@@ -8,20 +8,47 @@ pub const METHODS: &[Method] = &[
     Method::new("getinfo", "Shows the node and its chain at a glance."),
     Method::new("getchaintotals", "Counts what the chain holds: blocks, streams, assets and so on."),
     Method::new("getinitstatus", "Tells whether the node has started, and while it joins a chain, what it waits for."),
-    Method::new("help", "Lists all methods, or explains one.").takes(&[optional("command", STR, r#""""#)]).example(&["getblock"]),
+    Method::new("help", "Lists all methods, or explains one.")
+        .takes(&[optional("command", STR, r#""""#)])
+        .example(&["getblock"]),
     Method::new("stop", "Shuts the node down cleanly.").takes(&[optional("ignored", BOOL, "")]),
-    Method::new("pause", "Stops tasks of the node until they are resumed.").takes(&[required("tasks", STR)]).example(&["mining,incoming"]),
+    Method::new("pause", "Stops tasks of the node until they are resumed.")
+        .takes(&[required("tasks", STR)])
+        .example(&["mining,incoming"]),
     Method::new("resume", "Takes paused tasks up again.").takes(&[required("tasks", STR)]).example(&["mining"]),
     Method::new("clearmempool", "Forgets all unconfirmed transactions; incoming and mining must be paused first."),
-    Method::new("setlastblock", "Makes a given block the tip, undoing those after it; incoming and mining must be paused first.").takes(&[optional("block", STR, r#""""#)]).example(&["-1"]).slow(),
-    Method::new("getblockchainparams", "Shows the parameters that the chain was made with.").takes(&[optional("display-names", BOOL, "true"), optional("with-upgrades", BOOL, "true")]).example(&["true"]),
-    Method::new("getruntimeparams", "Shows the settings of this node that can be changed while it runs.").takes(&[optional("ignored", ANY, "")]),
-    Method::new("setruntimeparam", "Changes a setting of the running node.").takes(&[required("name", STR), required("value", BOOL.or(INT).or(REAL).or(STR))]).example(&["miningturnover", "0.3"]),
-    Method::new("getdiagnostics", "Gathers what is needed to find out why a chain stands still.").takes(&[optional("verbose", BOOL.or(INT), "false")]).example(&["true"]).slow(),
-    Method::new("applycommands", "Runs a prepared list of commands.").takes(&[required("commands", STR)]).example(&["5b5d"]),
-    Method::new("setmocktime", "Sets the clock that tests see.").takes(&[required("timestamp", INT)]).example(&["1700000000"]).hidden(),
+    Method::new(
+        "setlastblock",
+        "Makes a given block the tip, undoing those after it; incoming and mining must be paused first.",
+    )
+    .takes(&[optional("block", STR, r#""""#)])
+    .example(&["-1"])
+    .slow(),
+    Method::new("getblockchainparams", "Shows the parameters that the chain was made with.")
+        .takes(&[optional("display-names", BOOL, "true"), optional("with-upgrades", BOOL, "true")])
+        .example(&["true"]),
+    Method::new("getruntimeparams", "Shows the settings of this node that can be changed while it runs.")
+        .takes(&[optional("ignored", ANY, "")]),
+    Method::new("setruntimeparam", "Changes a setting of the running node.")
+        .takes(&[required("name", STR), required("value", BOOL.or(INT).or(REAL).or(STR))])
+        .example(&["miningturnover", "0.3"]),
+    Method::new("getdiagnostics", "Gathers what is needed to find out why a chain stands still.")
+        .takes(&[optional("verbose", BOOL.or(INT), "false")])
+        .example(&["true"])
+        .slow(),
+    Method::new("applycommands", "Runs a prepared list of commands.")
+        .takes(&[required("commands", STR)])
+        .example(&["5b5d"]),
+    Method::new("setmocktime", "Sets the clock that tests see.")
+        .takes(&[required("timestamp", INT)])
+        .example(&["1700000000"])
+        .hidden(),
     Method::new("gethealthcheck", "Tells whether the node is in good health, and if not, why."),
-    Method::new("debug", "Shows internals of the node, for its developers.").takes(&[required("request", STR)]).example(&["summary"]).variadic().hidden(),
+    Method::new("debug", "Shows internals of the node, for its developers.")
+        .takes(&[required("request", STR)])
+        .example(&["summary"])
+        .variadic()
+        .hidden(),
 ];
 
 /// What `getinfo` answers.

@@ -138,10 +138,7 @@ impl Code {
     /// The code with this number, if there is one.
     #[must_use]
     pub fn from_number(number: i32) -> Option<Code> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|code| code.number() == number)
+        Self::ALL.iter().copied().find(|code| code.number() == number)
     }
 
     /// The HTTP status of a reply to a single request that failed with this code.
@@ -229,11 +226,7 @@ impl RpcError {
     /// An error with a code and a sentence.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            data: None,
-        }
+        Self { code, message: message.into(), data: None }
     }
 
     /// The same error with something more to read in `data`.
@@ -282,10 +275,7 @@ impl RpcError {
     /// -1: a JSON type that cannot be read; `got` and `expected` are the short type words.
     #[must_use]
     pub fn wrong_type(got: &str, expected: &str) -> Self {
-        Self::new(
-            Code::Misc,
-            format!("value is type {got}, expected {expected}"),
-        )
+        Self::new(Code::Misc, format!("value is type {got}, expected {expected}"))
     }
 
     /// -28 with the phase the node is in.
@@ -323,10 +313,7 @@ impl RpcError {
                 format!("Entity with this reference not found: {identifier}")
             }
             Named::Reference => {
-                format!(
-                    "{word} with this {} reference not found: {identifier}",
-                    word.to_ascii_lowercase()
-                )
+                format!("{word} with this {} reference not found: {identifier}", word.to_ascii_lowercase())
             }
         };
         Self::new(Code::EntityNotFound, message)
@@ -335,28 +322,19 @@ impl RpcError {
     /// -709: the private key of this address is not here.
     #[must_use]
     pub fn address_not_in_wallet(address: &str) -> Self {
-        Self::new(
-            Code::AddressNotFound,
-            format!("Private key for address {address} is not in this wallet"),
-        )
+        Self::new(Code::AddressNotFound, format!("Private key for address {address} is not in this wallet"))
     }
 
     /// -710.
     #[must_use]
     pub fn tx_not_found(txid: &str) -> Self {
-        Self::new(
-            Code::TxNotFound,
-            format!("No transaction with id {txid} is known here"),
-        )
+        Self::new(Code::TxNotFound, format!("No transaction with id {txid} is known here"))
     }
 
     /// -13.
     #[must_use]
     pub fn wallet_locked() -> Self {
-        Self::new(
-            Code::UnlockNeeded,
-            "The wallet is locked: unlock it with walletpassphrase first",
-        )
+        Self::new(Code::UnlockNeeded, "The wallet is locked: unlock it with walletpassphrase first")
     }
 }
 
@@ -377,10 +355,7 @@ mod tests {
     fn every_code_has_its_own_number_and_name_and_is_found_by_number() {
         let numbers: HashSet<i32> = Code::ALL.iter().map(|code| code.number()).collect();
         let names: HashSet<&str> = Code::ALL.iter().map(|code| code.name()).collect();
-        assert_eq!(
-            (numbers.len(), names.len()),
-            (Code::ALL.len(), Code::ALL.len())
-        );
+        assert_eq!((numbers.len(), names.len()), (Code::ALL.len(), Code::ALL.len()));
         for code in Code::ALL {
             assert_eq!(Code::from_number(code.number()), Some(*code));
         }
@@ -400,14 +375,9 @@ mod tests {
                 (cells[1], cells[2])
             })
             .collect();
-        let codes: Vec<(String, &str)> = Code::ALL
-            .iter()
-            .map(|code| (code.number().to_string(), code.name()))
-            .collect();
-        let expected: Vec<(&str, &str)> = codes
-            .iter()
-            .map(|(number, name)| (number.as_str(), *name))
-            .collect();
+        let codes: Vec<(String, &str)> =
+            Code::ALL.iter().map(|code| (code.number().to_string(), code.name())).collect();
+        let expected: Vec<(&str, &str)> = codes.iter().map(|(number, name)| (number.as_str(), *name)).collect();
         assert_eq!(rows, expected);
     }
 
@@ -425,36 +395,21 @@ mod tests {
 
     #[test]
     fn the_sentences_that_scripts_match_on_keep_their_wording() {
-        assert_eq!(
-            RpcError::stream_not_subscribed().message,
-            "Not subscribed to this stream"
-        );
-        assert_eq!(
-            RpcError::name_taken().message,
-            "Entity with this name already exists"
-        );
+        assert_eq!(RpcError::stream_not_subscribed().message, "Not subscribed to this stream");
+        assert_eq!(RpcError::name_taken().message, "Entity with this name already exists");
         let unknown = |kind, named, id| RpcError::entity_not_found(kind, named, id).message;
-        assert_eq!(
-            unknown(EntityKind::Stream, Named::Name, "s"),
-            "Stream with this name not found: s"
-        );
+        assert_eq!(unknown(EntityKind::Stream, Named::Name, "s"), "Stream with this name not found: s");
         assert_eq!(
             unknown(EntityKind::Stream, Named::Reference, "9-1-1"),
             "Stream with this stream reference not found: 9-1-1"
         );
-        assert_eq!(
-            unknown(EntityKind::Asset, Named::Txid, "00"),
-            "Asset with this txid not found: 00"
-        );
+        assert_eq!(unknown(EntityKind::Asset, Named::Txid, "00"), "Asset with this txid not found: 00");
     }
 
     #[test]
     fn an_error_keeps_code_message_and_data_on_its_way_to_the_wire() {
         let error = RpcError::invalid("no").with_data(serde_json::json!({"help": "x"}));
         let object = ErrorObjectOwned::from(error);
-        assert_eq!(
-            serde_json::to_string(&object).unwrap(),
-            r#"{"code":-8,"message":"no","data":{"help":"x"}}"#
-        );
+        assert_eq!(serde_json::to_string(&object).unwrap(), r#"{"code":-8,"message":"no","data":{"help":"x"}}"#);
     }
 }

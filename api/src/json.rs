@@ -31,31 +31,16 @@ pub enum JsonFault {
 pub fn parse_strict(text: &str, depth_limit: usize) -> Result<Value, JsonFault> {
     let fault = Cell::new(None);
     let mut reader = serde_json::Deserializer::from_str(text);
-    let strict = Strict {
-        left: depth_limit,
-        limit: depth_limit,
-        fault: &fault,
-    };
-    let parsed = strict
-        .deserialize(&mut reader)
-        .and_then(|value| reader.end().map(|()| value));
-    parsed.map_err(|error| {
-        fault
-            .take()
-            .unwrap_or_else(|| JsonFault::Syntax(error.to_string()))
-    })
+    let strict = Strict { left: depth_limit, limit: depth_limit, fault: &fault };
+    let parsed = strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    parsed.map_err(|error| fault.take().unwrap_or_else(|| JsonFault::Syntax(error.to_string())))
 }
 
 /// Whether no more than `limit` arrays and objects are open at once anywhere in a JSON text. Iterative, so
 /// that hostile nesting costs no stack; says nothing about validity otherwise.
 #[must_use]
 pub fn depth_within(text: &[u8], limit: usize) -> bool {
-    if text
-        .iter()
-        .filter(|byte| matches!(byte, b'[' | b'{'))
-        .count()
-        <= limit
-    {
+    if text.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() <= limit {
         return true;
     }
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
@@ -179,22 +164,12 @@ mod tests {
 
     #[test]
     fn values_keep_member_order_and_exact_integers() {
-        for text in [
-            r#"{"z":1,"a":[true,null,1.5,"é"],"b":{}}"#,
-            "18446744073709551615",
-            "-9223372036854775808",
-            "1e3",
-        ] {
+        for text in [r#"{"z":1,"a":[true,null,1.5,"é"],"b":{}}"#, "18446744073709551615", "-9223372036854775808", "1e3"]
+        {
             let parsed = parse_strict(text, 100).unwrap();
-            assert_eq!(
-                parsed,
-                serde_json::from_str::<serde_json::Value>(text).unwrap()
-            );
+            assert_eq!(parsed, serde_json::from_str::<serde_json::Value>(text).unwrap());
         }
-        assert_eq!(
-            parse_strict(r#"{"z":1,"a":2}"#, 1).unwrap().to_string(),
-            r#"{"z":1,"a":2}"#
-        );
+        assert_eq!(parse_strict(r#"{"z":1,"a":2}"#, 1).unwrap().to_string(), r#"{"z":1,"a":2}"#);
     }
 
     #[test]
@@ -206,10 +181,7 @@ mod tests {
     #[test]
     fn nesting_is_taken_up_to_the_limit_and_refused_beyond() {
         assert!(parse_strict(&nested(100), 100).is_ok());
-        assert_eq!(
-            parse_strict(&nested(101), 100).unwrap_err(),
-            JsonFault::TooDeep(100)
-        );
+        assert_eq!(parse_strict(&nested(101), 100).unwrap_err(), JsonFault::TooDeep(100));
         assert!(depth_within(nested(100).as_bytes(), 100));
         assert!(!depth_within(nested(101).as_bytes(), 100));
         assert!(!depth_within("[".repeat(5_000_000).as_bytes(), 100));
@@ -223,10 +195,7 @@ mod tests {
     #[test]
     fn text_that_is_not_json_or_goes_on_is_refused() {
         for text in ["", "{", "[1,]", "nul", "1 2", "\"\u{1}\"", "01"] {
-            assert!(
-                matches!(parse_strict(text, 100), Err(JsonFault::Syntax(_))),
-                "{text}"
-            );
+            assert!(matches!(parse_strict(text, 100), Err(JsonFault::Syntax(_))), "{text}");
         }
     }
 }

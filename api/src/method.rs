@@ -100,23 +100,13 @@ pub struct Parameter {
 /// A required parameter.
 #[must_use]
 pub const fn required(name: &'static str, types: Types) -> Parameter {
-    Parameter {
-        name,
-        types,
-        required: true,
-        default: "",
-    }
+    Parameter { name, types, required: true, default: "" }
 }
 
 /// An optional parameter with its default.
 #[must_use]
 pub const fn optional(name: &'static str, types: Types, default: &'static str) -> Parameter {
-    Parameter {
-        name,
-        types,
-        required: false,
-        default,
-    }
+    Parameter { name, types, required: false, default }
 }
 
 /// The group a method is listed under, and the file its entry and shapes stand in.
@@ -269,11 +259,7 @@ impl Method {
     /// An old name of another method.
     #[must_use]
     pub const fn alias(name: &'static str, target: &'static str) -> Self {
-        Self {
-            alias_of: Some(target),
-            hidden: true,
-            ..Self::new(name, "Old name of another method.")
-        }
+        Self { alias_of: Some(target), hidden: true, ..Self::new(name, "Old name of another method.") }
     }
 
     /// The same entry with parameters.
@@ -291,19 +277,13 @@ impl Method {
     /// The same entry, left out of the list.
     #[must_use]
     pub const fn hidden(self) -> Self {
-        Self {
-            hidden: true,
-            ..self
-        }
+        Self { hidden: true, ..self }
     }
 
     /// The same entry, open to further parameters.
     #[must_use]
     pub const fn variadic(self) -> Self {
-        Self {
-            variadic: true,
-            ..self
-        }
+        Self { variadic: true, ..self }
     }
 
     /// The same entry, marked as one that may take long.
@@ -322,15 +302,8 @@ impl Method {
     #[must_use]
     pub fn arity(&self) -> (usize, Option<usize>) {
         let target = self.target();
-        let fewest = target
-            .parameters
-            .iter()
-            .filter(|parameter| parameter.required)
-            .count();
-        (
-            fewest,
-            (!target.variadic).then_some(target.parameters.len()),
-        )
+        let fewest = target.parameters.iter().filter(|parameter| parameter.required).count();
+        (fewest, (!target.variadic).then_some(target.parameters.len()))
     }
 
     /// Refuses a wrong number of parameters: -1, a sentence that says what was expected, the help in `data`.
@@ -345,11 +318,7 @@ impl Method {
             Some(most) => format!("{fewest} to {}", count_words(most)),
             None => format!("at least {}", count_words(fewest)),
         };
-        let message = format!(
-            "{} takes {expected}, got {given}: {}",
-            self.name,
-            self.usage()
-        );
+        let message = format!("{} takes {expected}, got {given}: {}", self.name, self.usage());
         Err(RpcError::new(Code::Misc, message).with_data(Value::String(help_text(self))))
     }
 
@@ -362,19 +331,11 @@ impl Method {
             false => parameter.name.to_owned(),
         };
         let mut line = self.name.to_owned();
-        for parameter in target
-            .parameters
-            .iter()
-            .filter(|parameter| parameter.required)
-        {
+        for parameter in target.parameters.iter().filter(|parameter| parameter.required) {
             line += &format!(" {}", shown(parameter));
         }
-        let mut rest: Vec<String> = target
-            .parameters
-            .iter()
-            .filter(|parameter| !parameter.required)
-            .map(shown)
-            .collect();
+        let mut rest: Vec<String> =
+            target.parameters.iter().filter(|parameter| !parameter.required).map(shown).collect();
         if target.variadic {
             rest.push("...".to_owned());
         }
@@ -386,18 +347,12 @@ impl Method {
 }
 
 fn count_words(count: usize) -> String {
-    if count == 1 {
-        "1 parameter".to_owned()
-    } else {
-        format!("{count} parameters")
-    }
+    if count == 1 { "1 parameter".to_owned() } else { format!("{count} parameters") }
 }
 
 /// All methods, family by family.
 pub fn methods() -> impl Iterator<Item = (Family, &'static Method)> {
-    Family::ALL
-        .into_iter()
-        .flat_map(|family| family.methods().iter().map(move |method| (family, method)))
+    Family::ALL.into_iter().flat_map(|family| family.methods().iter().map(move |method| (family, method)))
 }
 
 /// The method of this name.

@@ -5,54 +5,25 @@ use serde::Serialize;
 
 /// The methods of this family.
 pub const METHODS: &[Method] = &[
-    Method::new(
-        "listminers",
-        "Lists who may mine, when each comes next, and what this node waits for.",
-    )
-    .takes(&[optional("verbose", BOOL, "false")])
-    .example(&["true"]),
+    Method::new("listminers", "Lists who may mine, when each comes next, and what this node waits for.")
+        .takes(&[optional("verbose", BOOL, "false")])
+        .example(&["true"]),
     Method::new("getmininginfo", "Shows how mining on this node goes."),
-    Method::new(
-        "getnetworkhashps",
-        "Estimates the hashes the network computes in a second.",
-    )
-    .takes(&[
-        optional("blocks", INT, "120"),
-        optional("height", INT, "-1"),
-    ])
-    .example(&["120"]),
-    Method::new(
-        "getblocktemplate",
-        "Gives what a block made now would hold.",
-    )
-    .takes(&[optional("request", OBJECT, "")]),
-    Method::new(
-        "prioritisetransaction",
-        "Changes the order in which a transaction is mined.",
-    )
-    .takes(&[
-        required("txid", STR),
-        required("priority-delta", REAL),
-        required("fee-delta", REAL),
-    ])
-    .example(&[
-        "19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32",
-        "0",
-        "0",
-    ]),
+    Method::new("getnetworkhashps", "Estimates the hashes the network computes in a second.")
+        .takes(&[optional("blocks", INT, "120"), optional("height", INT, "-1")])
+        .example(&["120"]),
+    Method::new("getblocktemplate", "Gives what a block made now would hold.")
+        .takes(&[optional("request", OBJECT, "")]),
+    Method::new("prioritisetransaction", "Changes the order in which a transaction is mined.")
+        .takes(&[required("txid", STR), required("priority-delta", REAL), required("fee-delta", REAL)])
+        .example(&["19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32", "0", "0"]),
     Method::new("submitblock", "Offers a complete block to the network.")
         .takes(&[required("hex", STR), optional("params", OBJECT, "")])
         .example(&["0100000001aa"]),
     Method::new("getgenerate", "Tells whether this node mines."),
-    Method::new(
-        "gethashespersec",
-        "Tells how many hashes this node computes in a second.",
-    ),
+    Method::new("gethashespersec", "Tells how many hashes this node computes in a second."),
     Method::new("setgenerate", "Switches mining on or off.")
-        .takes(&[
-            required("generate", BOOL.or(STR)),
-            optional("genproclimit", INT, "1"),
-        ])
+        .takes(&[required("generate", BOOL.or(STR)), optional("genproclimit", INT, "1")])
         .example(&["true"]),
 ];
 

@@ -5,51 +5,23 @@ use serde::Serialize;
 
 /// The methods of this family.
 pub const METHODS: &[Method] = &[
-    Method::new(
-        "getnetworkinfo",
-        "Describes this node's place in the peer network.",
-    ),
-    Method::new(
-        "addnode",
-        "Adds a peer to keep connected to, removes one, or tries one once.",
-    )
-    .takes(&[required("node", STR), required("command", STR)])
-    .example(&["192.168.0.7:2917", "add"]),
-    Method::new(
-        "storenode",
-        "Puts a peer into the address book, or marks it as one to leave alone.",
-    )
-    .takes(&[
-        required("node", STR),
-        optional("command", STR, "tryconnect"),
-    ])
-    .example(&["192.168.0.7:2917", "tryconnect"]),
-    Method::new("liststorednodes", "Lists the address book.").takes(&[optional(
-        "include-old-ignores",
-        BOOL,
-        "false",
-    )]),
-    Method::new(
-        "getaddednodeinfo",
-        "Shows the peers that were added by hand.",
-    )
-    .takes(&[required("dns", BOOL), optional("node", STR, "")])
-    .example(&["true"]),
+    Method::new("getnetworkinfo", "Describes this node's place in the peer network."),
+    Method::new("addnode", "Adds a peer to keep connected to, removes one, or tries one once.")
+        .takes(&[required("node", STR), required("command", STR)])
+        .example(&["192.168.0.7:2917", "add"]),
+    Method::new("storenode", "Puts a peer into the address book, or marks it as one to leave alone.")
+        .takes(&[required("node", STR), optional("command", STR, "tryconnect")])
+        .example(&["192.168.0.7:2917", "tryconnect"]),
+    Method::new("liststorednodes", "Lists the address book.").takes(&[optional("include-old-ignores", BOOL, "false")]),
+    Method::new("getaddednodeinfo", "Shows the peers that were added by hand.")
+        .takes(&[required("dns", BOOL), optional("node", STR, "")])
+        .example(&["true"]),
     Method::new("getconnectioncount", "Counts connected peers."),
     Method::new("getnettotals", "Counts bytes received and sent."),
     Method::new("getpeerinfo", "Describes each connected peer."),
-    Method::new(
-        "ping",
-        "Asks every peer for a sign of life; the answer shows in getpeerinfo.",
-    ),
-    Method::new(
-        "getchunkqueueinfo",
-        "Shows how much off-chain data this node is waiting for.",
-    ),
-    Method::new(
-        "getchunkqueuetotals",
-        "Counts requests for off-chain data since the node started.",
-    ),
+    Method::new("ping", "Asks every peer for a sign of life; the answer shows in getpeerinfo."),
+    Method::new("getchunkqueueinfo", "Shows how much off-chain data this node is waiting for."),
+    Method::new("getchunkqueuetotals", "Counts requests for off-chain data since the node started."),
 ];
 
 /// What `getnetworkinfo` answers.
@@ -126,10 +98,7 @@ pub struct PeerInfo {
     #[serde(serialize_with = "crate::number::serialize_real")]
     pub pingtime: f64,
     /// Seconds an open ping has taken so far.
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "crate::number::serialize_some_real"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::number::serialize_some_real")]
     pub pingwait: Option<f64>,
     /// Version of the peer protocol.
     pub version: i64,

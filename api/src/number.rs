@@ -43,9 +43,7 @@ pub fn amount_raw(value: &Value, multiple: i64) -> Result<i64, RpcError> {
     if let Some(whole) = value.as_i64() {
         return whole.checked_mul(multiple).ok_or_else(too_large);
     }
-    let real = value
-        .as_f64()
-        .ok_or_else(|| RpcError::wrong_type(crate::params::type_word(value), "real"))?;
+    let real = value.as_f64().ok_or_else(|| RpcError::wrong_type(crate::params::type_word(value), "real"))?;
     decimal_times(real, multiple).ok_or_else(too_large)
 }
 
@@ -54,9 +52,7 @@ pub fn amount_raw(value: &Value, multiple: i64) -> Result<i64, RpcError> {
 fn decimal_times(real: f64, multiple: i64) -> Option<i64> {
     let written = format!("{real:e}");
     let (mantissa, exponent) = written.split_once('e')?;
-    let decimals = mantissa
-        .split_once('.')
-        .map_or(0, |(_, decimals)| decimals.len());
+    let decimals = mantissa.split_once('.').map_or(0, |(_, decimals)| decimals.len());
     let digits: i128 = mantissa.replace('.', "").parse().ok()?;
     let shift = exponent.parse::<i64>().ok()? - i64::try_from(decimals).ok()?;
     let product = digits.checked_mul(i128::from(multiple))?;
@@ -78,10 +74,7 @@ pub fn serialize_real<S: Serializer>(real: &f64, serializer: S) -> Result<S::Ok,
 }
 
 /// Serializes an optional real as [`real_value`] prints it, null if there is none.
-pub fn serialize_some_real<S: Serializer>(
-    real: &Option<f64>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+pub fn serialize_some_real<S: Serializer>(real: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
     real.map_or(Value::Null, real_value).serialize(serializer)
 }
 
@@ -121,25 +114,15 @@ mod tests {
         assert_eq!(amount_value(5, 0).to_string(), "5");
         for raw in [0, 1, -1, 99, 12_345_678_901, 4_503_599_627_370_495] {
             for multiple in [1, 10, 1000, 100_000_000] {
-                assert_eq!(
-                    amount_raw(&amount_value(raw, multiple), multiple).unwrap(),
-                    raw,
-                    "{raw}/{multiple}"
-                );
+                assert_eq!(amount_raw(&amount_value(raw, multiple), multiple).unwrap(), raw, "{raw}/{multiple}");
             }
         }
     }
 
     #[test]
     fn an_amount_that_is_no_number_or_does_not_fit_is_refused() {
-        assert_eq!(
-            amount_raw(&json!("1"), 1).unwrap_err().message,
-            "value is type str, expected real"
-        );
-        assert_eq!(
-            amount_raw(&json!(i64::MAX), 10).unwrap_err().code.number(),
-            -8
-        );
+        assert_eq!(amount_raw(&json!("1"), 1).unwrap_err().message, "value is type str, expected real");
+        assert_eq!(amount_raw(&json!(i64::MAX), 10).unwrap_err().code.number(), -8);
         assert_eq!(amount_raw(&json!(1e300), 1).unwrap_err().code.number(), -8);
         assert_eq!(amount_raw(&json!(1e18), 10).unwrap_err().code.number(), -8);
     }
@@ -147,10 +130,7 @@ mod tests {
     #[test]
     fn an_amount_between_two_units_goes_to_the_nearer_one() {
         let raw = |amount: f64| amount_raw(&json!(amount), 100).unwrap();
-        assert_eq!(
-            (raw(0.014), raw(0.015), raw(-0.015), raw(1e-300), raw(1e3)),
-            (1, 2, -2, 0, 100_000)
-        );
+        assert_eq!((raw(0.014), raw(0.015), raw(-0.015), raw(1e-300), raw(1e3)), (1, 2, -2, 0, 100_000));
         assert_eq!(raw(0.29), 29);
     }
 }

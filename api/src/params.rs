@@ -36,21 +36,14 @@ pub struct Page {
 
 impl Page {
     /// The page that holds everything.
-    pub const ALL: Page = Page {
-        count: ALL_ENTRIES,
-        start: -ALL_ENTRIES,
-    };
+    pub const ALL: Page = Page { count: ALL_ENTRIES, start: -ALL_ENTRIES };
 
     /// The indexes of a list of `size` entries that belong to the page; empty if it lies outside.
     #[must_use]
     pub fn window(self, size: u64) -> Range<u64> {
         let size = i64::try_from(size).unwrap_or(i64::MAX);
         let count = self.count.clamp(0, size);
-        let start = if self.start < 0 {
-            self.start.saturating_add(size).max(0)
-        } else {
-            self.start.min(size)
-        };
+        let start = if self.start < 0 { self.start.saturating_add(size).max(0) } else { self.start.min(size) };
         let end = start.saturating_add(count).min(size);
         start.unsigned_abs()..end.unsigned_abs()
     }
@@ -88,10 +81,7 @@ impl Params {
         }
         match parse_strict(text, BODY_DEPTH_LIMIT) {
             Ok(Value::Array(values)) => Ok(Self { values }),
-            Ok(_) => Err(RpcError::new(
-                Code::InvalidRequest,
-                "Params must be an array",
-            )),
+            Ok(_) => Err(RpcError::new(Code::InvalidRequest, "Params must be an array")),
             Err(fault @ JsonFault::DuplicateMember(_)) => Err(RpcError::invalid(fault.to_string())),
             Err(fault) => Err(RpcError::new(Code::ParseError, fault.to_string())),
         }
@@ -197,9 +187,7 @@ impl Params {
         match self.given(index) {
             None => Ok(false),
             Some(Value::Bool(value)) => Ok(*value),
-            Some(_) => Err(RpcError::invalid(format!(
-                "Invalid value for '{name}' parameter, should be boolean"
-            ))),
+            Some(_) => Err(RpcError::invalid(format!("Invalid value for '{name}' parameter, should be boolean"))),
         }
     }
 
@@ -215,11 +203,7 @@ impl Params {
             Some(Value::Bool(value)) => i64::from(*value),
             Some(other) => as_integer(other)?,
         };
-        if (0..=highest).contains(&level) {
-            Ok(level)
-        } else {
-            Err(RpcError::invalid("verbose out of range"))
-        }
+        if (0..=highest).contains(&level) { Ok(level) } else { Err(RpcError::invalid("verbose out of range")) }
     }
 
     /// An optional `count`: a JSON integer of at least 0, or -8.
@@ -232,12 +216,7 @@ impl Params {
     }
 
     /// `count` and `start` at two positions. Left out, `start` is minus `count`, so that the last entries come.
-    pub fn page(
-        &self,
-        count_at: usize,
-        start_at: usize,
-        default_count: i64,
-    ) -> Result<Page, RpcError> {
+    pub fn page(&self, count_at: usize, start_at: usize, default_count: i64) -> Result<Page, RpcError> {
         let count = self.count(count_at, default_count)?;
         let start = match self.given(start_at).map(Value::as_i64) {
             None => count.saturating_neg(),
@@ -253,9 +232,7 @@ impl Params {
         match self.value(index) {
             Value::String(text) if text.is_empty() => Ok(Vec::new()),
             Value::String(text) => without_duplicates(text.split(',').map(str::to_owned).collect()),
-            Value::Array(members) => {
-                without_duplicates(members.iter().map(list_member).collect::<Result<_, _>>()?)
-            }
+            Value::Array(members) => without_duplicates(members.iter().map(list_member).collect::<Result<_, _>>()?),
             _ => Err(expected_string_or_array()),
         }
     }
@@ -294,18 +271,13 @@ impl Params {
     /// A required array; another type is -1.
     pub fn array(&self, index: usize) -> Result<&[Value], RpcError> {
         let value = self.value(index);
-        value
-            .as_array()
-            .map(Vec::as_slice)
-            .ok_or_else(|| RpcError::wrong_type(type_word(value), "array"))
+        value.as_array().map(Vec::as_slice).ok_or_else(|| RpcError::wrong_type(type_word(value), "array"))
     }
 
     /// A required object; another type is -1.
     pub fn object(&self, index: usize) -> Result<&Map<String, Value>, RpcError> {
         let value = self.value(index);
-        value
-            .as_object()
-            .ok_or_else(|| RpcError::wrong_type(type_word(value), "obj"))
+        value.as_object().ok_or_else(|| RpcError::wrong_type(type_word(value), "obj"))
     }
 
     /// A required string of exactly `digits` hexadecimal digits, such as a transaction id (64); anything else,
@@ -313,15 +285,11 @@ impl Params {
     pub fn hex(&self, index: usize, digits: usize, name: &str) -> Result<&str, RpcError> {
         let text = self.value(index).as_str().unwrap_or_default();
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(RpcError::invalid(format!(
-                "{name} must be hexadecimal string (not '{text}')"
-            )));
+            return Err(RpcError::invalid(format!("{name} must be hexadecimal string (not '{text}')")));
         }
         if text.len() != digits {
             let length = text.len();
-            return Err(RpcError::invalid(format!(
-                "{name} must have {digits} hexadecimal digits, has {length}"
-            )));
+            return Err(RpcError::invalid(format!("{name} must have {digits} hexadecimal digits, has {length}")));
         }
         Ok(text)
     }
@@ -329,9 +297,7 @@ impl Params {
 
 /// A string, or -1.
 pub fn as_text(value: &Value) -> Result<&str, RpcError> {
-    value
-        .as_str()
-        .ok_or_else(|| RpcError::wrong_type(type_word(value), "str"))
+    value.as_str().ok_or_else(|| RpcError::wrong_type(type_word(value), "str"))
 }
 
 /// A JSON integer within 64 bits, or -1.
@@ -344,16 +310,12 @@ pub fn as_integer(value: &Value) -> Result<i64, RpcError> {
 
 /// A JSON number, or -1.
 pub fn as_real(value: &Value) -> Result<f64, RpcError> {
-    value
-        .as_f64()
-        .ok_or_else(|| RpcError::wrong_type(type_word(value), "real"))
+    value.as_f64().ok_or_else(|| RpcError::wrong_type(type_word(value), "real"))
 }
 
 /// A JSON boolean, or -1.
 pub fn as_boolean(value: &Value) -> Result<bool, RpcError> {
-    value
-        .as_bool()
-        .ok_or_else(|| RpcError::wrong_type(type_word(value), "bool"))
+    value.as_bool().ok_or_else(|| RpcError::wrong_type(type_word(value), "bool"))
 }
 
 /// One member of a list: a string, or an integer as its digits; -8 otherwise.
@@ -369,9 +331,7 @@ fn list_member(value: &Value) -> Result<String, RpcError> {
 pub fn without_duplicates(list: Vec<String>) -> Result<Vec<String>, RpcError> {
     let mut seen = HashSet::with_capacity(list.len());
     match list.iter().find(|value| !seen.insert(value.as_str())) {
-        Some(value) => Err(RpcError::invalid(format!(
-            "Invalid parameter, duplicate value: {value}"
-        ))),
+        Some(value) => Err(RpcError::invalid(format!("Invalid parameter, duplicate value: {value}"))),
         None => Ok(list),
     }
 }

@@ -6,42 +6,29 @@ use serde_json::{Map, Value};
 
 /// The methods of this family.
 pub const METHODS: &[Method] = &[
-    Method::new(
-        "grant",
-        "Gives permissions to addresses and returns the transaction id.",
-    )
-    .takes(&[
-        required("addresses", STR),
-        required("permissions", STR),
-        optional("native-amount", REAL, "0"),
-        optional("startblock", INT, "0"),
-        optional("endblock", INT, "4294967295"),
-        optional("comment", STR, r#""""#),
-        optional("comment-to", STR, r#""""#),
-    ])
-    .example(&[
-        "17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf",
-        "connect,send,receive",
-    ]),
-    Method::new(
-        "grantfrom",
-        "Gives permissions in the name of one of your addresses.",
-    )
-    .takes(&[
-        required("from-address", STR),
-        required("to-addresses", STR),
-        required("permissions", STR),
-        optional("native-amount", REAL, "0"),
-        optional("startblock", INT, "0"),
-        optional("endblock", INT, "4294967295"),
-        optional("comment", STR, r#""""#),
-        optional("comment-to", STR, r#""""#),
-    ])
-    .example(&[
-        "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
-        "17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf",
-        "mine",
-    ]),
+    Method::new("grant", "Gives permissions to addresses and returns the transaction id.")
+        .takes(&[
+            required("addresses", STR),
+            required("permissions", STR),
+            optional("native-amount", REAL, "0"),
+            optional("startblock", INT, "0"),
+            optional("endblock", INT, "4294967295"),
+            optional("comment", STR, r#""""#),
+            optional("comment-to", STR, r#""""#),
+        ])
+        .example(&["17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf", "connect,send,receive"]),
+    Method::new("grantfrom", "Gives permissions in the name of one of your addresses.")
+        .takes(&[
+            required("from-address", STR),
+            required("to-addresses", STR),
+            required("permissions", STR),
+            optional("native-amount", REAL, "0"),
+            optional("startblock", INT, "0"),
+            optional("endblock", INT, "4294967295"),
+            optional("comment", STR, r#""""#),
+            optional("comment-to", STR, r#""""#),
+        ])
+        .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR", "17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf", "mine"]),
     Method::new("grantwithdata", "Gives permissions and attaches data.")
         .takes(&[
             required("addresses", STR),
@@ -51,30 +38,23 @@ pub const METHODS: &[Method] = &[
             optional("startblock", INT, "0"),
             optional("endblock", INT, "4294967295"),
         ])
+        .example(&["17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf", "send", r#"{"text":"hello"}"#]),
+    Method::new("grantwithdatafrom", "Gives permissions in the name of one of your addresses and attaches data.")
+        .takes(&[
+            required("from-address", STR),
+            required("to-addresses", STR),
+            required("permissions", STR),
+            required("data", STR.or(OBJECT)),
+            optional("native-amount", REAL, "0"),
+            optional("startblock", INT, "0"),
+            optional("endblock", INT, "4294967295"),
+        ])
         .example(&[
+            "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
             "17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf",
             "send",
             r#"{"text":"hello"}"#,
         ]),
-    Method::new(
-        "grantwithdatafrom",
-        "Gives permissions in the name of one of your addresses and attaches data.",
-    )
-    .takes(&[
-        required("from-address", STR),
-        required("to-addresses", STR),
-        required("permissions", STR),
-        required("data", STR.or(OBJECT)),
-        optional("native-amount", REAL, "0"),
-        optional("startblock", INT, "0"),
-        optional("endblock", INT, "4294967295"),
-    ])
-    .example(&[
-        "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
-        "17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf",
-        "send",
-        r#"{"text":"hello"}"#,
-    ]),
     Method::alias("grantwithmetadata", "grantwithdata"),
     Method::alias("grantwithmetadatafrom", "grantwithdatafrom"),
     Method::new("revoke", "Takes permissions from addresses.")
@@ -86,49 +66,29 @@ pub const METHODS: &[Method] = &[
             optional("comment-to", STR, r#""""#),
         ])
         .example(&["17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf", "send,receive"]),
-    Method::new(
-        "revokefrom",
-        "Takes permissions in the name of one of your addresses.",
-    )
-    .takes(&[
-        required("from-address", STR),
-        required("to-addresses", STR),
-        required("permissions", STR),
-        optional("native-amount", REAL, "0"),
-        optional("comment", STR, r#""""#),
-        optional("comment-to", STR, r#""""#),
-    ])
-    .example(&[
-        "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
-        "17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf",
-        "mine",
-    ]),
-    Method::new(
-        "listpermissions",
-        "Lists who may do what, and with verbose the votes still open.",
-    )
-    .takes(&[
-        optional("permissions", STR, "all"),
-        optional("addresses", STR.or(ARRAY), "*"),
-        optional("verbose", BOOL, "false"),
-    ])
-    .example(&["connect,mine", "*", "true"]),
-    Method::new(
-        "verifypermission",
-        "Tells whether an address holds a permission.",
-    )
-    .takes(&[required("address", STR), required("permission", STR)])
-    .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR", "send"]),
-    Method::new(
-        "approvefrom",
-        "Votes for or against an upgrade, a filter or a library update.",
-    )
-    .takes(&[
-        required("from-address", STR),
-        required("entity", STR),
-        required("approve", BOOL.or(OBJECT)),
-    ])
-    .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR", "upgrade1", "true"]),
+    Method::new("revokefrom", "Takes permissions in the name of one of your addresses.")
+        .takes(&[
+            required("from-address", STR),
+            required("to-addresses", STR),
+            required("permissions", STR),
+            optional("native-amount", REAL, "0"),
+            optional("comment", STR, r#""""#),
+            optional("comment-to", STR, r#""""#),
+        ])
+        .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR", "17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf", "mine"]),
+    Method::new("listpermissions", "Lists who may do what, and with verbose the votes still open.")
+        .takes(&[
+            optional("permissions", STR, "all"),
+            optional("addresses", STR.or(ARRAY), "*"),
+            optional("verbose", BOOL, "false"),
+        ])
+        .example(&["connect,mine", "*", "true"]),
+    Method::new("verifypermission", "Tells whether an address holds a permission.")
+        .takes(&[required("address", STR), required("permission", STR)])
+        .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR", "send"]),
+    Method::new("approvefrom", "Votes for or against an upgrade, a filter or a library update.")
+        .takes(&[required("from-address", STR), required("entity", STR), required("approve", BOOL.or(OBJECT))])
+        .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR", "upgrade1", "true"]),
 ];
 
 /// One permission in `listpermissions`.
@@ -179,9 +139,6 @@ pub fn entity_value(kind: &str, name: Option<&str>, reference: Option<&str>) -> 
     if let Some(name) = name {
         entity.insert("name".to_owned(), Value::from(name));
     }
-    entity.insert(
-        format!("{kind}ref"),
-        reference.map_or(Value::Null, Value::from),
-    );
+    entity.insert(format!("{kind}ref"), reference.map_or(Value::Null, Value::from));
     Value::Object(entity)
 }

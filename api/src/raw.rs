@@ -6,54 +6,34 @@ use serde_json::Value;
 
 /// The methods of this family.
 pub const METHODS: &[Method] = &[
-    Method::new(
-        "getrawtransaction",
-        "Shows a transaction as hexadecimal or decoded.",
-    )
-    .takes(&[
-        required("txid", STR),
-        optional("verbose", BOOL.or(INT).or(STR), "0"),
-    ])
-    .example(&[
-        "19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32",
-        "1",
-    ]),
-    Method::new(
-        "createrawtransaction",
-        "Builds a transaction from given inputs.",
-    )
-    .takes(&[
-        required("inputs", ARRAY),
-        required("addresses", OBJECT.or(ARRAY)),
-        optional("data", ARRAY, ""),
-        optional("action", STR, r#""""#),
-        optional("privatekeys", ARRAY, ""),
-        optional("sighashtype", STR, "ALL"),
-    ])
-    .example(&[
-        r#"[{"txid":"19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32","vout":0}]"#,
-        r#"{"17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf":{"asset1":10}}"#,
-        r#"[{"text":"hello"}]"#,
-    ]),
-    Method::new(
-        "appendrawtransaction",
-        "Adds inputs, outputs and data to a raw transaction.",
-    )
-    .takes(&[
-        required("hex", STR),
-        required("inputs", ARRAY),
-        optional("addresses", OBJECT.or(ARRAY), ""),
-        optional("data", ARRAY, ""),
-        optional("action", STR, r#""""#),
-        optional("privatekeys", ARRAY, ""),
-        optional("sighashtype", STR, "ALL"),
-    ])
-    .example(&[
-        "0100000001aa",
-        "[]",
-        r#"{"17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf":0}"#,
-        r#"[{"text":"hello"}]"#,
-    ]),
+    Method::new("getrawtransaction", "Shows a transaction as hexadecimal or decoded.")
+        .takes(&[required("txid", STR), optional("verbose", BOOL.or(INT).or(STR), "0")])
+        .example(&["19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32", "1"]),
+    Method::new("createrawtransaction", "Builds a transaction from given inputs.")
+        .takes(&[
+            required("inputs", ARRAY),
+            required("addresses", OBJECT.or(ARRAY)),
+            optional("data", ARRAY, ""),
+            optional("action", STR, r#""""#),
+            optional("privatekeys", ARRAY, ""),
+            optional("sighashtype", STR, "ALL"),
+        ])
+        .example(&[
+            r#"[{"txid":"19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32","vout":0}]"#,
+            r#"{"17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf":{"asset1":10}}"#,
+            r#"[{"text":"hello"}]"#,
+        ]),
+    Method::new("appendrawtransaction", "Adds inputs, outputs and data to a raw transaction.")
+        .takes(&[
+            required("hex", STR),
+            required("inputs", ARRAY),
+            optional("addresses", OBJECT.or(ARRAY), ""),
+            optional("data", ARRAY, ""),
+            optional("action", STR, r#""""#),
+            optional("privatekeys", ARRAY, ""),
+            optional("sighashtype", STR, "ALL"),
+        ])
+        .example(&["0100000001aa", "[]", r#"{"17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf":0}"#, r#"[{"text":"hello"}]"#]),
     Method::new(
         "createrawsendfrom",
         "Builds a transaction of one of your addresses, and on request locks, signs or sends it.",
@@ -73,11 +53,7 @@ pub const METHODS: &[Method] = &[
         "send",
     ]),
     Method::new("appendrawchange", "Adds the output that takes the change.")
-        .takes(&[
-            required("hex", STR),
-            required("address", STR),
-            optional("native-fee", REAL, ""),
-        ])
+        .takes(&[required("hex", STR), required("address", STR), optional("native-fee", REAL, "")])
         .example(&["0100000001aa", "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR"]),
     Method::new("appendrawdata", "Adds data to a raw transaction.")
         .takes(&[required("hex", STR), required("data", STR.or(OBJECT))])
@@ -89,26 +65,17 @@ pub const METHODS: &[Method] = &[
     Method::new("decodescript", "Shows what a script means.")
         .takes(&[required("hex", STR)])
         .example(&["76a914e470fb4ebaffd2834179240775fbcd64e86b5ba588ac"]),
-    Method::new(
-        "signrawtransaction",
-        "Signs a raw transaction with the keys at hand.",
-    )
-    .takes(&[
-        required("hex", STR),
-        optional("prevtxs", ARRAY.or(NULL), ""),
-        optional("privatekeys", ARRAY.or(NULL), ""),
-        optional("sighashtype", STR, "ALL"),
-    ])
-    .example(&["0100000001aa"]),
-    Method::new(
-        "sendrawtransaction",
-        "Checks a signed transaction and announces it.",
-    )
-    .takes(&[
-        required("hex", STR),
-        optional("allowhighfees", BOOL, "false"),
-    ])
-    .example(&["0100000001aa"]),
+    Method::new("signrawtransaction", "Signs a raw transaction with the keys at hand.")
+        .takes(&[
+            required("hex", STR),
+            optional("prevtxs", ARRAY.or(NULL), ""),
+            optional("privatekeys", ARRAY.or(NULL), ""),
+            optional("sighashtype", STR, "ALL"),
+        ])
+        .example(&["0100000001aa"]),
+    Method::new("sendrawtransaction", "Checks a signed transaction and announces it.")
+        .takes(&[required("hex", STR), optional("allowhighfees", BOOL, "false")])
+        .example(&["0100000001aa"]),
 ];
 
 /// A decoded transaction.

@@ -173,10 +173,7 @@ pub struct StreamEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub synchronized: Option<bool>,
     /// Share of the history that is indexed, while it is not complete.
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "crate::number::serialize_some_real"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::number::serialize_some_real")]
     pub progress: Option<f64>,
     /// Number of items; subscribed.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,66 +7,38 @@ use serde_json::Value;
 /// The methods of this family.
 pub const METHODS: &[Method] = &[
     Method::new("getwalletinfo", "Describes the wallet."),
-    Method::new(
-        "getwallettransaction",
-        "Shows a transaction as the wallet sees it.",
-    )
-    .takes(&[
-        required("txid", STR),
-        optional("include-watchonly", BOOL, "false"),
-        optional("verbose", BOOL, "false"),
-    ])
-    .example(&[
-        "19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32",
-        "false",
-        "true",
-    ]),
-    Method::new(
-        "listwallettransactions",
-        "Lists the most recent transactions of the wallet.",
-    )
-    .takes(&[
-        optional("count", INT, "10"),
-        optional("skip", INT, "0"),
-        optional("include-watchonly", BOOL, "false"),
-        optional("verbose", BOOL, "false"),
-    ])
-    .example(&["10", "0"]),
-    Method::new(
-        "getaddresstransaction",
-        "Shows what a transaction did to one of your addresses.",
-    )
-    .takes(&[
-        required("address", STR),
-        required("txid", STR),
-        optional("verbose", BOOL, "false"),
-    ])
-    .example(&[
-        "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
-        "19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32",
-    ]),
-    Method::new(
-        "listaddresstransactions",
-        "Lists the most recent transactions of one of your addresses.",
-    )
-    .takes(&[
-        required("address", STR),
-        optional("count", INT, "10"),
-        optional("skip", INT, "0"),
-        optional("verbose", BOOL, "false"),
-    ])
-    .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR", "10"]),
-    Method::new("listunspent", "Lists unspent outputs of the wallet.")
+    Method::new("getwallettransaction", "Shows a transaction as the wallet sees it.")
         .takes(&[
-            optional("minconf", INT, "1"),
-            optional("maxconf", INT, "9999999"),
-            optional("addresses", ARRAY, ""),
+            required("txid", STR),
+            optional("include-watchonly", BOOL, "false"),
+            optional("verbose", BOOL, "false"),
         ])
+        .example(&["19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32", "false", "true"]),
+    Method::new("listwallettransactions", "Lists the most recent transactions of the wallet.")
+        .takes(&[
+            optional("count", INT, "10"),
+            optional("skip", INT, "0"),
+            optional("include-watchonly", BOOL, "false"),
+            optional("verbose", BOOL, "false"),
+        ])
+        .example(&["10", "0"]),
+    Method::new("getaddresstransaction", "Shows what a transaction did to one of your addresses.")
+        .takes(&[required("address", STR), required("txid", STR), optional("verbose", BOOL, "false")])
         .example(&[
-            "1",
-            "9999999",
-            r#"["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR"]"#,
+            "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
+            "19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32",
         ]),
+    Method::new("listaddresstransactions", "Lists the most recent transactions of one of your addresses.")
+        .takes(&[
+            required("address", STR),
+            optional("count", INT, "10"),
+            optional("skip", INT, "0"),
+            optional("verbose", BOOL, "false"),
+        ])
+        .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR", "10"]),
+    Method::new("listunspent", "Lists unspent outputs of the wallet.")
+        .takes(&[optional("minconf", INT, "1"), optional("maxconf", INT, "9999999"), optional("addresses", ARRAY, "")])
+        .example(&["1", "9999999", r#"["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR"]"#]),
     Method::new("send", "Sends native currency or assets.")
         .takes(&[
             required("address", STR),
@@ -89,104 +61,63 @@ pub const METHODS: &[Method] = &[
             r#"{"asset1":10}"#,
         ]),
     Method::new("sendwithdata", "Sends and attaches data.")
+        .takes(&[required("address", STR), required("amount", REAL.or(OBJECT)), required("data", STR.or(OBJECT))])
+        .example(&["17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf", r#"{"asset1":10}"#, r#"{"text":"invoice 7"}"#]),
+    Method::new("sendwithdatafrom", "Sends from one of your addresses and attaches data.")
         .takes(&[
-            required("address", STR),
+            required("from-address", STR),
+            required("to-address", STR),
             required("amount", REAL.or(OBJECT)),
             required("data", STR.or(OBJECT)),
         ])
         .example(&[
+            "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
             "17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf",
             r#"{"asset1":10}"#,
             r#"{"text":"invoice 7"}"#,
         ]),
-    Method::new(
-        "sendwithdatafrom",
-        "Sends from one of your addresses and attaches data.",
-    )
-    .takes(&[
-        required("from-address", STR),
-        required("to-address", STR),
-        required("amount", REAL.or(OBJECT)),
-        required("data", STR.or(OBJECT)),
-    ])
-    .example(&[
-        "18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR",
-        "17wieKcTqYsoo2icnqjtw9562t2SNX3BqgnjZf",
-        r#"{"asset1":10}"#,
-        r#"{"text":"invoice 7"}"#,
-    ]),
     Method::alias("sendtoaddress", "send"),
     Method::alias("sendfromaddress", "sendfrom"),
     Method::alias("sendwithmetadata", "sendwithdata"),
     Method::alias("sendwithmetadatafrom", "sendwithdatafrom"),
-    Method::new(
-        "combineunspent",
-        "Joins many small outputs of an address into few.",
-    )
-    .takes(&[
-        optional("addresses", STR, "*"),
-        optional("minconf", INT, "1"),
-        optional("maxcombines", INT, "100"),
-        optional("mininputs", INT, "2"),
-        optional("maxinputs", INT, "100"),
-        optional("maxtime", INT, "15"),
-    ])
-    .example(&["*", "1", "10"])
-    .slow(),
-    Method::new(
-        "lockunspent",
-        "Keeps outputs from being spent, or frees them.",
-    )
-    .takes(&[required("unlock", BOOL), optional("outputs", ARRAY, "")])
-    .example(&[
-        "false",
-        r#"[{"txid":"19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32","vout":0}]"#,
-    ]),
-    Method::new(
-        "listlockunspent",
-        "Lists outputs that are kept from being spent.",
-    ),
-    Method::new(
-        "backupwallet",
-        "Copies the wallet to a file on the node's machine.",
-    )
-    .takes(&[required("destination", STR)])
-    .example(&["/tmp/wallet.bak"]),
-    Method::new(
-        "dumpwallet",
-        "Writes all keys in readable form to a file on the node's machine.",
-    )
-    .takes(&[required("filename", STR)])
-    .example(&["/tmp/keys.txt"]),
-    Method::new(
-        "importwallet",
-        "Reads keys from a file that dumpwallet wrote.",
-    )
-    .takes(&[
-        required("filename", STR),
-        optional("rescan", BOOL.or(INT), "true"),
-    ])
-    .example(&["/tmp/keys.txt"])
-    .slow(),
-    Method::new(
-        "encryptwallet",
-        "Encrypts the keys with a passphrase; there is no way back without it.",
-    )
-    .takes(&[required("passphrase", STR)])
-    .example(&["correct-horse-battery-staple"])
-    .slow(),
-    Method::new(
-        "walletpassphrase",
-        "Unlocks the encrypted wallet for some time.",
-    )
-    .takes(&[required("passphrase", STR), required("timeout", INT)])
-    .example(&["correct-horse-battery-staple", "60"])
-    .slow(),
-    Method::new("walletpassphrasechange", "Changes the passphrase.")
+    Method::new("combineunspent", "Joins many small outputs of an address into few.")
         .takes(&[
-            required("oldpassphrase", STR),
-            required("newpassphrase", STR),
+            optional("addresses", STR, "*"),
+            optional("minconf", INT, "1"),
+            optional("maxcombines", INT, "100"),
+            optional("mininputs", INT, "2"),
+            optional("maxinputs", INT, "100"),
+            optional("maxtime", INT, "15"),
         ])
+        .example(&["*", "1", "10"])
+        .slow(),
+    Method::new("lockunspent", "Keeps outputs from being spent, or frees them.")
+        .takes(&[required("unlock", BOOL), optional("outputs", ARRAY, "")])
+        .example(&[
+            "false",
+            r#"[{"txid":"19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32","vout":0}]"#,
+        ]),
+    Method::new("listlockunspent", "Lists outputs that are kept from being spent."),
+    Method::new("backupwallet", "Copies the wallet to a file on the node's machine.")
+        .takes(&[required("destination", STR)])
+        .example(&["/tmp/wallet.bak"]),
+    Method::new("dumpwallet", "Writes all keys in readable form to a file on the node's machine.")
+        .takes(&[required("filename", STR)])
+        .example(&["/tmp/keys.txt"]),
+    Method::new("importwallet", "Reads keys from a file that dumpwallet wrote.")
+        .takes(&[required("filename", STR), optional("rescan", BOOL.or(INT), "true")])
+        .example(&["/tmp/keys.txt"])
+        .slow(),
+    Method::new("encryptwallet", "Encrypts the keys with a passphrase; there is no way back without it.")
+        .takes(&[required("passphrase", STR)])
+        .example(&["correct-horse-battery-staple"])
+        .slow(),
+    Method::new("walletpassphrase", "Unlocks the encrypted wallet for some time.")
+        .takes(&[required("passphrase", STR), required("timeout", INT)])
+        .example(&["correct-horse-battery-staple", "60"])
+        .slow(),
+    Method::new("walletpassphrasechange", "Changes the passphrase.")
+        .takes(&[required("oldpassphrase", STR), required("newpassphrase", STR)])
         .example(&["correct-horse-battery-staple", "better-horse"])
         .slow(),
     Method::new("walletlock", "Locks the wallet again."),
@@ -194,19 +125,10 @@ pub const METHODS: &[Method] = &[
         .takes(&[optional("newsize", INT, "100")])
         .example(&["100"])
         .slow(),
-    Method::new(
-        "gettransaction",
-        "Shows a transaction of the wallet in the old form.",
-    )
-    .takes(&[
-        required("txid", STR),
-        optional("include-watchonly", BOOL, "false"),
-    ])
-    .example(&["19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32"]),
-    Method::new(
-        "resendwallettransactions",
-        "Announces unconfirmed transactions of the wallet once more.",
-    ),
+    Method::new("gettransaction", "Shows a transaction of the wallet in the old form.")
+        .takes(&[required("txid", STR), optional("include-watchonly", BOOL, "false")])
+        .example(&["19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32"]),
+    Method::new("resendwallettransactions", "Announces unconfirmed transactions of the wallet once more."),
 ];
 
 /// What `getwalletinfo` answers.

@@ -1,24 +1,17 @@
 //! Answers have their members in the order that was recorded from the original: some clients compare texts.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use rota_api::{
-    address, asset, blockchain, control, mining, network, permission, raw, stream, wallet,
-};
+use rota_api::{address, asset, blockchain, control, mining, network, permission, raw, stream, wallet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Fails unless the members of an answer stand in the recorded order. Each member the answer has must be in the
 /// recording; what may be absent may be missing.
 fn same_order(answer: &impl Serialize, recorded: &str) {
-    let Value::Object(members) = serde_json::to_value(answer).unwrap() else {
-        unreachable!("an object")
-    };
+    let Value::Object(members) = serde_json::to_value(answer).unwrap() else { unreachable!("an object") };
     let mut rest = recorded.split(',');
     for name in members.keys() {
-        assert!(
-            rest.any(|known| known == name),
-            "{name} is not in its place in {recorded}"
-        );
+        assert!(rest.any(|known| known == name), "{name} is not in its place in {recorded}");
     }
 }
 
@@ -26,11 +19,7 @@ fn same_order(answer: &impl Serialize, recorded: &str) {
 fn same_members(answer: &impl Serialize, recorded: &str) {
     same_order(answer, recorded);
     let members = serde_json::to_value(answer).unwrap();
-    assert_eq!(
-        members.as_object().unwrap().len(),
-        recorded.split(',').count(),
-        "{recorded}"
-    );
+    assert_eq!(members.as_object().unwrap().len(), recorded.split(',').count(), "{recorded}");
 }
 
 #[test]
@@ -46,10 +35,7 @@ fn the_node_describes_itself_in_the_recorded_order() {
         &control::ChainTotals::default(),
         "blocks,rewards,addresses,transactions,assets,streams,filters,variables,libraries,upgrades,licenses",
     );
-    same_members(
-        &control::InitStatus::default(),
-        "version,nodeversion,initialized",
-    );
+    same_members(&control::InitStatus::default(), "version,nodeversion,initialized");
     same_members(
         &control::RuntimeParams::default(),
         "port,reindex,rescan,txindex,autocombineminconf,autocombinemininputs,autocombinemaxinputs,autocombinedelay,\
@@ -62,10 +48,7 @@ fn the_node_describes_itself_in_the_recorded_order() {
 #[test]
 fn peers_and_blocks_are_described_in_the_recorded_order() {
     same_order(
-        &network::PeerInfo {
-            addrlocal: Some(String::new()),
-            ..network::PeerInfo::default()
-        },
+        &network::PeerInfo { addrlocal: Some(String::new()), ..network::PeerInfo::default() },
         "id,addr,addrlocal,services,lastsend,lastrecv,bytessent,bytesrecv,conntime,pingtime,version,subver,\
          handshakelocal,handshake,inbound,encrypted,startingheight,banscore,synced_headers,synced_blocks,inflight,\
          whitelisted",
@@ -79,30 +62,16 @@ fn peers_and_blocks_are_described_in_the_recorded_order() {
         "chain,chainname,description,protocol,setupblocks,reindex,blocks,headers,bestblockhash,difficulty,\
          verificationprogress,chainwork,chainrewards",
     );
-    same_members(
-        &blockchain::LastBlockInfo::default(),
-        "hash,height,time,txcount,miner",
-    );
+    same_members(&blockchain::LastBlockInfo::default(), "hash,height,time,txcount,miner");
     let text = || Some(String::new());
     same_members(
-        &blockchain::BlockVerbose {
-            previousblockhash: text(),
-            nextblockhash: text(),
-            ..Default::default()
-        },
+        &blockchain::BlockVerbose { previousblockhash: text(), nextblockhash: text(), ..Default::default() },
         "hash,miner,confirmations,size,height,version,merkleroot,tx,time,nonce,bits,difficulty,chainwork,\
          previousblockhash,nextblockhash",
     );
+    same_members(&blockchain::BlockEntry::default(), "hash,miner,confirmations,height,time,txcount");
     same_members(
-        &blockchain::BlockEntry::default(),
-        "hash,miner,confirmations,height,time,txcount",
-    );
-    same_members(
-        &mining::MinerEntry {
-            startblock: Some(0),
-            endblock: Some(1),
-            ..Default::default()
-        },
+        &mining::MinerEntry { startblock: Some(0), endblock: Some(1), ..Default::default() },
         "address,islocal,permitted,diversitywaitblocks,startblock,endblock,lastmined,chainstate,localstate",
     );
     same_members(
@@ -152,20 +121,9 @@ fn streams_and_items_are_described_in_the_recorded_order() {
         "name,createtxid,streamref,restrict,salted,details,creators,filters,subscribed,retrieve,canretrieve,indexes,\
          synchronized,items,confirmed,keys,publishers",
     );
-    same_members(
-        &stream::StreamRestrict::default(),
-        "write,read,onchain,offchain",
-    );
-    same_members(
-        &stream::StreamIndexes::default(),
-        "items,keys,publishers,items-local,keys-local,publishers-local",
-    );
-    let key = stream::KeyEntry {
-        key: text(),
-        first: Some(item.clone()),
-        last: Some(item),
-        ..Default::default()
-    };
+    same_members(&stream::StreamRestrict::default(), "write,read,onchain,offchain");
+    same_members(&stream::StreamIndexes::default(), "items,keys,publishers,items-local,keys-local,publishers-local");
+    let key = stream::KeyEntry { key: text(), first: Some(item.clone()), last: Some(item), ..Default::default() };
     same_members(&key, "key,items,confirmed,first,last");
 }
 
@@ -182,47 +140,23 @@ fn addresses_permissions_assets_and_transactions_are_described_in_the_recorded_o
         startblock: Some(3),
         ..Default::default()
     };
-    same_members(
-        &detail,
-        "address,ismine,iswatchonly,isscript,pubkey,iscompressed,account,synchronized,startblock",
-    );
-    let entry = permission::PermissionEntry {
-        admins: Some(Vec::new()),
-        pending: Some(Vec::new()),
-        ..Default::default()
-    };
-    same_members(
-        &entry,
-        "address,for,type,startblock,endblock,admins,pending",
-    );
-    same_members(
-        &permission::PendingVote::default(),
-        "startblock,endblock,admins,required",
-    );
+    same_members(&detail, "address,ismine,iswatchonly,isscript,pubkey,iscompressed,account,synchronized,startblock");
+    let entry =
+        permission::PermissionEntry { admins: Some(Vec::new()), pending: Some(Vec::new()), ..Default::default() };
+    same_members(&entry, "address,for,type,startblock,endblock,admins,pending");
+    same_members(&permission::PendingVote::default(), "startblock,endblock,admins,required");
     same_order(
-        &asset::AssetEntry {
-            subscribed: Some(true),
-            issues: Some(Vec::new()),
-            ..Default::default()
-        },
+        &asset::AssetEntry { subscribed: Some(true), issues: Some(Vec::new()), ..Default::default() },
         "name,issuetxid,assetref,multiple,units,open,restrict,fungible,canopen,canclose,totallimit,issuelimit,details,\
          issuecount,issueqty,issueraw,subscribed,synchronized,transactions,confirmed,issues",
     );
     same_order(
-        &wallet::WalletTransaction {
-            comment: text(),
-            to: text(),
-            ..Default::default()
-        },
+        &wallet::WalletTransaction { comment: text(), to: text(), ..Default::default() },
         "balance,myaddresses,addresses,permissions,items,data,confirmations,blockhash,blockheight,blockindex,blocktime,\
          txid,valid,time,timereceived,comment,to",
     );
     same_order(
-        &raw::TxVerbose {
-            hex: text(),
-            create: Some(json!({})),
-            ..Default::default()
-        },
+        &raw::TxVerbose { hex: text(), create: Some(json!({})), ..Default::default() },
         "hex,txid,version,locktime,vin,vout,create,blockhash,confirmations,time,blocktime",
     );
     same_members(
@@ -234,27 +168,14 @@ fn addresses_permissions_assets_and_transactions_are_described_in_the_recorded_o
 #[test]
 fn an_entity_is_referred_to_by_kind_name_and_reference() {
     let entity = permission::entity_value("asset", Some("club"), Some("4-265-9933"));
-    assert_eq!(
-        entity.to_string(),
-        r#"{"type":"asset","name":"club","assetref":"4-265-9933"}"#
-    );
-    assert_eq!(
-        permission::entity_value("stream", None, None).to_string(),
-        r#"{"type":"stream","streamref":null}"#
-    );
+    assert_eq!(entity.to_string(), r#"{"type":"asset","name":"club","assetref":"4-265-9933"}"#);
+    assert_eq!(permission::entity_value("stream", None, None).to_string(), r#"{"type":"stream","streamref":null}"#);
 }
 
 #[test]
 fn reals_in_answers_are_printed_like_all_reals() {
-    let info = control::Info {
-        difficulty: 1.0 / 16_777_216.0,
-        balance: 2.0,
-        ..Default::default()
-    };
+    let info = control::Info { difficulty: 1.0 / 16_777_216.0, balance: 2.0, ..Default::default() };
     let text = serde_json::to_string(&info).unwrap();
-    assert!(
-        text.contains(r#""difficulty":5.96046447753906e-8,"#),
-        "{text}"
-    );
+    assert!(text.contains(r#""difficulty":5.96046447753906e-8,"#), "{text}");
     assert!(text.contains(r#""balance":2,"#), "{text}");
 }

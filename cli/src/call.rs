@@ -22,8 +22,7 @@ pub struct Session {
 impl Session {
     /// A session; nothing is sent yet.
     pub fn new(target: Target) -> Self {
-        let client =
-            Client::new(&target.address, &target.user, &target.password).with_chain(&target.chain);
+        let client = Client::new(&target.address, &target.user, &target.password).with_chain(&target.chain);
         Self { target, client }
     }
 
@@ -39,12 +38,7 @@ impl Session {
             Err(fault) => return complain(&format!("error: {fault}\n"), NOT_ANSWERED),
         };
         let id = Value::from(request_id());
-        let body = escaped(&request_body(
-            method,
-            &Value::Array(params),
-            &id,
-            Some(self.chain()),
-        ));
+        let body = escaped(&request_body(method, &Value::Array(params), &id, Some(self.chain())));
         match self.target.request_out {
             RequestOut::Null => {}
             RequestOut::Stdout => output(&format!("{body}\n\n")),
@@ -60,22 +54,10 @@ impl Session {
     }
 
     fn explain(&self, error: &ClientError) -> String {
-        let Target {
-            chain,
-            address,
-            conf,
-            ..
-        } = &self.target;
+        let Target { chain, address, conf, .. } = &self.target;
         match error {
-            ClientError::Rpc {
-                code,
-                message,
-                data,
-            } => {
-                let more = data
-                    .as_ref()
-                    .and_then(Value::as_str)
-                    .map_or(String::new(), |data| format!("\n{data}\n"));
+            ClientError::Rpc { code, message, data } => {
+                let more = data.as_ref().and_then(Value::as_str).map_or(String::new(), |data| format!("\n{data}\n"));
                 format!("error code: {code}\nerror message:\n{message}\n{more}")
             }
             ClientError::Connect { cause, .. } => format!(
@@ -96,10 +78,7 @@ impl Session {
 /// The exit status: the error code without its sign modulo 256, 1 where that would be 0 or there is no code.
 fn exit_status(error: &ClientError) -> u8 {
     let low = error.code().map_or(0, |code| code.unsigned_abs() % 256);
-    u8::try_from(low)
-        .ok()
-        .filter(|status| *status != 0)
-        .unwrap_or(NOT_ANSWERED)
+    u8::try_from(low).ok().filter(|status| *status != 0).unwrap_or(NOT_ANSWERED)
 }
 
 fn complain(text: &str, status: u8) -> u8 {
@@ -110,11 +89,8 @@ fn complain(text: &str, status: u8) -> u8 {
 
 /// Eight digits that differ from call to call, a hyphen, Unix time.
 fn request_id() -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let digits = 10_000_000
-        + (u64::from(now.subsec_nanos()) ^ (u64::from(std::process::id()) << 8)) % 90_000_000;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let digits = 10_000_000 + (u64::from(now.subsec_nanos()) ^ (u64::from(std::process::id()) << 8)) % 90_000_000;
     format!("{digits}-{}", now.as_secs())
 }
 
@@ -125,22 +101,8 @@ mod tests {
 
     #[test]
     fn the_exit_status_is_the_code_modulo_256() {
-        let status = |code| {
-            exit_status(&ClientError::Rpc {
-                code,
-                message: String::new(),
-                data: None,
-            })
-        };
-        for (code, expected) in [
-            (-703, 191),
-            (-708, 196),
-            (-716, 204),
-            (-1, 1),
-            (-8, 8),
-            (-32601, 89),
-            (-512, 1),
-        ] {
+        let status = |code| exit_status(&ClientError::Rpc { code, message: String::new(), data: None });
+        for (code, expected) in [(-703, 191), (-708, 196), (-716, 204), (-1, 1), (-8, 8), (-32601, 89), (-512, 1)] {
             assert_eq!(status(code), expected, "{code}");
         }
         assert_eq!(exit_status(&ClientError::Unauthorized), 1);
@@ -151,13 +113,7 @@ mod tests {
         let id = request_id();
         let (digits, time) = id.split_once('-').unwrap_or_default();
         assert_eq!(digits.len(), 8, "{id}");
-        assert!(
-            digits
-                .bytes()
-                .chain(time.bytes())
-                .all(|byte| byte.is_ascii_digit()),
-            "{id}"
-        );
+        assert!(digits.bytes().chain(time.bytes()).all(|byte| byte.is_ascii_digit()), "{id}");
         assert!(time.len() >= 10);
     }
 }

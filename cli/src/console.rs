@@ -14,10 +14,7 @@ pub fn version() -> String {
 
 /// What stands above the first prompt.
 pub fn interactive_title() -> String {
-    format!(
-        "\n{}\n\nInteractive mode: type help for the methods, bye to leave.\n\n",
-        program()
-    )
+    format!("\n{}\n\nInteractive mode: type help for the methods, bye to leave.\n\n", program())
 }
 
 /// The answer to `-help`.

@@ -38,9 +38,7 @@ fn run() -> Result<u8, target::Failure> {
         }
         Wish::Call(target, words) => (target, words),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let session = Session::new(*target);
     Ok(match words.as_slice() {
         [] => interactive::run(&runtime, &session),

@@ -7,9 +7,7 @@ use std::io::Write as _;
 /// Writes to stdout. A reader that closed the pipe has seen what it wanted.
 pub fn output(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    let _ = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 /// A result as it is printed, with its line end.
@@ -94,19 +92,13 @@ mod tests {
         assert_eq!(printed(&json!("a \"b\" é\nc")), "a \"b\" é\nc\n");
         assert_eq!(printed(&json!(null)), "");
         assert_eq!(printed(&json!(true)), "true\n");
-        assert_eq!(
-            printed(&json!(5.96046447753906e-8)),
-            "5.96046447753906e-8\n"
-        );
+        assert_eq!(printed(&json!(5.96046447753906e-8)), "5.96046447753906e-8\n");
     }
 
     #[test]
     fn an_empty_list_takes_two_lines_at_any_depth() {
         assert_eq!(printed(&json!([])), "[\n]\n");
-        assert_eq!(
-            printed(&json!({"a": [], "b": {}})),
-            "{\n    \"a\" : [\n    ],\n    \"b\" : {\n    }\n}\n"
-        );
+        assert_eq!(printed(&json!({"a": [], "b": {}})), "{\n    \"a\" : [\n    ],\n    \"b\" : {\n    }\n}\n");
     }
 
     #[test]
@@ -153,13 +145,9 @@ mod tests {
 
     #[test]
     fn what_is_not_printable_ascii_is_escaped_in_capitals_and_reads_back_the_same() {
-        assert_eq!(
-            escaped("\"h\u{e9}llo \u{1f600}\u{7f}\""),
-            "\"h\\u00E9llo \\uD83D\\uDE00\\u007F\""
-        );
+        assert_eq!(escaped("\"h\u{e9}llo \u{1f600}\u{7f}\""), "\"h\\u00E9llo \\uD83D\\uDE00\\u007F\"");
         let text = "a\tb\n\"\\/ é ✓ 😀";
-        let back: String =
-            serde_json::from_str(&escaped(&json!(text).to_string())).unwrap_or_default();
+        let back: String = serde_json::from_str(&escaped(&json!(text).to_string())).unwrap_or_default();
         assert_eq!(back, text);
     }
 }

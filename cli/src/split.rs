@@ -43,11 +43,7 @@ fn json_word(text: &str) -> Result<(String, &str), SplitError> {
             return Ok((word.to_owned(), after));
         }
     }
-    Err(if in_string {
-        SplitError::OpenQuote
-    } else {
-        SplitError::OpenBracket
-    })
+    Err(if in_string { SplitError::OpenQuote } else { SplitError::OpenBracket })
 }
 
 fn plain_word(text: &str) -> Result<(String, &str), SplitError> {
@@ -70,11 +66,7 @@ fn plain_word(text: &str) -> Result<(String, &str), SplitError> {
             (_, other) => word.push(other),
         }
     }
-    if quote.is_some() {
-        Err(SplitError::OpenQuote)
-    } else {
-        Ok((word, ""))
-    }
+    if quote.is_some() { Err(SplitError::OpenQuote) } else { Ok((word, "")) }
 }
 
 #[cfg(test)]
@@ -93,11 +85,7 @@ mod tests {
         ] {
             assert_eq!(
                 split(line).as_deref(),
-                Ok(words
-                    .iter()
-                    .map(|w| (*w).to_owned())
-                    .collect::<Vec<_>>()
-                    .as_slice())
+                Ok(words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>().as_slice())
             );
         }
     }
@@ -105,21 +93,10 @@ mod tests {
     #[test]
     fn json_needs_no_quotes_around_it() {
         let words = split(r#"publish s ["a b","]"] {"text":"x } \" y"} offchain"#);
-        let expected = [
-            "publish",
-            "s",
-            r#"["a b","]"]"#,
-            r#"{"text":"x } \" y"}"#,
-            "offchain",
-        ];
+        let expected = ["publish", "s", r#"["a b","]"]"#, r#"{"text":"x } \" y"}"#, "offchain"];
         assert_eq!(words.as_deref(), Ok(expected.map(str::to_owned).as_slice()));
         let quoted = split(r#"publish s k '{"json":{"a":1}}'"#);
-        assert_eq!(
-            quoted.as_deref(),
-            Ok(["publish", "s", "k", r#"{"json":{"a":1}}"#]
-                .map(str::to_owned)
-                .as_slice())
-        );
+        assert_eq!(quoted.as_deref(), Ok(["publish", "s", "k", r#"{"json":{"a":1}}"#].map(str::to_owned).as_slice()));
     }
 
     #[test]

@@ -30,9 +30,7 @@ pub enum Failure {
         directory: PathBuf,
     },
     /// Nobody told the password.
-    #[error(
-        "there is no {missing} for {chain}: noded writes one to {conf} when it first starts; or give -{missing}"
-    )]
+    #[error("there is no {missing} for {chain}: noded writes one to {conf} when it first starts; or give -{missing}")]
     NoCredentials {
         /// rpcuser or rpcpassword.
         missing: &'static str,
@@ -131,15 +129,10 @@ fn wish(line: &CommandLine) -> Result<Wish, Failure> {
         return target(line, Some(&chain), chain.name()).map(|target| call(target, &line.words));
     }
     // A chain that has no folder here may still be called by its name, if the way in is told.
-    let told = ["rpcuser", "rpcpassword", "rpcport"]
-        .iter()
-        .all(|name| line.text(name).is_some());
+    let told = ["rpcuser", "rpcpassword", "rpcport"].iter().all(|name| line.text(name).is_some());
     match told {
         true => target(line, None, first).map(|target| call(target, &line.words[1..])),
-        false => Err(Failure::UnknownWord {
-            word: first.clone(),
-            directory,
-        }),
+        false => Err(Failure::UnknownWord { word: first.clone(), directory }),
     }
 }
 
@@ -147,35 +140,17 @@ fn call(target: Target, words: &[String]) -> Wish {
     Wish::Call(Box::new(target), words.to_vec())
 }
 
-fn target(
-    line: &CommandLine,
-    chain: Option<&ChainDirectory>,
-    name: &str,
-) -> Result<Target, Failure> {
+fn target(line: &CommandLine, chain: Option<&ChainDirectory>, name: &str) -> Result<Target, Failure> {
     let options = Options::resolve(line, chain)?;
-    let conf = chain.map_or_else(
-        || line.data_directory().join("node.conf"),
-        ChainDirectory::conf,
-    );
+    let conf = chain.map_or_else(|| line.data_directory().join("node.conf"), ChainDirectory::conf);
     let secret = |missing: &'static str| {
-        let value = options
-            .text(missing)
-            .filter(|value| !value.is_empty())
-            .map(str::to_owned);
-        value.ok_or_else(|| Failure::NoCredentials {
-            missing,
-            chain: name.to_owned(),
-            conf: conf.clone(),
-        })
+        let value = options.text(missing).filter(|value| !value.is_empty()).map(str::to_owned);
+        value.ok_or_else(|| Failure::NoCredentials { missing, chain: name.to_owned(), conf: conf.clone() })
     };
     let user = options.text("rpcuser").unwrap_or("rotarpc").to_owned();
     let password = secret("rpcpassword")?;
     let host = options.text("rpcconnect").unwrap_or("127.0.0.1");
-    let host = if host.contains(':') && !host.starts_with('[') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
-    };
+    let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
     let port = match options.text("rpcport") {
         Some(_) => options.number("rpcport", 0, 1..=i64::from(u16::MAX))?,
         None => i64::from(default_port(chain)?),
@@ -186,21 +161,13 @@ fn target(
         "null" => RequestOut::Null,
         other => return Err(Failure::RequestOut(other.to_owned())),
     };
-    Ok(Target {
-        chain: name.to_owned(),
-        address: format!("{host}:{port}"),
-        user,
-        password,
-        request_out,
-        conf,
-    })
+    Ok(Target { chain: name.to_owned(), address: format!("{host}:{port}"), user, password, request_out, conf })
 }
 
 fn default_port(chain: Option<&ChainDirectory>) -> Result<u16, Failure> {
     let no_port = |cause: String| Failure::NoPort { cause };
     let chain = chain.ok_or_else(|| no_port("there is no params.dat".to_owned()))?;
-    let (set, _) =
-        file::load(&chain.params(), chain.name()).map_err(|error| no_port(error.to_string()))?;
+    let (set, _) = file::load(&chain.params(), chain.name()).map_err(|error| no_port(error.to_string()))?;
     match set.get(Parameter::DefaultRpcPort) {
         Some(_) => Ok(set.default_rpc_port()),
         None => Err(no_port("params.dat names none".to_owned())),

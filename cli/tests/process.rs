@@ -1,9 +1,5 @@
 //! The real program against a scripted node: what goes to stdout, what to stderr, and the exit status.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -38,12 +34,7 @@ fn node(replies: Vec<(u16, &'static str)>) -> (u16, JoinHandle<Vec<String>>) {
                 bytes.extend_from_slice(&chunk[..count]);
             };
             received.push(request);
-            write!(
-                stream,
-                "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            )
-            .unwrap();
+            write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
         }
         received
     });
@@ -55,11 +46,7 @@ fn data(port: u16) -> TempDir {
     let chain = data.path().join("chain1");
     std::fs::create_dir(&chain).unwrap();
     std::fs::write(chain.join("params.dat"), "").unwrap();
-    std::fs::write(
-        chain.join("node.conf"),
-        format!("rpcuser=u\nrpcpassword=p\nrpcport={port}\n"),
-    )
-    .unwrap();
+    std::fs::write(chain.join("node.conf"), format!("rpcuser=u\nrpcpassword=p\nrpcport={port}\n")).unwrap();
     data
 }
 
@@ -72,33 +59,20 @@ fn run(data: &TempDir, words: &[&str], input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.as_bytes())
-        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     child.wait_with_output().unwrap()
 }
 
 fn texts(output: &Output) -> (String, String, Option<i32>) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (
-        text(&output.stdout),
-        text(&output.stderr),
-        output.status.code(),
-    )
+    (text(&output.stdout), text(&output.stderr), output.status.code())
 }
 
 #[test]
 fn a_result_goes_to_stdout_and_the_request_to_stderr() {
     let (port, serving) = node(vec![(200, r#"{"result":"4e74ab","error":null,"id":1}"#)]);
     let data = data(port);
-    let (out, err, status) = texts(&run(
-        &data,
-        &["chain1", "publish", "s1", "key1", r#"{"text":"héllo"}"#],
-        "",
-    ));
+    let (out, err, status) = texts(&run(&data, &["chain1", "publish", "s1", "key1", r#"{"text":"héllo"}"#], ""));
     assert_eq!((out.as_str(), status), ("4e74ab\n", Some(0)));
     let start = r#"{"method":"publish","params":["s1","key1",{"text":"h\u00E9llo"}],"id":""#;
     assert!(err.starts_with(start), "{err}");
@@ -108,19 +82,11 @@ fn a_result_goes_to_stdout_and_the_request_to_stderr() {
 
 #[test]
 fn an_error_goes_to_stderr_in_the_recorded_form_with_its_code_as_status() {
-    let reply =
-        r#"{"result":null,"error":{"code":-703,"message":"Not subscribed to this stream"},"id":1}"#;
+    let reply = r#"{"result":null,"error":{"code":-703,"message":"Not subscribed to this stream"},"id":1}"#;
     let (port, _serving) = node(vec![(500, reply)]);
-    let (out, err, status) = texts(&run(
-        &data(port),
-        &["-requestout=null", "liststreamitems", "s1"],
-        "",
-    ));
+    let (out, err, status) = texts(&run(&data(port), &["-requestout=null", "liststreamitems", "s1"], ""));
     assert_eq!(out, "");
-    assert_eq!(
-        err,
-        "error code: -703\nerror message:\nNot subscribed to this stream\n"
-    );
+    assert_eq!(err, "error code: -703\nerror message:\nNot subscribed to this stream\n");
     assert_eq!(status, Some(191));
 }
 
@@ -128,15 +94,8 @@ fn an_error_goes_to_stderr_in_the_recorded_form_with_its_code_as_status() {
 fn help_in_an_error_is_shown_below_it() {
     let reply = r#"{"result":null,"error":{"code":-1,"message":"getblock takes","data":"getblock block"},"id":1}"#;
     let (port, _serving) = node(vec![(500, reply)]);
-    let (_, err, status) = texts(&run(
-        &data(port),
-        &["chain1", "-requestout=null", "getblock"],
-        "",
-    ));
-    assert_eq!(
-        err,
-        "error code: -1\nerror message:\ngetblock takes\n\ngetblock block\n"
-    );
+    let (_, err, status) = texts(&run(&data(port), &["chain1", "-requestout=null", "getblock"], ""));
+    assert_eq!(err, "error code: -1\nerror message:\ngetblock takes\n\ngetblock block\n");
     assert_eq!(status, Some(1));
 }
 
@@ -146,17 +105,8 @@ fn null_prints_nothing_and_a_list_is_laid_out() {
     let (out, _, status) = texts(&run(&data(port), &["chain1", "subscribe", "s1"], ""));
     assert_eq!((out.as_str(), status), ("", Some(0)));
     let (port, _serving) = node(vec![(200, r#"{"result":[],"error":null,"id":1}"#)]);
-    let (out, err, _) = texts(&run(
-        &data(port),
-        &[
-            "chain1",
-            "-requestout=stdout",
-            "liststreamkeyitems",
-            "s1",
-            "n2",
-        ],
-        "",
-    ));
+    let (out, err, _) =
+        texts(&run(&data(port), &["chain1", "-requestout=stdout", "liststreamkeyitems", "s1", "n2"], ""));
     assert!(out.ends_with("}\n\n[\n]\n"), "{out}");
     assert_eq!(err, "");
 }
@@ -166,26 +116,15 @@ fn a_node_that_does_not_run_is_named_with_the_way_to_start_it() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let (out, err, status) = texts(&run(
-        &data(port),
-        &["chain1", "-requestout=null", "getinfo"],
-        "",
-    ));
+    let (out, err, status) = texts(&run(&data(port), &["chain1", "-requestout=null", "getinfo"], ""));
     assert_eq!((out.as_str(), status), ("", Some(1)));
-    assert!(
-        err.contains(&format!("127.0.0.1:{port}")) && err.contains("noded chain1 -daemon"),
-        "{err}"
-    );
+    assert!(err.contains(&format!("127.0.0.1:{port}")) && err.contains("noded chain1 -daemon"), "{err}");
 }
 
 #[test]
 fn a_wrong_password_names_the_file_to_compare_with() {
     let (port, _serving) = node(vec![(401, "")]);
-    let (_, err, status) = texts(&run(
-        &data(port),
-        &["chain1", "-requestout=null", "getinfo"],
-        "",
-    ));
+    let (_, err, status) = texts(&run(&data(port), &["chain1", "-requestout=null", "getinfo"], ""));
     assert!(err.contains("chain1/node.conf"), "{err}");
     assert_eq!(status, Some(1));
 }
@@ -197,18 +136,8 @@ fn the_prompt_takes_calls_until_bye_over_one_connection() {
     let (port, serving) = node(vec![(200, one), (500, no)]);
     let input = "getblockcount\n\npublish s [\"a b\"] 'x'\n\"open\nbye\nnever\n";
     let (out, err, status) = texts(&run(&data(port), &["-requestout=null", "chain1"], input));
-    assert_eq!(
-        out,
-        "chain1: 1\n\nchain1: chain1: \nchain1: error: a quotation mark is not closed\n\nchain1: "
-    );
-    assert_eq!(
-        (err.as_str(), status),
-        ("error code: -708\nerror message:\nno\n", Some(0))
-    );
+    assert_eq!(out, "chain1: 1\n\nchain1: chain1: \nchain1: error: a quotation mark is not closed\n\nchain1: ");
+    assert_eq!((err.as_str(), status), ("error code: -708\nerror message:\nno\n", Some(0)));
     let received = serving.join().unwrap();
-    assert!(
-        received[1].starts_with(r#"{"method":"publish","params":["s",["a b"],"x"],"#),
-        "{}",
-        received[1]
-    );
+    assert!(received[1].starts_with(r#"{"method":"publish","params":["s",["a b"],"x"],"#), "{}", received[1]);
 }

@@ -25,11 +25,7 @@ impl Bans {
     /// Bans until `end`; of too many, the first to end gives way.
     pub fn add(&mut self, who: Banned, end: Instant) {
         if self.0.len() >= MAX_BANS && !self.0.contains_key(&who) {
-            let first = self
-                .0
-                .iter()
-                .min_by_key(|(_, end)| **end)
-                .map(|(who, _)| *who);
+            let first = self.0.iter().min_by_key(|(_, end)| **end).map(|(who, _)| *who);
             first.map(|first| self.0.remove(&first));
         }
         self.0.insert(who, end);
@@ -43,8 +39,7 @@ impl Bans {
     /// Whether a peer is banned now.
     pub fn holds(&self, host: &IpAddr, address: Option<&KeyHash>, now: Instant) -> bool {
         let holds = |who: Banned| self.0.get(&who).is_some_and(|end| *end > now);
-        holds(Banned::Host(*host))
-            || address.is_some_and(|address| holds(Banned::Address(*address)))
+        holds(Banned::Host(*host)) || address.is_some_and(|address| holds(Banned::Address(*address)))
     }
 }
 
@@ -69,10 +64,7 @@ mod tests {
         let (mut bans, now) = (Bans::default(), Instant::now());
         let host = |n: usize| IpAddr::from(Ipv4Addr::from(u32::try_from(n).unwrap_or_default()));
         for n in 0..=MAX_BANS {
-            bans.add(
-                Banned::Host(host(n)),
-                now + Duration::from_secs(1 + n as u64),
-            );
+            bans.add(Banned::Host(host(n)), now + Duration::from_secs(1 + n as u64));
         }
         assert!(!bans.holds(&host(0), None, now));
         assert!(bans.holds(&host(1), None, now));

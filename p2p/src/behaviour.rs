@@ -16,9 +16,8 @@ use crate::gated::Gated;
 use crate::hello::{Greeting, GreetingAnswer};
 use crate::join::{JOIN_PROTOCOL, JoinAnswer, JoinRequest, join_codec};
 use crate::limit::{
-    CONNECTIONS_PER_PEER, GOSSIP_MESSAGE, GOSSIP_QUEUE, HELLO_FRAME, HELLO_TIME, MEMORY_SHARE,
-    PENDING_INBOUND, PENDING_OUTBOUND, PING_INTERVAL, PING_TIME, REQUEST_TIME,
-    STREAMS_PER_PROTOCOL, UNPERMITTED_TOTAL, VERDICT_TIME,
+    CONNECTIONS_PER_PEER, GOSSIP_MESSAGE, GOSSIP_QUEUE, HELLO_FRAME, HELLO_TIME, MEMORY_SHARE, PENDING_INBOUND,
+    PENDING_OUTBOUND, PING_INTERVAL, PING_TIME, REQUEST_TIME, STREAMS_PER_PROTOCOL, UNPERMITTED_TOTAL, VERDICT_TIME,
 };
 use crate::message::Protocol;
 
@@ -30,8 +29,7 @@ const SMALL_STREAMS: usize = 4;
 pub(crate) type JoinBehaviour = request_response::Behaviour<PairCodec<JoinRequest, JoinAnswer>>;
 pub(crate) type HelloBehaviour = request_response::Behaviour<PairCodec<Greeting, GreetingAnswer>>;
 pub(crate) type ExchangeBehaviour = request_response::Behaviour<ExchangeCodec>;
-pub(crate) type GossipBehaviour =
-    gossipsub::Behaviour<gossipsub::IdentityTransform, WhitelistSubscriptionFilter>;
+pub(crate) type GossipBehaviour = gossipsub::Behaviour<gossipsub::IdentityTransform, WhitelistSubscriptionFilter>;
 
 /// Everything a node's swarm does. The fields are asked in order: who is refused by the first is unknown to the rest.
 #[derive(NetworkBehaviour)]
@@ -53,11 +51,7 @@ impl Behaviour {
     pub fn new(config: &Config, table: &SharedTable) -> Result<(Behaviour, Topics), String> {
         let topics = Topics::new(&config.params_hash);
         let gated = |protocol| {
-            let door = if protocol == Protocol::Sync {
-                Admission::Sync
-            } else {
-                Admission::Full
-            };
+            let door = if protocol == Protocol::Sync { Admission::Sync } else { Admission::Full };
             Gated::new(exchange(config, protocol), door, table.clone())
         };
         let behaviour = Behaviour {
@@ -65,11 +59,7 @@ impl Behaviour {
             memory: memory_connection_limits::Behaviour::with_max_percentage(MEMORY_SHARE),
             gate: Gate::new(table.clone()),
             join: join(),
-            ping: ping::Behaviour::new(
-                ping::Config::new()
-                    .with_interval(PING_INTERVAL)
-                    .with_timeout(PING_TIME),
-            ),
+            ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIME)),
             hello: Gated::new(hello(), Admission::Porch, table.clone()),
             sync: gated(Protocol::Sync),
             pool: gated(Protocol::Pool),
@@ -120,20 +110,14 @@ fn connection_limits(most: u32) -> ConnectionLimits {
 }
 
 fn join() -> JoinBehaviour {
-    let config = request_response::Config::default()
-        .with_request_timeout(HELLO_TIME)
-        .with_max_concurrent_streams(SMALL_STREAMS);
-    JoinBehaviour::with_codec(
-        join_codec(),
-        [(JOIN_PROTOCOL, ProtocolSupport::Inbound)],
-        config,
-    )
+    let config =
+        request_response::Config::default().with_request_timeout(HELLO_TIME).with_max_concurrent_streams(SMALL_STREAMS);
+    JoinBehaviour::with_codec(join_codec(), [(JOIN_PROTOCOL, ProtocolSupport::Inbound)], config)
 }
 
 pub(crate) fn hello() -> HelloBehaviour {
-    let config = request_response::Config::default()
-        .with_request_timeout(HELLO_TIME)
-        .with_max_concurrent_streams(SMALL_STREAMS);
+    let config =
+        request_response::Config::default().with_request_timeout(HELLO_TIME).with_max_concurrent_streams(SMALL_STREAMS);
     let codec = PairCodec::new(HELLO_FRAME, HELLO_FRAME);
     HelloBehaviour::with_codec(codec, [(HELLO_PROTOCOL, ProtocolSupport::Full)], config)
 }
@@ -151,10 +135,7 @@ fn exchange(config: &Config, protocol: Protocol) -> ExchangeBehaviour {
 pub(crate) fn gossip(config: &Config, topics: &Topics) -> Result<GossipBehaviour, String> {
     let heartbeats = usize::try_from(VERDICT_TIME.as_secs()).unwrap_or(usize::MAX);
     let settings = gossipsub::ConfigBuilder::default()
-        .protocol_id(
-            format!("/rota/{}/gossip/1", config.params_hash),
-            gossipsub::Version::V1_1,
-        )
+        .protocol_id(format!("/rota/{}/gossip/1", config.params_hash), gossipsub::Version::V1_1)
         .validation_mode(gossipsub::ValidationMode::Anonymous)
         .validate_messages()
         .message_id_fn(|message| gossipsub::MessageId::new(&sha256(&message.data)))

@@ -54,9 +54,7 @@ pub(crate) async fn write_frame<T>(io: &mut T, bytes: &[u8], limit: u32) -> io::
 where
     T: AsyncWrite + Unpin + Send,
 {
-    let length = u32::try_from(bytes.len())
-        .ok()
-        .filter(|length| *length <= limit);
+    let length = u32::try_from(bytes.len()).ok().filter(|length| *length <= limit);
     let Some(length) = length else {
         let text = format!("frame of {} bytes, the limit is {limit}", bytes.len());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -78,11 +76,7 @@ pub(crate) struct PairCodec<Q, A> {
 
 impl<Q, A> PairCodec<Q, A> {
     pub fn new(request_limit: u32, answer_limit: u32) -> PairCodec<Q, A> {
-        PairCodec {
-            request_limit,
-            answer_limit,
-            types: PhantomData,
-        }
+        PairCodec { request_limit, answer_limit, types: PhantomData }
     }
 }
 
@@ -108,23 +102,14 @@ where
         Ok(decoded(read_frame(io, self.request_limit).await?))
     }
 
-    async fn read_response<T>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-    ) -> io::Result<Self::Response>
+    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Self::Response>
     where
         T: AsyncRead + Unpin + Send,
     {
         Ok(decoded(read_frame(io, self.answer_limit).await?))
     }
 
-    async fn write_request<T>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        request: Self::Request,
-    ) -> io::Result<()>
+    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, request: Self::Request) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
@@ -132,12 +117,7 @@ where
         write_frame(io, &encode(&request), self.request_limit).await
     }
 
-    async fn write_response<T>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        answer: Self::Response,
-    ) -> io::Result<()>
+    async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, answer: Self::Response) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
@@ -156,20 +136,12 @@ pub(crate) struct ExchangeCodec {
 
 impl ExchangeCodec {
     pub fn new(protocol: Protocol, frames: FrameLimits) -> ExchangeCodec {
-        ExchangeCodec {
-            protocol,
-            frames,
-            asked: None,
-        }
+        ExchangeCodec { protocol, frames, asked: None }
     }
 
     fn check_request(&mut self, request: Request) -> Result<Request, Malformed> {
         if request.protocol() != self.protocol {
-            let text = format!(
-                "{:?} asked on the {} protocol",
-                request.kind(),
-                self.protocol.word()
-            );
+            let text = format!("{:?} asked on the {} protocol", request.kind(), self.protocol.word());
             return Err(Malformed::Content(text));
         }
         if let Some(text) = request.out_of_bounds() {
@@ -185,10 +157,9 @@ impl ExchangeCodec {
 
     fn check_response(&self, response: Response) -> Result<Response, Malformed> {
         match response.kind() {
-            Some(kind) if Some(kind) != self.asked => Err(Malformed::Content(format!(
-                "{kind:?} answered, {:?} asked",
-                self.asked
-            ))),
+            Some(kind) if Some(kind) != self.asked => {
+                Err(Malformed::Content(format!("{kind:?} answered, {:?} asked", self.asked)))
+            }
             _ => Ok(response),
         }
     }
@@ -207,11 +178,7 @@ impl request_response::Codec for ExchangeCodec {
         Ok(request.and_then(|request| self.check_request(request)))
     }
 
-    async fn read_response<T>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-    ) -> io::Result<Self::Response>
+    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Self::Response>
     where
         T: AsyncRead + Unpin + Send,
     {
@@ -219,34 +186,20 @@ impl request_response::Codec for ExchangeCodec {
         Ok(response.and_then(|response| self.check_response(response)))
     }
 
-    async fn write_request<T>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        request: Self::Request,
-    ) -> io::Result<()>
+    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, request: Self::Request) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
-        let request = request
-            .and_then(|request| self.check_request(request))
-            .map_err(io::Error::other)?;
+        let request = request.and_then(|request| self.check_request(request)).map_err(io::Error::other)?;
         write_frame(io, &encode(&request), REQUEST_FRAME).await
     }
 
-    async fn write_response<T>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        response: Self::Response,
-    ) -> io::Result<()>
+    async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, response: Self::Response) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
         let limit = self.answer_limit();
-        let response = response
-            .and_then(|response| self.check_response(response))
-            .map_err(io::Error::other)?;
+        let response = response.and_then(|response| self.check_response(response)).map_err(io::Error::other)?;
         write_frame(io, &encode(&trimmed(response, limit)), limit).await
     }
 }
@@ -267,10 +220,7 @@ fn trimmed(response: Response, limit: u32) -> Response {
         Response::PoolInventory { hashes, more } => {
             let count = hashes.len();
             let hashes = prefix(hashes, room);
-            Response::PoolInventory {
-                more: more || hashes.len() < count,
-                hashes,
-            }
+            Response::PoolInventory { more: more || hashes.len() < count, hashes }
         }
         Response::Refused(refusal) => Response::Refused(refusal),
     }
@@ -278,15 +228,13 @@ fn trimmed(response: Response, limit: u32) -> Response {
 
 fn prefix<T: BorshSerialize>(mut list: Vec<T>, room: usize) -> Vec<T> {
     let mut left = room;
-    let fitting = list
-        .iter()
-        .position(|element| match left.checked_sub(encoded_length(element)) {
-            Some(rest) => {
-                left = rest;
-                false
-            }
-            None => true,
-        });
+    let fitting = list.iter().position(|element| match left.checked_sub(encoded_length(element)) {
+        Some(rest) => {
+            left = rest;
+            false
+        }
+        None => true,
+    });
     if let Some(fitting) = fitting {
         list.truncate(fitting);
     }

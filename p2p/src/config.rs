@@ -41,12 +41,7 @@ pub struct Config {
 impl Config {
     /// Settings with the usual limits, listening nowhere, behind an empty gate.
     #[must_use]
-    pub fn new(
-        chain_name: &str,
-        params_hash: ParamsHash,
-        address_scheme: AddressScheme,
-        tip: Tip,
-    ) -> Config {
+    pub fn new(chain_name: &str, params_hash: ParamsHash, address_scheme: AddressScheme, tip: Tip) -> Config {
         Config {
             chain_name: chain_name.to_owned(),
             params_hash,
@@ -63,10 +58,7 @@ impl Config {
 
     pub(crate) fn frames(&self) -> FrameLimits {
         let frame = |bytes: u32| bytes.saturating_add(FRAME_SLACK).max(BODIES_FRAME);
-        FrameLimits {
-            block: frame(self.max_block_bytes),
-            chunk: frame(self.max_chunk_bytes),
-        }
+        FrameLimits { block: frame(self.max_block_bytes), chunk: frame(self.max_chunk_bytes) }
     }
 }
 

@@ -82,12 +82,7 @@ impl Dials {
         if self.targets.len() >= MAX_TARGETS {
             return false;
         }
-        let new = Target {
-            persistent,
-            phase: Phase::Waiting(now),
-            failures: 0,
-            short_uses: 0,
-        };
+        let new = Target { persistent, phase: Phase::Waiting(now), failures: 0, short_uses: 0 };
         self.targets.insert(target.to_owned(), new);
         true
     }
@@ -122,10 +117,7 @@ impl Dials {
 
     /// The target that is dialled or connected by `connection`.
     pub fn target_of(&self, connection: ConnectionId) -> Option<String> {
-        let (name, _) = self
-            .targets
-            .iter()
-            .find(|(_, target)| target.has(connection))?;
+        let (name, _) = self.targets.iter().find(|(_, target)| target.has(connection))?;
         Some(name.clone())
     }
 
@@ -142,11 +134,7 @@ impl Dials {
 
     /// The connection to the target is in use.
     pub fn used(&mut self, connection: ConnectionId) {
-        for target in self
-            .targets
-            .values_mut()
-            .filter(|target| target.has(connection))
-        {
+        for target in self.targets.values_mut().filter(|target| target.has(connection)) {
             target.phase = Phase::Open(connection);
             target.failures = 0;
         }
@@ -154,11 +142,7 @@ impl Dials {
 
     /// The last connection to a peer ended: targets it covered are dialled again.
     pub fn uncovered(&mut self, peer: &PeerId, now: Instant) {
-        for target in self
-            .targets
-            .values_mut()
-            .filter(|target| target.phase == Phase::Covered(*peer))
-        {
+        for target in self.targets.values_mut().filter(|target| target.phase == Phase::Covered(*peer)) {
             target.phase = Phase::Waiting(now + AT_ONCE);
         }
     }
@@ -174,24 +158,12 @@ impl Dials {
         }
         let pause = match how {
             Ended::Used(lived) => {
-                known.short_uses = if lived < STEADY {
-                    known.short_uses.saturating_add(1)
-                } else {
-                    0
-                };
-                if known.short_uses <= 1 {
-                    AT_ONCE
-                } else {
-                    pause(known.short_uses - 1, LONGEST_PAUSE, jitter)
-                }
+                known.short_uses = if lived < STEADY { known.short_uses.saturating_add(1) } else { 0 };
+                if known.short_uses <= 1 { AT_ONCE } else { pause(known.short_uses - 1, LONGEST_PAUSE, jitter) }
             }
             Ended::Failed | Ended::Refused => {
                 known.failures = known.failures.saturating_add(1);
-                let longest = if how == Ended::Refused {
-                    REFUSED_PAUSE
-                } else {
-                    LONGEST_PAUSE
-                };
+                let longest = if how == Ended::Refused { REFUSED_PAUSE } else { LONGEST_PAUSE };
                 pause(known.failures, longest, jitter)
             }
         };
@@ -231,9 +203,7 @@ mod tests {
 
     #[test]
     fn the_pause_doubles_up_to_a_minute() {
-        let seconds: Vec<u64> = (1..=8)
-            .map(|n| pause(n, LONGEST_PAUSE, MIDDLE).as_secs())
-            .collect();
+        let seconds: Vec<u64> = (1..=8).map(|n| pause(n, LONGEST_PAUSE, MIDDLE).as_secs()).collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(pause(1, LONGEST_PAUSE, 0.0), Duration::from_millis(800));
         assert_eq!(pause(1, LONGEST_PAUSE, 1.0), Duration::from_millis(1_200));

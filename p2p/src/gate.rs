@@ -12,9 +12,7 @@ use libp2p::PeerId;
 use libp2p::core::transport::PortUse;
 use libp2p::core::{Endpoint, Multiaddr};
 use libp2p::swarm::derive_prelude::{ConnectionClosed, DialFailure, ListenFailure};
-use libp2p::swarm::{
-    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandlerInEvent, ToSwarm, dummy,
-};
+use libp2p::swarm::{ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandlerInEvent, ToSwarm, dummy};
 use rota_chain::lock::KeyHash;
 
 use crate::ban::Bans;
@@ -72,10 +70,7 @@ pub struct GateRules {
 
 impl Default for GateRules {
     fn default() -> Self {
-        GateRules {
-            permitted: Permitted::Listed(Arc::default()),
-            behind: false,
-        }
+        GateRules { permitted: Permitted::Listed(Arc::default()), behind: false }
     }
 }
 
@@ -165,38 +160,20 @@ impl Table {
     ) -> Result<(), GateError> {
         let address = address_of(peer).ok_or(GateError::KeyType)?;
         let remote = place_of(remote).ok_or(GateError::Place)?;
-        if self
-            .bans
-            .holds(&remote.ip(), Some(&address), Instant::now())
-        {
+        if self.bans.holds(&remote.ip(), Some(&address), Instant::now()) {
             return Err(GateError::Banned);
         }
         let admission = self.judge(&address, inbound, self.unknown_inbound(None));
         if admission == Admission::Porch {
-            let porch = || {
-                self.entries
-                    .values()
-                    .filter(|entry| entry.admission == Admission::Porch)
-            };
-            let same_host = porch()
-                .filter(|entry| entry.remote.ip() == remote.ip())
-                .count();
+            let porch = || self.entries.values().filter(|entry| entry.admission == Admission::Porch);
+            let same_host = porch().filter(|entry| entry.remote.ip() == remote.ip()).count();
             if same_host >= UNPERMITTED_PER_HOST || porch().count() >= UNPERMITTED_TOTAL {
                 return Err(GateError::Unpermitted);
             }
         }
         self.last_handle += 1;
         let handle = PeerHandle(self.last_handle);
-        self.entries.insert(
-            connection,
-            Entry {
-                handle,
-                address,
-                remote,
-                inbound,
-                admission,
-            },
-        );
+        self.entries.insert(connection, Entry { handle, address, remote, inbound, admission });
         Ok(())
     }
 }
@@ -207,10 +184,7 @@ pub(crate) struct SharedTable(Arc<Mutex<Table>>);
 
 impl SharedTable {
     pub fn new(rules: GateRules) -> SharedTable {
-        SharedTable(Arc::new(Mutex::new(Table {
-            rules,
-            ..Table::default()
-        })))
+        SharedTable(Arc::new(Mutex::new(Table { rules, ..Table::default() })))
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Table> {
@@ -226,10 +200,7 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub fn new(table: SharedTable) -> Gate {
-        Gate {
-            table,
-            pending: HashMap::new(),
-        }
+        Gate { table, pending: HashMap::new() }
     }
 
     fn admit(
@@ -240,10 +211,7 @@ impl Gate {
         inbound: bool,
     ) -> Result<dummy::ConnectionHandler, ConnectionDenied> {
         self.pending.remove(&connection);
-        self.table
-            .lock()
-            .admit(connection, peer, remote, inbound)
-            .map_err(ConnectionDenied::new)?;
+        self.table.lock().admit(connection, peer, remote, inbound).map_err(ConnectionDenied::new)?;
         Ok(dummy::ConnectionHandler)
     }
 
@@ -264,21 +232,10 @@ impl NetworkBehaviour for Gate {
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
         let place = place_of(remote).ok_or_else(|| ConnectionDenied::new(GateError::Place))?;
-        if self
-            .table
-            .lock()
-            .bans
-            .holds(&place.ip(), None, Instant::now())
-        {
+        if self.table.lock().bans.holds(&place.ip(), None, Instant::now()) {
             return Err(ConnectionDenied::new(GateError::Banned));
         }
-        if self
-            .pending
-            .values()
-            .filter(|ip| **ip == place.ip())
-            .count()
-            >= PENDING_PER_HOST
-        {
+        if self.pending.values().filter(|ip| **ip == place.ip()).count() >= PENDING_PER_HOST {
             return Err(ConnectionDenied::new(GateError::Pending));
         }
         self.pending.insert(connection, place.ip());
@@ -310,9 +267,7 @@ impl NetworkBehaviour for Gate {
         match event {
             FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, .. })
             | FromSwarm::DialFailure(DialFailure { connection_id, .. })
-            | FromSwarm::ListenFailure(ListenFailure { connection_id, .. }) => {
-                self.forget(connection_id)
-            }
+            | FromSwarm::ListenFailure(ListenFailure { connection_id, .. }) => self.forget(connection_id),
             _ => {}
         }
     }

@@ -8,12 +8,10 @@ use std::task::{Context, Poll};
 use libp2p::PeerId;
 use libp2p::core::transport::PortUse;
 use libp2p::core::{Endpoint, Multiaddr};
-use libp2p::swarm::derive_prelude::{
-    AddressChange, ConnectionClosed, ConnectionEstablished, Either,
-};
+use libp2p::swarm::derive_prelude::{AddressChange, ConnectionClosed, ConnectionEstablished, Either};
 use libp2p::swarm::{
-    CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler,
-    THandler, THandlerInEvent, THandlerOutEvent, ToSwarm, dummy,
+    CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandler,
+    THandlerInEvent, THandlerOutEvent, ToSwarm, dummy,
 };
 
 use crate::gate::{Admission, SharedTable};
@@ -32,13 +30,7 @@ type Handler<B> = Either<THandler<B>, dummy::ConnectionHandler>;
 
 impl<B: NetworkBehaviour> Gated<B> {
     pub fn new(inner: B, door: Admission, table: SharedTable) -> Gated<B> {
-        Gated {
-            inner,
-            door,
-            table,
-            aliases: HashMap::new(),
-            connections: HashMap::new(),
-        }
+        Gated { inner, door, table, aliases: HashMap::new(), connections: HashMap::new() }
     }
 
     /// The wrapped behaviour, which knows connections by their aliases.
@@ -52,11 +44,7 @@ impl<B: NetworkBehaviour> Gated<B> {
     }
 
     fn let_in(&mut self, connection: ConnectionId, peer: PeerId) -> Option<PeerId> {
-        let entry = self
-            .table
-            .lock()
-            .entry(connection)
-            .filter(|entry| entry.admission >= self.door)?;
+        let entry = self.table.lock().entry(connection).filter(|entry| entry.admission >= self.door)?;
         let alias = alias(entry.handle);
         self.aliases.insert(connection, alias);
         self.connections.insert(alias, (connection, peer));
@@ -84,9 +72,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Gated<B> {
         let Some(alias) = self.let_in(connection, peer) else {
             return Ok(Either::Right(dummy::ConnectionHandler));
         };
-        self.inner
-            .handle_established_inbound_connection(connection, alias, local, remote)
-            .map(Either::Left)
+        self.inner.handle_established_inbound_connection(connection, alias, local, remote).map(Either::Left)
     }
 
     fn handle_established_outbound_connection(
@@ -100,41 +86,32 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Gated<B> {
         let Some(alias) = self.let_in(connection, peer) else {
             return Ok(Either::Right(dummy::ConnectionHandler));
         };
-        self.inner
-            .handle_established_outbound_connection(connection, alias, remote, role, port)
-            .map(Either::Left)
+        self.inner.handle_established_outbound_connection(connection, alias, remote, role, port).map(Either::Left)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
             FromSwarm::ConnectionEstablished(event) => {
                 if let Some(alias) = self.aliases.get(&event.connection_id) {
-                    self.inner.on_swarm_event(FromSwarm::ConnectionEstablished(
-                        ConnectionEstablished {
-                            peer_id: *alias,
-                            other_established: 0,
-                            ..event
-                        },
-                    ));
+                    self.inner.on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
+                        peer_id: *alias,
+                        other_established: 0,
+                        ..event
+                    }));
                 }
             }
             FromSwarm::ConnectionClosed(event) => {
                 if let Some(alias) = self.forget(event.connection_id) {
-                    self.inner
-                        .on_swarm_event(FromSwarm::ConnectionClosed(ConnectionClosed {
-                            peer_id: alias,
-                            remaining_established: 0,
-                            ..event
-                        }));
+                    self.inner.on_swarm_event(FromSwarm::ConnectionClosed(ConnectionClosed {
+                        peer_id: alias,
+                        remaining_established: 0,
+                        ..event
+                    }));
                 }
             }
             FromSwarm::AddressChange(event) => {
                 if let Some(alias) = self.aliases.get(&event.connection_id) {
-                    self.inner
-                        .on_swarm_event(FromSwarm::AddressChange(AddressChange {
-                            peer_id: *alias,
-                            ..event
-                        }));
+                    self.inner.on_swarm_event(FromSwarm::AddressChange(AddressChange { peer_id: *alias, ..event }));
                 }
             }
             FromSwarm::DialFailure(event) => {
@@ -148,35 +125,22 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Gated<B> {
         }
     }
 
-    fn on_connection_handler_event(
-        &mut self,
-        _: PeerId,
-        connection: ConnectionId,
-        event: THandlerOutEvent<Self>,
-    ) {
+    fn on_connection_handler_event(&mut self, _: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
         match event {
             Either::Left(event) => {
                 if let Some(alias) = self.aliases.get(&connection) {
-                    self.inner
-                        .on_connection_handler_event(*alias, connection, event);
+                    self.inner.on_connection_handler_event(*alias, connection, event);
                 }
             }
             Either::Right(never) => match never {},
         }
     }
 
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
         loop {
             match std::task::ready!(self.inner.poll(cx)) {
                 ToSwarm::GenerateEvent(event) => return Poll::Ready(ToSwarm::GenerateEvent(event)),
-                ToSwarm::NotifyHandler {
-                    peer_id: alias,
-                    event,
-                    ..
-                } => {
+                ToSwarm::NotifyHandler { peer_id: alias, event, .. } => {
                     if let Some((connection, peer)) = self.connections.get(&alias) {
                         return Poll::Ready(ToSwarm::NotifyHandler {
                             peer_id: *peer,

@@ -107,10 +107,7 @@ pub struct Handle {
 
 impl Handle {
     pub(crate) fn new(commands: mpsc::Sender<Command>, traffic: Traffic) -> Handle {
-        Handle {
-            commands,
-            traffic: Arc::new(traffic),
-        }
+        Handle { commands, traffic: Arc::new(traffic) }
     }
 
     /// Sends a message to the room.
@@ -149,32 +146,16 @@ impl Handle {
     ///
     /// # Errors
     /// [`Stopped`].
-    pub async fn disconnect(
-        &self,
-        peer: PeerHandle,
-        reason: impl Into<String>,
-    ) -> Result<(), Stopped> {
-        self.send(Command::Disconnect {
-            peer,
-            reason: reason.into(),
-        })
-        .await
+    pub async fn disconnect(&self, peer: PeerHandle, reason: impl Into<String>) -> Result<(), Stopped> {
+        self.send(Command::Disconnect { peer, reason: reason.into() }).await
     }
 
     /// Closes the connection of a peer that broke a rule, and logs the line that names it.
     ///
     /// # Errors
     /// [`Stopped`].
-    pub async fn misbehaving(
-        &self,
-        peer: PeerHandle,
-        reason: impl Into<String>,
-    ) -> Result<(), Stopped> {
-        self.send(Command::Misbehaving {
-            peer,
-            reason: reason.into(),
-        })
-        .await
+    pub async fn misbehaving(&self, peer: PeerHandle, reason: impl Into<String>) -> Result<(), Stopped> {
+        self.send(Command::Misbehaving { peer, reason: reason.into() }).await
     }
 
     /// Refuses a host or address for a time and closes its connections.
@@ -221,18 +202,8 @@ impl Handle {
     ///
     /// # Errors
     /// [`Stopped`].
-    pub async fn request(
-        &self,
-        peer: PeerHandle,
-        query: QueryId,
-        request: Request,
-    ) -> Result<(), Stopped> {
-        self.send(Command::Request {
-            peer,
-            request,
-            reply: ReplyTo::Event(query),
-        })
-        .await
+    pub async fn request(&self, peer: PeerHandle, query: QueryId, request: Request) -> Result<(), Stopped> {
+        self.send(Command::Request { peer, request, reply: ReplyTo::Event(query) }).await
     }
 
     /// Asks a peer and waits for the answer.
@@ -241,14 +212,8 @@ impl Handle {
     /// [`RequestError`], among them that of a closed room.
     pub async fn ask(&self, peer: PeerHandle, request: Request) -> Result<Response, RequestError> {
         let (sender, receiver) = oneshot::channel();
-        let command = Command::Request {
-            peer,
-            request,
-            reply: ReplyTo::Waiting(sender),
-        };
-        self.send(command)
-            .await
-            .map_err(|Stopped| RequestError::Stopped)?;
+        let command = Command::Request { peer, request, reply: ReplyTo::Waiting(sender) };
+        self.send(command).await.map_err(|Stopped| RequestError::Stopped)?;
         receiver.await.unwrap_or(Err(RequestError::Stopped))
     }
 
@@ -257,11 +222,7 @@ impl Handle {
     /// # Errors
     /// [`Stopped`].
     pub async fn respond(&self, request_id: RequestId, response: Response) -> Result<(), Stopped> {
-        self.send(Command::Respond {
-            request_id,
-            response,
-        })
-        .await
+        self.send(Command::Respond { request_id, response }).await
     }
 
     /// Tells all permitted peers of transactions this node has.
@@ -316,10 +277,7 @@ impl Handle {
         let _ = self.query(Command::Shutdown).await;
     }
 
-    async fn query<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> Command,
-    ) -> Result<T, Stopped> {
+    async fn query<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Stopped> {
         let (sender, receiver) = oneshot::channel();
         self.send(command(sender)).await?;
         receiver.await.map_err(|_| Stopped)

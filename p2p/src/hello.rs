@@ -39,15 +39,9 @@ pub struct Hello {
 impl Hello {
     /// What is out of bounds in a hello though it decodes.
     pub(crate) fn out_of_bounds(&self) -> Option<String> {
-        for (what, text) in [
-            ("chain name", &self.chain_name),
-            ("software", &self.software),
-        ] {
+        for (what, text) in [("chain name", &self.chain_name), ("software", &self.software)] {
             if text.len() > MAX_NAME || text.chars().any(char::is_control) {
-                return Some(format!(
-                    "{what} of {} bytes, the limit is {MAX_NAME} printable ones",
-                    text.len()
-                ));
+                return Some(format!("{what} of {} bytes, the limit is {MAX_NAME} printable ones", text.len()));
             }
         }
         None
@@ -111,10 +105,7 @@ pub fn already_connected(address: &str, host: &str) -> String {
 /// Why two hellos do not fit.
 pub(crate) fn mismatch(ours: &Hello, theirs: &Hello) -> Option<(RefusalCause, String)> {
     if ours.chain_name != theirs.chain_name {
-        let reason = format!(
-            "this node serves chain {}, not {}",
-            ours.chain_name, theirs.chain_name
-        );
+        let reason = format!("this node serves chain {}, not {}", ours.chain_name, theirs.chain_name);
         return Some((RefusalCause::OtherChain, reason));
     }
     if ours.params_hash != theirs.params_hash {
@@ -129,11 +120,7 @@ pub(crate) fn mismatch(ours: &Hello, theirs: &Hello) -> Option<(RefusalCause, St
 
 /// A peer's sentence, made fit for a log line.
 pub(crate) fn cleaned(reason: &str) -> String {
-    reason
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(MAX_REASON)
-        .collect()
+    reason.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect()
 }
 
 #[cfg(test)]
@@ -146,10 +133,7 @@ mod tests {
             params_hash: ParamsHash([hash; 32]),
             version: 1,
             software: "/Rota:0.1.0/".to_owned(),
-            tip: Tip {
-                height: Height(0),
-                hash: BlockHash::ZERO,
-            },
+            tip: Tip { height: Height(0), hash: BlockHash::ZERO },
             time: 0,
             port: 0,
             nonce: 0,
@@ -173,11 +157,7 @@ mod tests {
     #[test]
     fn a_hello_with_a_long_or_unprintable_name_is_out_of_bounds() {
         assert!(hello("a", 1).out_of_bounds().is_none());
-        assert!(
-            hello(&"a".repeat(MAX_NAME + 1), 1)
-                .out_of_bounds()
-                .is_some()
-        );
+        assert!(hello(&"a".repeat(MAX_NAME + 1), 1).out_of_bounds().is_some());
         assert!(hello("a\nb", 1).out_of_bounds().is_some());
     }
 

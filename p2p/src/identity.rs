@@ -29,11 +29,8 @@ impl PeerKey {
     /// # Errors
     /// [`IdentityError`] if the 32 bytes are zero or not below the curve's order.
     pub fn from_secret(secret: [u8; 32]) -> Result<PeerKey, IdentityError> {
-        let secret =
-            identity::secp256k1::SecretKey::try_from_bytes(secret).map_err(|_| IdentityError)?;
-        Ok(PeerKey(Keypair::from(identity::secp256k1::Keypair::from(
-            secret,
-        ))))
+        let secret = identity::secp256k1::SecretKey::try_from_bytes(secret).map_err(|_| IdentityError)?;
+        Ok(PeerKey(Keypair::from(identity::secp256k1::Keypair::from(secret))))
     }
 
     /// The identity of an address' private key.

@@ -137,10 +137,7 @@ pub(crate) async fn resolve(target: &str) -> Result<SocketAddr, String> {
         Ok(Err(error)) => return Err(error.to_string()),
         Err(_) => return Err("no answer in time".to_owned()),
     };
-    let place = places
-        .iter()
-        .find(|place| place.is_ipv4())
-        .or_else(|| places.first());
+    let place = places.iter().find(|place| place.is_ipv4()).or_else(|| places.first());
     place.copied().ok_or_else(|| "no address".to_owned())
 }
 
@@ -148,45 +145,23 @@ pub(crate) async fn resolve(target: &str) -> Result<SocketAddr, String> {
 ///
 /// # Errors
 /// [`JoinError`], each with a sentence that names the seed.
-pub async fn join(
-    seed: &str,
-    key: PeerKey,
-    chain_name: &str,
-    timeout: Duration,
-) -> Result<Joined, JoinError> {
+pub async fn join(seed: &str, key: PeerKey, chain_name: &str, timeout: Duration) -> Result<Joined, JoinError> {
     if chain_name.len() > MAX_NAME {
         return Err(JoinError::Name(chain_name.len()));
     }
     let asking = async {
-        let place = resolve(seed).await.map_err(|reason| JoinError::Resolve {
-            seed: seed.to_owned(),
-            reason,
-        })?;
+        let place = resolve(seed).await.map_err(|reason| JoinError::Resolve { seed: seed.to_owned(), reason })?;
         let (answer, id) = ask(seed, place, &key, chain_name).await?;
-        Ok(Joined {
-            answer: checked(answer),
-            seed_address: address_of(&id),
-            seed: place,
-        })
+        Ok(Joined { answer: checked(answer), seed_address: address_of(&id), seed: place })
     };
-    let timed_out = |_| JoinError::TimedOut {
-        seed: seed.to_owned(),
-        time: timeout,
-    };
-    tokio::time::timeout(timeout, asking)
-        .await
-        .map_err(timed_out)?
+    let timed_out = |_| JoinError::TimedOut { seed: seed.to_owned(), time: timeout };
+    tokio::time::timeout(timeout, asking).await.map_err(timed_out)?
 }
 
 fn checked(answer: JoinAnswer) -> JoinAnswer {
     match answer {
-        JoinAnswer::Minimal { parameters, reason } => JoinAnswer::Minimal {
-            parameters,
-            reason: cleaned(&reason),
-        },
-        JoinAnswer::Refused { reason } => JoinAnswer::Refused {
-            reason: cleaned(&reason),
-        },
+        JoinAnswer::Minimal { parameters, reason } => JoinAnswer::Minimal { parameters, reason: cleaned(&reason) },
+        JoinAnswer::Refused { reason } => JoinAnswer::Refused { reason: cleaned(&reason) },
         full @ JoinAnswer::Full { .. } => full,
     }
 }
@@ -197,31 +172,18 @@ async fn ask(
     key: &PeerKey,
     chain_name: &str,
 ) -> Result<(JoinAnswer, PeerId), JoinError> {
-    let failed = |reason: String| JoinError::Connect {
-        seed: seed.to_owned(),
-        reason,
-    };
-    let transport =
-        transport(key, &Traffic::default()).map_err(|error| failed(error.to_string()))?;
+    let failed = |reason: String| JoinError::Connect { seed: seed.to_owned(), reason };
+    let transport = transport(key, &Traffic::default()).map_err(|error| failed(error.to_string()))?;
     let protocols = [(JOIN_PROTOCOL, ProtocolSupport::Outbound)];
-    let behaviour =
-        JoinBehaviour::with_codec(join_codec(), protocols, request_response::Config::default());
-    let config =
-        libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(RESOLVE_TIME);
+    let behaviour = JoinBehaviour::with_codec(join_codec(), protocols, request_response::Config::default());
+    let config = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(RESOLVE_TIME);
     let mut swarm = Swarm::new(transport, behaviour, key.peer_id(), config);
-    let dial = DialOpts::unknown_peer_id()
-        .address(multiaddr_of(place))
-        .allocate_new_port()
-        .build();
-    swarm
-        .dial(dial)
-        .map_err(|error| failed(error.to_string()))?;
+    let dial = DialOpts::unknown_peer_id().address(multiaddr_of(place)).allocate_new_port().build();
+    swarm.dial(dial).map_err(|error| failed(error.to_string()))?;
     loop {
         match swarm.select_next_some().await {
             SwarmEvent::ConnectionEstablished { peer_id, .. } => {
-                let request = JoinRequest {
-                    chain_name: chain_name.to_owned(),
-                };
+                let request = JoinRequest { chain_name: chain_name.to_owned() };
                 swarm.behaviour_mut().send_request(&peer_id, Ok(request));
             }
             other => {
@@ -236,29 +198,21 @@ async fn ask(
 type JoinEvent = <JoinBehaviour as NetworkBehaviour>::ToSwarm;
 
 /// What an event of the joiner's swarm decides, if anything.
-fn outcome(
-    seed: &str,
-    event: SwarmEvent<JoinEvent>,
-) -> Option<Result<(JoinAnswer, PeerId), JoinError>> {
+fn outcome(seed: &str, event: SwarmEvent<JoinEvent>) -> Option<Result<(JoinAnswer, PeerId), JoinError>> {
     let seed = seed.to_owned();
     match event {
-        SwarmEvent::OutgoingConnectionError {
-            error: DialError::LocalPeerId { .. },
-            ..
-        } => Some(Err(JoinError::OwnIdentity { seed })),
-        SwarmEvent::OutgoingConnectionError { error, .. } => Some(Err(JoinError::Connect {
-            seed,
-            reason: dial_reason(&error),
-        })),
-        SwarmEvent::ConnectionClosed { .. } => Some(Err(JoinError::NoAnswer {
-            seed,
-            reason: "it closed the connection".to_owned(),
-        })),
+        SwarmEvent::OutgoingConnectionError { error: DialError::LocalPeerId { .. }, .. } => {
+            Some(Err(JoinError::OwnIdentity { seed }))
+        }
+        SwarmEvent::OutgoingConnectionError { error, .. } => {
+            Some(Err(JoinError::Connect { seed, reason: dial_reason(&error) }))
+        }
+        SwarmEvent::ConnectionClosed { .. } => {
+            Some(Err(JoinError::NoAnswer { seed, reason: "it closed the connection".to_owned() }))
+        }
         SwarmEvent::Behaviour(request_response::Event::OutboundFailure { error, .. }) => {
             let reason = match error {
-                OutboundFailure::UnsupportedProtocols => {
-                    "it does not speak the join protocol".to_owned()
-                }
+                OutboundFailure::UnsupportedProtocols => "it does not speak the join protocol".to_owned(),
                 other => other.to_string(),
             };
             Some(Err(JoinError::NoAnswer { seed, reason }))

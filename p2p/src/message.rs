@@ -9,8 +9,8 @@ use rota_chain::hash::{BlockHash, ChunkHash, FullHash, Txid};
 use rota_chain::transaction::Transaction;
 
 use crate::limit::{
-    MAX_ADDRESSES, MAX_BLOCKS, MAX_CHUNK, MAX_CHUNKS, MAX_COMPACT_HASHES, MAX_HEADERS,
-    MAX_INVENTORY, MAX_LOCATOR, MAX_SALT, MAX_TRANSACTIONS,
+    MAX_ADDRESSES, MAX_BLOCKS, MAX_CHUNK, MAX_CHUNKS, MAX_COMPACT_HASHES, MAX_HEADERS, MAX_INVENTORY, MAX_LOCATOR,
+    MAX_SALT, MAX_TRANSACTIONS,
 };
 
 /// The request protocols; each is opened to peers of its own.
@@ -124,27 +124,15 @@ impl Request {
     #[must_use]
     pub fn out_of_bounds(&self) -> Option<String> {
         match self {
-            Request::Headers { locator, limit, .. } => {
-                over("locator hashes", locator.len(), MAX_LOCATOR)
-                    .or_else(|| over("headers", *limit as usize, MAX_HEADERS))
-            }
+            Request::Headers { locator, limit, .. } => over("locator hashes", locator.len(), MAX_LOCATOR)
+                .or_else(|| over("headers", *limit as usize, MAX_HEADERS)),
             Request::Blocks { hashes } => over("blocks", hashes.len(), MAX_BLOCKS),
-            Request::Transactions { hashes } => {
-                over("transactions", hashes.len(), MAX_TRANSACTIONS)
-            }
-            Request::TransactionsById { txids } => {
-                over("transactions", txids.len(), MAX_TRANSACTIONS)
-            }
-            Request::PoolInventory { limit, .. } => {
-                over("inventory hashes", *limit as usize, MAX_INVENTORY)
-            }
+            Request::Transactions { hashes } => over("transactions", hashes.len(), MAX_TRANSACTIONS),
+            Request::TransactionsById { txids } => over("transactions", txids.len(), MAX_TRANSACTIONS),
+            Request::PoolInventory { limit, .. } => over("inventory hashes", *limit as usize, MAX_INVENTORY),
             Request::Chunks { hashes } => over("chunks", hashes.len(), MAX_CHUNKS),
-            Request::BlockTransactions { indexes, .. } => {
-                over("indexes", indexes.len(), MAX_COMPACT_HASHES).or_else(|| {
-                    (!indexes.is_sorted_by(|a, b| a < b))
-                        .then(|| "indexes do not ascend".to_owned())
-                })
-            }
+            Request::BlockTransactions { indexes, .. } => over("indexes", indexes.len(), MAX_COMPACT_HASHES)
+                .or_else(|| (!indexes.is_sorted_by(|a, b| a < b)).then(|| "indexes do not ascend".to_owned())),
             Request::Addresses => None,
         }
     }
@@ -194,9 +182,7 @@ pub enum Response {
     /// Whole blocks.
     Blocks(#[borsh(deserialize_with = "bounded_list::<MAX_BLOCKS, _, _>")] Vec<Block>),
     /// Transactions of the pool.
-    Transactions(
-        #[borsh(deserialize_with = "bounded_list::<MAX_TRANSACTIONS, _, _>")] Vec<Transaction>,
-    ),
+    Transactions(#[borsh(deserialize_with = "bounded_list::<MAX_TRANSACTIONS, _, _>")] Vec<Transaction>),
     /// A page of the pool.
     PoolInventory {
         /// Full hashes, ascending.
@@ -208,9 +194,7 @@ pub enum Response {
     /// Chunks of off-chain items.
     Chunks(#[borsh(deserialize_with = "bounded_list::<MAX_CHUNKS, _, _>")] Vec<ChunkBody>),
     /// Transactions of a block.
-    BlockTransactions(
-        #[borsh(deserialize_with = "bounded_list::<MAX_COMPACT_HASHES, _, _>")] Vec<Transaction>,
-    ),
+    BlockTransactions(#[borsh(deserialize_with = "bounded_list::<MAX_COMPACT_HASHES, _, _>")] Vec<Transaction>),
     /// Places of peers that could be dialled.
     Addresses(#[borsh(deserialize_with = "bounded_list::<MAX_ADDRESSES, _, _>")] Vec<SocketAddr>),
     /// No answer.
@@ -218,9 +202,7 @@ pub enum Response {
 }
 
 /// Why a request has no answer.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize, thiserror::Error,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize, thiserror::Error)]
 pub enum Refusal {
     /// Too many requests wait for an answer.
     #[error("too many requests wait")]
@@ -264,11 +246,7 @@ impl CompactBlock {
     /// The announcement of a block with these transactions.
     #[must_use]
     pub fn new(header: SignedHeader, hashes: Vec<FullHash>) -> CompactBlock {
-        let hashes = if hashes.len() > MAX_COMPACT_HASHES as usize {
-            Vec::new()
-        } else {
-            hashes
-        };
+        let hashes = if hashes.len() > MAX_COMPACT_HASHES as usize { Vec::new() } else { hashes };
         CompactBlock { header, hashes }
     }
 }

@@ -100,12 +100,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub fn new(
-        entry: Entry,
-        connection: ConnectionId,
-        id: PeerId,
-        counters: Arc<Counters>,
-    ) -> Peer {
+    pub fn new(entry: Entry, connection: ConnectionId, id: PeerId, counters: Arc<Counters>) -> Peer {
         let opened = Instant::now();
         Peer {
             entry,
@@ -136,9 +131,7 @@ impl Peer {
 
     /// Whether the peer, unknown to us, says that it is ahead of `tip`.
     pub fn claims_more_than(&self, tip: &Tip) -> bool {
-        self.hello
-            .as_ref()
-            .is_some_and(|hello| hello.tip.height > tip.height)
+        self.hello.as_ref().is_some_and(|hello| hello.tip.height > tip.height)
     }
 
     /// The peer in figures, once its hello is agreed.

@@ -64,12 +64,7 @@ pub fn spawn(config: Config, key: PeerKey) -> Result<(Handle, mpsc::Receiver<Eve
     let settings = libp2p::swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(NEVER)
         .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS);
-    let swarm = Swarm::new(
-        transport(&key, &traffic)?,
-        behaviour,
-        key.peer_id(),
-        settings,
-    );
+    let swarm = Swarm::new(transport(&key, &traffic)?, behaviour, key.peer_id(), settings);
     let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
     let (events, event_receiver) = mpsc::channel(EVENT_QUEUE);
     let mut task = Task {
@@ -157,18 +152,13 @@ impl Task {
 
     fn listen(&mut self) {
         for place in self.config.listen.clone() {
-            let listening = free(place).and_then(|()| {
-                self.swarm
-                    .listen_on(multiaddr_of(place))
-                    .map_err(|error| innermost(&error))
-            });
+            let listening =
+                free(place).and_then(|()| self.swarm.listen_on(multiaddr_of(place)).map_err(|error| innermost(&error)));
             match listening {
                 Ok(listener) => {
                     self.listeners.insert(listener, place);
                 }
-                Err(error) => self
-                    .outbox
-                    .push_back(Event::ListenFailed { addr: place, error }),
+                Err(error) => self.outbox.push_back(Event::ListenFailed { addr: place, error }),
             }
         }
     }
@@ -176,33 +166,16 @@ impl Task {
     fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
-            SwarmEvent::ConnectionEstablished {
-                peer_id,
-                connection_id,
-                endpoint,
-                ..
-            } => {
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.on_opened(peer_id, connection_id, &endpoint);
             }
-            SwarmEvent::ConnectionClosed {
-                connection_id,
-                cause,
-                ..
-            } => {
+            SwarmEvent::ConnectionClosed { connection_id, cause, .. } => {
                 self.on_closed(connection_id, cause.map(|cause| cause.to_string()));
             }
-            SwarmEvent::OutgoingConnectionError {
-                connection_id,
-                error,
-                ..
-            } => {
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 self.on_dial_error(connection_id, &error);
             }
-            SwarmEvent::IncomingConnectionError {
-                send_back_addr,
-                error,
-                ..
-            } => {
+            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 tracing::debug!(remote = %send_back_addr, "incoming connection not taken: {error}");
             }
             SwarmEvent::NewListenAddr { address, .. } => self.on_listening(&address),
@@ -210,37 +183,25 @@ impl Task {
                 let expired = place_of(&address);
                 self.listening.retain(|place| Some(*place) != expired);
             }
-            SwarmEvent::ListenerClosed {
-                listener_id,
-                reason: Err(error),
-                ..
-            } => {
+            SwarmEvent::ListenerClosed { listener_id, reason: Err(error), .. } => {
                 self.on_listen_error(listener_id, &error);
             }
-            SwarmEvent::ListenerError { listener_id, error } => {
-                self.on_listen_error(listener_id, &error)
-            }
+            SwarmEvent::ListenerError { listener_id, error } => self.on_listen_error(listener_id, &error),
             _ => {}
         }
     }
 
     fn on_behaviour(&mut self, event: BehaviourEvent) {
         match event {
-            BehaviourEvent::Limits(never)
-            | BehaviourEvent::Memory(never)
-            | BehaviourEvent::Gate(never) => match never {},
+            BehaviourEvent::Limits(never) | BehaviourEvent::Memory(never) | BehaviourEvent::Gate(never) => {
+                match never {}
+            }
             BehaviourEvent::Join(event) => self.on_join_event(event),
             BehaviourEvent::Ping(event) => self.on_ping_event(&event),
             BehaviourEvent::Hello(event) => self.on_hello_event(event),
-            BehaviourEvent::Sync(event) => {
-                self.on_exchange_event(crate::message::Protocol::Sync, event)
-            }
-            BehaviourEvent::Pool(event) => {
-                self.on_exchange_event(crate::message::Protocol::Pool, event)
-            }
-            BehaviourEvent::Chunk(event) => {
-                self.on_exchange_event(crate::message::Protocol::Chunk, event)
-            }
+            BehaviourEvent::Sync(event) => self.on_exchange_event(crate::message::Protocol::Sync, event),
+            BehaviourEvent::Pool(event) => self.on_exchange_event(crate::message::Protocol::Pool, event),
+            BehaviourEvent::Chunk(event) => self.on_exchange_event(crate::message::Protocol::Chunk, event),
             BehaviourEvent::Gossip(event) => self.on_gossip_event(event),
         }
     }
@@ -258,10 +219,7 @@ impl Task {
 
     fn on_listen_error(&mut self, listener: ListenerId, error: &std::io::Error) {
         if let Some(addr) = self.listeners.get(&listener) {
-            self.outbox.push_back(Event::ListenFailed {
-                addr: *addr,
-                error: error.to_string(),
-            });
+            self.outbox.push_back(Event::ListenFailed { addr: *addr, error: error.to_string() });
         }
     }
 
@@ -299,9 +257,7 @@ impl Task {
 
 /// Whether a port is free. libp2p listens so that two processes may share a port: two nodes must not.
 fn free(place: SocketAddr) -> Result<(), String> {
-    std::net::TcpListener::bind(place)
-        .map(drop)
-        .map_err(|error| error.to_string())
+    std::net::TcpListener::bind(place).map(drop).map_err(|error| error.to_string())
 }
 
 /// The innermost cause of an error, which says most in fewest words.

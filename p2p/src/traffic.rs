@@ -13,9 +13,7 @@ use libp2p::Multiaddr;
 
 /// Seconds since 1970 by this machine's clock.
 pub(crate) fn unix_time() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
 
 /// What went over one connection, or over all.
@@ -40,18 +38,12 @@ impl Counters {
 
     /// Bytes sent and received.
     pub fn bytes(&self) -> (u64, u64) {
-        (
-            self.sent.load(Ordering::Relaxed),
-            self.received.load(Ordering::Relaxed),
-        )
+        (self.sent.load(Ordering::Relaxed), self.received.load(Ordering::Relaxed))
     }
 
     /// Unix times of the last byte sent and received, 0 for none.
     pub fn times(&self) -> (u64, u64) {
-        (
-            self.last_send.load(Ordering::Relaxed),
-            self.last_receive.load(Ordering::Relaxed),
-        )
+        (self.last_send.load(Ordering::Relaxed), self.last_receive.load(Ordering::Relaxed))
     }
 }
 
@@ -67,12 +59,7 @@ impl Traffic {
     pub fn count<S>(&self, socket: S, remote: Multiaddr) -> Counted<S> {
         let own = Arc::new(Counters::default());
         self.lock().insert(remote.clone(), own.clone());
-        Counted {
-            socket,
-            own,
-            remote,
-            traffic: self.clone(),
-        }
+        Counted { socket, own, remote, traffic: self.clone() }
     }
 
     /// The counters of the newest connection with this remote address.
@@ -101,21 +88,14 @@ pub(crate) struct Counted<S> {
 impl<S> Drop for Counted<S> {
     fn drop(&mut self) {
         let mut open = self.traffic.lock();
-        if open
-            .get(&self.remote)
-            .is_some_and(|counters| Arc::ptr_eq(counters, &self.own))
-        {
+        if open.get(&self.remote).is_some_and(|counters| Arc::ptr_eq(counters, &self.own)) {
             open.remove(&self.remote);
         }
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.socket).poll_read(cx, buffer);
         if let Poll::Ready(Ok(bytes)) = polled {
             let now = unix_time();
@@ -127,11 +107,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.socket).poll_write(cx, bytes);
         if let Poll::Ready(Ok(bytes)) = polled {
             let now = unix_time();

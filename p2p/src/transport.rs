@@ -14,23 +14,18 @@ use crate::limit::{HANDSHAKE_TIME, STREAMS_PER_CONNECTION};
 use crate::traffic::Traffic;
 
 /// The transport of a node with this identity.
-pub(crate) fn transport(
-    key: &PeerKey,
-    traffic: &Traffic,
-) -> io::Result<Boxed<(PeerId, StreamMuxerBox)>> {
+pub(crate) fn transport(key: &PeerKey, traffic: &Traffic) -> io::Result<Boxed<(PeerId, StreamMuxerBox)>> {
     let traffic = traffic.clone();
     let noise = noise::Config::new(key.keypair()).map_err(io::Error::other)?;
     let mut yamux = yamux::Config::default();
     yamux.set_max_num_streams(STREAMS_PER_CONNECTION);
-    Ok(
-        tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
-            .map(move |socket, point| traffic.count(socket, point.get_remote_address().clone()))
-            .upgrade(Version::V1)
-            .authenticate(noise)
-            .multiplex(yamux)
-            .timeout(HANDSHAKE_TIME)
-            .boxed(),
-    )
+    Ok(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .map(move |socket, point| traffic.count(socket, point.get_remote_address().clone()))
+        .upgrade(Version::V1)
+        .authenticate(noise)
+        .multiplex(yamux)
+        .timeout(HANDSHAKE_TIME)
+        .boxed())
 }
 
 /// A place as libp2p writes it.
@@ -64,9 +59,6 @@ mod tests {
             assert_eq!(place_of(&multiaddr_of(place)), Some(place));
         }
         let mapped: SocketAddr = "[::ffff:1.2.3.4]:5".parse().unwrap();
-        assert_eq!(
-            place_of(&multiaddr_of(mapped)).unwrap().to_string(),
-            "1.2.3.4:5"
-        );
+        assert_eq!(place_of(&multiaddr_of(mapped)).unwrap().to_string(), "1.2.3.4:5");
     }
 }

@@ -96,14 +96,12 @@ impl ParameterSet {
 
     /// TCP port for peers, unless the node's options say otherwise.
     pub fn default_network_port(&self) -> u16 {
-        self.port(Parameter::DefaultNetworkPort)
-            .unwrap_or(FALLBACK_NETWORK_PORT)
+        self.port(Parameter::DefaultNetworkPort).unwrap_or(FALLBACK_NETWORK_PORT)
     }
 
     /// TCP port for JSON-RPC, unless the node's options say otherwise.
     pub fn default_rpc_port(&self) -> u16 {
-        self.port(Parameter::DefaultRpcPort)
-            .unwrap_or(FALLBACK_RPC_PORT)
+        self.port(Parameter::DefaultRpcPort).unwrap_or(FALLBACK_RPC_PORT)
     }
 
     /// The mark of this chain's messages, if it has one yet.
@@ -113,18 +111,12 @@ impl ParameterSet {
 
     /// Id of the genesis block, once it was made.
     pub fn genesis_hash(&self) -> Option<BlockHash> {
-        self.bytes(Parameter::GenesisHash)
-            .try_into()
-            .ok()
-            .map(BlockHash)
+        self.bytes(Parameter::GenesisHash).try_into().ok().map(BlockHash)
     }
 
     /// The stored chain-params-hash, once the genesis block was made.
     pub fn chain_params_hash(&self) -> Option<ParamsHash> {
-        self.bytes(Parameter::ChainParamsHash)
-            .try_into()
-            .ok()
-            .map(ParamsHash)
+        self.bytes(Parameter::ChainParamsHash).try_into().ok().map(ParamsHash)
     }
 
     /// How the chain writes addresses and private keys. A minimal set has no prefix of multisig addresses.
@@ -138,9 +130,7 @@ impl ParameterSet {
     }
 
     fn or_default(&self, parameter: Parameter) -> Option<Value> {
-        self.get(parameter)
-            .cloned()
-            .or_else(|| default_value(parameter, self.chain_name(), self.protocol_version()))
+        self.get(parameter).cloned().or_else(|| default_value(parameter, self.chain_name(), self.protocol_version()))
     }
 
     fn truth(&self, parameter: Parameter) -> bool {
@@ -155,9 +145,7 @@ impl ParameterSet {
     }
 
     fn port(&self, parameter: Parameter) -> Option<u16> {
-        u16::try_from(self.small(parameter))
-            .ok()
-            .filter(|port| *port != 0)
+        u16::try_from(self.small(parameter)).ok().filter(|port| *port != 0)
     }
 
     fn signed(&self, parameter: Parameter) -> i32 {

@@ -6,9 +6,7 @@ use rota_params::file::{self, unknown, why_fixed};
 use rota_params::kind::Section;
 use rota_params::options::CommandLine;
 use rota_params::paths::ChainDirectory;
-use rota_params::{
-    PROTOCOL_LATEST, Parameter, ParameterError, ParameterSet, State, Value, generate,
-};
+use rota_params::{PROTOCOL_LATEST, Parameter, ParameterError, ParameterSet, State, Value, generate};
 
 use crate::console;
 
@@ -26,34 +24,22 @@ pub struct Outcome {
 impl Outcome {
     /// Nothing was done for this reason.
     pub fn failed(error: String) -> Self {
-        Self {
-            output: console::title(),
-            error: Some(error),
-        }
+        Self { output: console::title(), error: Some(error) }
     }
 
     fn done(text: String) -> Self {
-        Self {
-            output: console::title() + &text,
-            error: None,
-        }
+        Self { output: console::title() + &text, error: None }
     }
 }
 
 /// Runs the command that the words name.
 pub fn run(line: &CommandLine, entropy: &mut impl Rng) -> Outcome {
     if line.flag("version") {
-        return Outcome {
-            output: console::version(),
-            error: None,
-        };
+        return Outcome { output: console::version(), error: None };
     }
     let words: Vec<&str> = line.words.iter().map(String::as_str).collect();
     if line.flag("help") || words.as_slice() == ["help"] {
-        return Outcome {
-            output: console::help(),
-            error: None,
-        };
+        return Outcome { output: console::help(), error: None };
     }
     let result = match words.as_slice() {
         ["create", name] => create(line, name, None, entropy),
@@ -61,9 +47,7 @@ pub fn run(line: &CommandLine, entropy: &mut impl Rng) -> Outcome {
         ["clone", old, new] => clone(line, old, new, entropy),
         ["show", name] => return show(line, name),
         [] => {
-            return Outcome::failed(
-                "a command is missing: create, clone or show (node-util -help)".to_owned(),
-            );
+            return Outcome::failed("a command is missing: create, clone or show (node-util -help)".to_owned());
         }
         ["create", ..] => {
             return usage("create NAME [PROTOCOL] [-PARAMETER=VALUE ...]", words.len());
@@ -71,13 +55,8 @@ pub fn run(line: &CommandLine, entropy: &mut impl Rng) -> Outcome {
         ["clone", ..] => return usage("clone OLD NEW", words.len()),
         ["show", ..] => return usage("show NAME", words.len()),
         [other, ..] => {
-            let near = rota_params::nearest::nearest(other, ["create", "clone", "show", "help"])
-                .map(str::to_owned);
-            let other: String = other
-                .chars()
-                .take(80)
-                .flat_map(char::escape_debug)
-                .collect();
+            let near = rota_params::nearest::nearest(other, ["create", "clone", "show", "help"]).map(str::to_owned);
+            let other: String = other.chars().take(80).flat_map(char::escape_debug).collect();
             let hint = rota_params::error::suggestion(&near);
             return Outcome::failed(format!("unknown command {other}{hint} (node-util -help)"));
         }
@@ -86,10 +65,7 @@ pub fn run(line: &CommandLine, entropy: &mut impl Rng) -> Outcome {
         Ok(text) => Outcome::done(text),
         Err(ParameterError::Exists(path)) => Outcome {
             output: console::title()
-                + &format!(
-                    "Cannot create chain parameter set, file {} already exists\n",
-                    path.display()
-                ),
+                + &format!("Cannot create chain parameter set, file {} already exists\n", path.display()),
             error: Some(NOT_GENERATED.to_owned()),
         },
         Err(error) => Outcome::failed(format!("{NOT_GENERATED}\n{error}")),
@@ -104,10 +80,7 @@ fn usage(form: &str, words: usize) -> Outcome {
 fn choices(line: &CommandLine) -> Result<Vec<(Parameter, String)>, ParameterError> {
     let mut chosen = Vec::new();
     for (name, value) in &line.options {
-        match (
-            Parameter::find(name),
-            rota_params::known::compact(name).as_str(),
-        ) {
+        match (Parameter::find(name), rota_params::known::compact(name).as_str()) {
             (_, "datadir" | "help" | "version") => {}
             (Some(parameter), _) => {
                 let value = match (value, parameter.row().kind) {
@@ -141,27 +114,16 @@ fn create(
     write(&directory, &set, "generated", entropy)
 }
 
-fn clone(
-    line: &CommandLine,
-    old: &str,
-    new: &str,
-    entropy: &mut impl Rng,
-) -> Result<String, ParameterError> {
+fn clone(line: &CommandLine, old: &str, new: &str, entropy: &mut impl Rng) -> Result<String, ParameterError> {
     if let Some((parameter, _)) = choices(line)?.first() {
-        let why =
-            "a clone has the rules of the old chain; edit its params.dat before its first start";
-        return Err(ParameterError::Fixed {
-            name: parameter.name(),
-            why,
-        });
+        let why = "a clone has the rules of the old chain; edit its params.dat before its first start";
+        return Err(ParameterError::Fixed { name: parameter.name(), why });
     }
     let from = ChainDirectory::new(line.data_directory(), old)?;
     let to = ChainDirectory::new(line.data_directory(), new)?;
     let (set, state) = file::load(&from.params(), old)?;
     if state == State::Empty {
-        return Err(ParameterError::io(from.params())(
-            std::io::ErrorKind::NotFound.into(),
-        ));
+        return Err(ParameterError::io(from.params())(std::io::ErrorKind::NotFound.into()));
     }
     let set = generate::clone_of(&set, new, entropy)?;
     write(&to, &set, "cloned", entropy)
@@ -185,15 +147,9 @@ fn write(
 }
 
 fn show(line: &CommandLine, name: &str) -> Outcome {
-    let options = line
-        .options
-        .iter()
-        .find(|(name, _)| rota_params::known::compact(name) != "datadir");
+    let options = line.options.iter().find(|(name, _)| rota_params::known::compact(name) != "datadir");
     if let Some((option, _)) = options {
-        return Outcome::failed(format!(
-            "show takes no option but -datadir, got -{}",
-            option.escape_debug()
-        ));
+        return Outcome::failed(format!("show takes no option but -datadir, got -{}", option.escape_debug()));
     }
     let loaded = ChainDirectory::new(line.data_directory(), name)
         .and_then(|directory| Ok((file::load(&directory.params(), name)?, directory)));
@@ -204,10 +160,7 @@ fn show(line: &CommandLine, name: &str) -> Outcome {
     let path = directory.params();
     let sentence = match state {
         State::Empty => {
-            let why = format!(
-                "there is no blockchain {name} in {}",
-                directory.data().display()
-            );
+            let why = format!("there is no blockchain {name} in {}", directory.data().display());
             return Outcome::failed(format!("{why}: node-util create {name} makes it"));
         }
         State::Minimal => "Known so far from another node, which did not grant connect yet.",
@@ -235,10 +188,7 @@ fn listing(set: &ParameterSet) -> String {
         let chosen = row.source == rota_params::kind::Source::User && !set.is_default(parameter);
         let mark = if chosen { '*' } else { ' ' };
         let setting = format!("{} = {value}", row.name);
-        text.push_str(&format!(
-            "{mark} {setting:<48} {}\n",
-            why_fixed(set, parameter)
-        ));
+        text.push_str(&format!("{mark} {setting:<48} {}\n", why_fixed(set, parameter)));
     }
     text.push_str("\n* differs from the default\n");
     text

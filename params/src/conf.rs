@@ -55,11 +55,7 @@ pub fn parse(text: &str) -> Vec<ConfLine> {
             Some((name, value)) => (name.trim(), Some(value.trim().to_owned())),
             None => (content, None),
         };
-        lines.push(ConfLine {
-            line: index + 1,
-            name: name.to_owned(),
-            value,
-        });
+        lines.push(ConfLine { line: index + 1, name: name.to_owned(), value });
     }
     lines
 }
@@ -74,23 +70,13 @@ pub fn ensure_credentials(directory: &ChainDirectory, entropy: &mut impl Rng) ->
     if !directory.data_conf().exists() {
         append(&directory.data_conf(), "")?;
     }
-    for path in [
-        directory.conf(),
-        directory.legacy_conf(),
-        directory.data_conf(),
-    ] {
-        if read(&path)?
-            .iter()
-            .any(|line| crate::known::compact(&line.name) == "rpcpassword")
-        {
+    for path in [directory.conf(), directory.legacy_conf(), directory.data_conf()] {
+        if read(&path)?.iter().any(|line| crate::known::compact(&line.name) == "rpcpassword") {
             return Ok(false);
         }
     }
     let password = bs58::encode(entropy.random::<[u8; PASSWORD_BYTES]>()).into_string();
-    append(
-        &directory.conf(),
-        &format!("rpcuser={FIRST_USER}\nrpcpassword={password}\n"),
-    )?;
+    append(&directory.conf(), &format!("rpcuser={FIRST_USER}\nrpcpassword={password}\n"))?;
     Ok(true)
 }
 
@@ -100,11 +86,7 @@ fn append(path: &Path, lines: &str) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         other => other?,
     };
-    let mut file = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
     if before.last().is_some_and(|last| *last != b'\n') {
         file.write_all(b"\n")?;
     }
@@ -119,30 +101,15 @@ fn append(path: &Path, lines: &str) -> io::Result<()> {
 /// What the system answered; a value that a line cannot hold is invalid input.
 pub fn keep_value(path: &Path, name: &str, value: &str) -> io::Result<()> {
     if value.contains(['#', '\n', '\r']) {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "a kept value has no # and no line break",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a kept value has no # and no line break"));
     }
     let mut text = String::new();
-    for line in read(path)?
-        .iter()
-        .filter(|line| crate::known::compact(&line.name) != name)
-    {
-        text.push_str(&format!(
-            "{}={}\n",
-            line.name,
-            line.value.as_deref().unwrap_or("1")
-        ));
+    for line in read(path)?.iter().filter(|line| crate::known::compact(&line.name) != name) {
+        text.push_str(&format!("{}={}\n", line.name, line.value.as_deref().unwrap_or("1")));
     }
     text.push_str(&format!("{name}={value}\n"));
     let fresh = path.with_extension("conf.new");
-    let mut file = fs::OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&fresh)?;
+    let mut file = fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&fresh, path)
@@ -182,10 +149,7 @@ mod tests {
         let password = value(&first, "rpcpassword").unwrap();
         assert!(password.len() >= 40, "{password}");
         for path in [directory.conf(), directory.data_conf()] {
-            assert_eq!(
-                fs::metadata(path).unwrap().permissions().mode() & 0o777,
-                0o600
-            );
+            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
         }
         assert!(!ensure_credentials(&directory, &mut entropy).unwrap());
         assert_eq!(read(&directory.conf()).unwrap(), first);
@@ -209,10 +173,7 @@ mod tests {
         fs::write(directory.conf(), "# mine\nrpcport=5000").unwrap();
         assert!(ensure_credentials(&directory, &mut StdRng::seed_from_u64(7)).unwrap());
         let text = fs::read_to_string(directory.conf()).unwrap();
-        assert!(
-            text.starts_with("# mine\nrpcport=5000\nrpcuser=rotarpc\nrpcpassword="),
-            "{text}"
-        );
+        assert!(text.starts_with("# mine\nrpcport=5000\nrpcuser=rotarpc\nrpcpassword="), "{text}");
     }
 
     #[test]
@@ -222,10 +183,7 @@ mod tests {
         keep_value(&path, "miningturnover", "0.5").unwrap();
         keep_value(&path, "bantx", "").unwrap();
         keep_value(&path, "miningturnover", "0.8").unwrap();
-        assert_eq!(
-            fs::read_to_string(&path).unwrap(),
-            "bantx=\nminingturnover=0.8\n"
-        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), "bantx=\nminingturnover=0.8\n");
         assert!(keep_value(&path, "autosubscribe", "a\nrpcallowip=0.0.0.0/0").is_err());
     }
 

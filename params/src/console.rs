@@ -18,11 +18,7 @@ fn program() -> String {
 
 /// The answer to `--version`.
 pub fn version() -> String {
-    format!(
-        "{} (version {}, latest protocol {PROTOCOL_LATEST})\n",
-        program(),
-        env!("CARGO_PKG_VERSION")
-    )
+    format!("{} (version {}, latest protocol {PROTOCOL_LATEST})\n", program(), env!("CARGO_PKG_VERSION"))
 }
 
 const USAGE: &str = "\
@@ -58,10 +54,7 @@ pub fn help() -> String {
     let mut text = title();
     text.push_str(USAGE);
     let mut section: Option<Section> = None;
-    for row in TABLE
-        .iter()
-        .filter(|row| row.source != Source::Calculated && row.removed == 0)
-    {
+    for row in TABLE.iter().filter(|row| row.source != Source::Calculated && row.removed == 0) {
         if matches!(row.name, "chain-name" | "protocol-version") {
             continue;
         }
@@ -75,10 +68,7 @@ pub fn help() -> String {
             Kind::Bool => String::new(),
             _ => format!(", {}", range_text(row.parameter)),
         };
-        text.push_str(&format!(
-            "  -{} ({default}{range})\n      {}\n",
-            row.name, row.meaning
-        ));
+        text.push_str(&format!("  -{} ({default}{range})\n      {}\n", row.name, row.meaning));
     }
     text
 }

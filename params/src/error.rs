@@ -148,8 +148,5 @@ impl ParameterError {
 
 /// The closing words of an error about an unknown name.
 pub fn suggestion(nearest: &Option<String>) -> String {
-    nearest
-        .as_ref()
-        .map(|name| format!(", did you mean {name}?"))
-        .unwrap_or_default()
+    nearest.as_ref().map(|name| format!(", did you mean {name}?")).unwrap_or_default()
 }

@@ -31,21 +31,13 @@ pub fn load(path: &Path, chain_name: &str) -> Result<(ParameterSet, State), Para
         }
         Err(error) => return Err(ParameterError::io(path)(error)),
         Ok(metadata) if metadata.len() > FILE_MAX => {
-            return Err(ParameterError::FileSize {
-                path: path.into(),
-                size: metadata.len(),
-                limit: FILE_MAX,
-            });
+            return Err(ParameterError::FileSize { path: path.into(), size: metadata.len(), limit: FILE_MAX });
         }
         Ok(_) => {}
     }
     let bytes = fs::read(path).map_err(ParameterError::io(path))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        ParameterError::io(path)(io::Error::new(
-            io::ErrorKind::InvalidData,
-            error.utf8_error(),
-        ))
-    })?;
+    let text = String::from_utf8(bytes)
+        .map_err(|error| ParameterError::io(path)(io::Error::new(io::ErrorKind::InvalidData, error.utf8_error())))?;
     parse(&text, chain_name)
 }
 
@@ -63,14 +55,9 @@ pub fn parse(text: &str, chain_name: &str) -> Result<(ParameterSet, State), Para
     }
     let stored = set.chain_name();
     if !stored.is_empty() && stored != chain_name {
-        return Err(ParameterError::NameMismatch {
-            stored: stored.to_owned(),
-            directory: chain_name.to_owned(),
-        });
+        return Err(ParameterError::NameMismatch { stored: stored.to_owned(), directory: chain_name.to_owned() });
     }
-    if set.get(Parameter::ProtocolVersion).is_some()
-        && !protocol_is_supported(set.protocol_version())
-    {
+    if set.get(Parameter::ProtocolVersion).is_some() && !protocol_is_supported(set.protocol_version()) {
         return Err(ParameterError::Protocol(set.protocol_version()));
     }
     for (parameter, (line, text)) in lines {
@@ -94,11 +81,9 @@ fn read_lines(text: &str) -> Result<BTreeMap<Parameter, (usize, &str)>, Paramete
         if content.is_empty() {
             continue;
         }
-        let (name, value) = content
-            .split_once('=')
-            .ok_or_else(|| at(index + 1)(ParameterError::NoValue(shortened(content))))?;
-        let parameter =
-            Parameter::find(name.trim()).ok_or_else(|| at(index + 1)(unknown(name.trim())))?;
+        let (name, value) =
+            content.split_once('=').ok_or_else(|| at(index + 1)(ParameterError::NoValue(shortened(content))))?;
+        let parameter = Parameter::find(name.trim()).ok_or_else(|| at(index + 1)(unknown(name.trim())))?;
         lines.entry(parameter).or_insert((index + 1, value.trim()));
     }
     Ok(lines)
@@ -120,17 +105,11 @@ fn put(set: &mut ParameterSet, parameter: Parameter, text: &str) -> Result<(), P
 /// The error for a name that is no parameter's.
 pub fn unknown(name: &str) -> ParameterError {
     let found = nearest(name, TABLE.iter().map(|row| row.name)).map(str::to_owned);
-    ParameterError::Unknown {
-        name: shortened(name),
-        nearest: found,
-    }
+    ParameterError::Unknown { name: shortened(name), nearest: found }
 }
 
 fn at(line: usize) -> impl FnOnce(ParameterError) -> ParameterError {
-    move |source| ParameterError::Line {
-        line,
-        source: Box::new(source),
-    }
+    move |source| ParameterError::Line { line, source: Box::new(source) }
 }
 
 fn shortened(text: &str) -> String {
@@ -149,12 +128,14 @@ pub fn print(set: &ParameterSet) -> String {
 fn header(set: &ParameterSet) -> String {
     let name = set.chain_name();
     let state = match set.state() {
-        State::Generated => format!(
-            "# No genesis block yet: this file may be edited until \"noded {name}\" runs for the first time.\n"
-        ),
-        State::Valid => "# The genesis block was made: every node of the chain holds these same values. A changed value\n\
+        State::Generated => {
+            format!("# No genesis block yet: this file may be edited until \"noded {name}\" runs for the first time.\n")
+        }
+        State::Valid => {
+            "# The genesis block was made: every node of the chain holds these same values. A changed value\n\
              # makes the file invalid, and noded refuses it; the defaults of runtime parameters may be edited.\n"
-            .to_owned(),
+                .to_owned()
+        }
         State::Minimal => format!(
             "# Received from another node before it granted connect; \"noded {name}@HOST:PORT\" fetches the rest.\n"
         ),
@@ -172,21 +153,15 @@ fn header(set: &ParameterSet) -> String {
 
 fn print_group(text: &mut String, set: &ParameterSet, source: Source) {
     let note = match source {
-        Source::User => {
-            "Chosen by whoever makes the chain. They may be edited before the genesis block is made."
-        }
+        Source::User => "Chosen by whoever makes the chain. They may be edited before the genesis block is made.",
         Source::Generated => {
             "Chosen at random by node-util. They may be edited before the genesis block is made,\n\
              # but hardly ever need to be; chain-name and protocol-version must stay."
         }
-        Source::Calculated => {
-            "Filled by the first noded when it makes the genesis block. They are never edited."
-        }
+        Source::Calculated => "Filled by the first noded when it makes the genesis block. They are never edited.",
     };
     let mut section: Option<Section> = None;
-    let shown = set
-        .shown()
-        .filter(|(parameter, _)| parameter.row().source == source);
+    let shown = set.shown().filter(|(parameter, _)| parameter.row().source == source);
     let mut begun = false;
     for (parameter, value) in shown {
         if set.state() == State::Minimal && value.is_none() {
@@ -215,10 +190,7 @@ pub fn comment(parameter: Parameter) -> String {
         (Source::Calculated, _) | (_, Kind::Bool | Kind::Text(_) | Kind::Binary(..)) => {
             format!("{meaning}.")
         }
-        _ => format!(
-            "{meaning}. ({})",
-            range_text(parameter).replace(" to ", " - ")
-        ),
+        _ => format!("{meaning}. ({})", range_text(parameter).replace(" to ", " - ")),
     }
 }
 
@@ -229,20 +201,12 @@ pub fn why_fixed(set: &ParameterSet, parameter: Parameter) -> &'static str {
     match (row.source, sealed) {
         (Source::Calculated, false) => "the first start calculates it",
         (Source::Calculated, true) => "fixed: belongs to the genesis block",
-        (Source::Generated, _)
-            if matches!(parameter, Parameter::ChainName | Parameter::ProtocolVersion) =>
-        {
+        (Source::Generated, _) if matches!(parameter, Parameter::ChainName | Parameter::ProtocolVersion) => {
             "fixed: chosen when the chain was made"
         }
         (_, false) => "may be edited until the first start",
-        (Source::User, true) if parameter.has(NOHASH) => {
-            "may be edited at any time: a default of this node alone"
-        }
-        (Source::User, true)
-            if parameter
-                .upgradable_since()
-                .is_some_and(|since| since <= set.protocol_version()) =>
-        {
+        (Source::User, true) if parameter.has(NOHASH) => "may be edited at any time: a default of this node alone",
+        (Source::User, true) if parameter.upgradable_since().is_some_and(|since| since <= set.protocol_version()) => {
             "fixed in this file, changed by an upgrade that admins approve"
         }
         (_, true) => "fixed: the genesis block binds it",
@@ -311,9 +275,7 @@ fn write_beside(path: &Path, text: &str) -> Result<PathBuf, ParameterError> {
 
 fn sync_directory(path: &Path) -> Result<(), ParameterError> {
     let directory = path.parent().unwrap_or(Path::new("."));
-    fs::File::open(directory)
-        .and_then(|file| file.sync_all())
-        .map_err(ParameterError::io(directory))
+    fs::File::open(directory).and_then(|file| file.sync_all()).map_err(ParameterError::io(directory))
 }
 
 #[cfg(test)]

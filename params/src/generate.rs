@@ -13,8 +13,8 @@ use crate::value::Value;
 pub const NAME_MAX: usize = 32;
 /// Starts of the ranges that random network ports are taken from: gaps between well-known services.
 const PORT_BASES: [u32; 20] = [
-    2644, 2744, 2870, 4244, 4324, 4374, 4754, 5744, 6264, 6446, 6716, 6790, 7172, 7314, 7404, 7718,
-    8338, 9218, 9538, 9696,
+    2644, 2744, 2870, 4244, 4324, 4374, 4754, 5744, 6264, 6446, 6716, 6790, 7172, 7314, 7404, 7718, 8338, 9218, 9538,
+    9696,
 ];
 /// Smallest bytes of network-message-start; the largest are 0xff. None of them is text.
 const MESSAGE_START_LOW: [u8; 4] = [0xf0, 0xc0, 0xc0, 0xe0];
@@ -42,19 +42,13 @@ pub fn check_name(name: &str) -> Result<(), ParameterError> {
     } else {
         return Ok(());
     };
-    let short: String = name
-        .chars()
-        .take(NAME_MAX * 2)
-        .flat_map(char::escape_debug)
-        .collect();
+    let short: String = name.chars().take(NAME_MAX * 2).flat_map(char::escape_debug).collect();
     Err(ParameterError::ChainName { name: short, why })
 }
 
 /// The supported protocols, in words for an error.
 pub fn supported_protocols() -> String {
-    PROTOCOLS_SUPPORTED
-        .map(|(first, last)| format!("{first} to {last}"))
-        .join(" and ")
+    PROTOCOLS_SUPPORTED.map(|(first, last)| format!("{first} to {last}")).join(" and ")
 }
 
 /// Makes the set of a new chain: defaults, then the choices given, then what is random.
@@ -86,15 +80,8 @@ pub fn create(
 ///
 /// # Errors
 /// Refuses a bad name and a set that is not complete. A set that was changed after its genesis may be cloned.
-pub fn clone_of(
-    old: &ParameterSet,
-    name: &str,
-    entropy: &mut impl Rng,
-) -> Result<ParameterSet, ParameterError> {
-    if matches!(
-        old.state(),
-        State::Empty | State::Minimal | State::Error { .. }
-    ) {
+pub fn clone_of(old: &ParameterSet, name: &str, entropy: &mut impl Rng) -> Result<ParameterSet, ParameterError> {
+    if matches!(old.state(), State::Empty | State::Minimal | State::Error { .. }) {
         return Err(ParameterError::Incomplete(old.chain_name().to_owned()));
     }
     if !protocol_is_supported(old.protocol_version()) {
@@ -119,10 +106,7 @@ fn check_choosable(parameter: Parameter) -> Result<(), ParameterError> {
         (_, Source::Calculated) => "the first node calculates it when it makes the genesis block",
         (_, Source::User | Source::Generated) => return Ok(()),
     };
-    Err(ParameterError::Fixed {
-        name: parameter.name(),
-        why,
-    })
+    Err(ParameterError::Fixed { name: parameter.name(), why })
 }
 
 /// Ports that were not chosen: the RPC port is the network port less one.
@@ -140,11 +124,7 @@ fn generate_ports(set: &mut ParameterSet, entropy: &mut impl Rng) {
             base + 1 + 2 * entropy.random_range(0..=24)
         }
     });
-    let rpc = rpc_given.unwrap_or(if network > 1_024 {
-        network - 1
-    } else {
-        network + 1
-    });
+    let rpc = rpc_given.unwrap_or(if network > 1_024 { network - 1 } else { network + 1 });
     set.put(Parameter::DefaultNetworkPort, Value::U32(network));
     set.put(Parameter::DefaultRpcPort, Value::U32(rpc));
 }
@@ -159,11 +139,8 @@ fn generate_identity(set: &mut ParameterSet, entropy: &mut impl Rng) {
             }
         }
     });
-    let prefixes = [
-        Parameter::AddressPubkeyhashVersion,
-        Parameter::AddressScripthashVersion,
-        Parameter::PrivateKeyVersion,
-    ];
+    let prefixes =
+        [Parameter::AddressPubkeyhashVersion, Parameter::AddressScripthashVersion, Parameter::PrivateKeyVersion];
     let length = prefixes
         .iter()
         .find_map(|parameter| match set.get(*parameter) {
@@ -178,9 +155,7 @@ fn generate_identity(set: &mut ParameterSet, entropy: &mut impl Rng) {
             prefix
         });
     }
-    fill(set, Parameter::AddressChecksumValue, || {
-        entropy.random::<[u8; 4]>().to_vec()
-    });
+    fill(set, Parameter::AddressChecksumValue, || entropy.random::<[u8; 4]>().to_vec());
 }
 
 fn fill(set: &mut ParameterSet, parameter: Parameter, make: impl FnOnce() -> Vec<u8>) {
@@ -193,9 +168,7 @@ fn fill(set: &mut ParameterSet, parameter: Parameter, make: impl FnOnce() -> Vec
 pub fn total_reward(set: &ParameterSet) -> i128 {
     let interval = i128::from(set.reward_halving_interval());
     let initial = set.initial_block_reward();
-    let halvings: i128 = (0..i64::BITS)
-        .map(|count| i128::from(initial >> count) * interval)
-        .sum();
+    let halvings: i128 = (0..i64::BITS).map(|count| i128::from(initial >> count) * interval).sum();
     halvings + i128::from(set.first_block_reward().max(0))
 }
 

@@ -272,11 +272,7 @@ pub fn help(topics: &[Topic]) -> String {
                 (_, "") | (Form::Flag, "0") => String::new(),
                 (_, default) => format!(" (default {default})"),
             };
-            text.push_str(&format!(
-                "  {:<28} {}{default}\n",
-                format!("-{}{form}", known.name),
-                known.help
-            ));
+            text.push_str(&format!("  {:<28} {}{default}\n", format!("-{}{form}", known.name), known.help));
         }
         if !bare.is_empty() {
             text.push_str(&format!("  {}\n", bare.join(" ")));
@@ -293,19 +289,9 @@ mod tests {
     fn option_names_are_compact_unique_and_no_name_hides_behind_no() {
         for (index, known) in OPTIONS.iter().enumerate() {
             assert_eq!(compact(known.name), known.name);
-            assert!(
-                OPTIONS[..index]
-                    .iter()
-                    .all(|other| other.name != known.name),
-                "{}",
-                known.name
-            );
+            assert!(OPTIONS[..index].iter().all(|other| other.name != known.name), "{}", known.name);
             if let Some(rest) = known.name.strip_prefix("no") {
-                assert!(
-                    find(rest).is_none(),
-                    "-{} could mean two things",
-                    known.name
-                );
+                assert!(find(rest).is_none(), "-{} could mean two things", known.name);
             }
         }
     }
@@ -315,10 +301,7 @@ mod tests {
         let text = help(&Topic::ALL);
         for known in OPTIONS {
             let shown = format!("-{}", known.name);
-            let words = text
-                .split([' ', '\n', '='])
-                .filter(|word| *word == shown)
-                .count();
+            let words = text.split([' ', '\n', '=']).filter(|word| *word == shown).count();
             assert_eq!(words, 1, "{shown}");
         }
     }

@@ -19,10 +19,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 }
 
 fn plain(name: &str) -> Vec<char> {
-    name.chars()
-        .filter(|c| !matches!(c, '-' | '_'))
-        .flat_map(char::to_lowercase)
-        .collect()
+    name.chars().filter(|c| !matches!(c, '-' | '_')).flat_map(char::to_lowercase).collect()
 }
 
 /// Number of letters to insert, delete or replace to turn one name into the other.
@@ -46,15 +43,8 @@ mod tests {
 
     #[test]
     fn a_mistyped_name_finds_its_neighbour() {
-        let known = [
-            "target-block-time",
-            "maximum-block-size",
-            "mining-diversity",
-        ];
-        assert_eq!(
-            nearest("targetblocktimes", known),
-            Some("target-block-time")
-        );
+        let known = ["target-block-time", "maximum-block-size", "mining-diversity"];
+        assert_eq!(nearest("targetblocktimes", known), Some("target-block-time"));
         assert_eq!(nearest("mining-diversty", known), Some("mining-diversity"));
         assert_eq!(nearest("colour", known), None);
         assert_eq!(nearest("", known), None);

@@ -26,9 +26,7 @@ pub enum OptionError {
         nearest: Option<String>,
     },
     /// The name is one of the chain's parameters.
-    #[error(
-        "{name} {origin} is a parameter of the chain: it is set when node-util create makes the chain"
-    )]
+    #[error("{name} {origin} is a parameter of the chain: it is set when node-util create makes the chain")]
     ChainParameter {
         /// The parameter.
         name: &'static str,
@@ -123,9 +121,8 @@ impl CommandLine {
         let mut line = Self::default();
         for argument in arguments {
             let argument: OsString = argument.into();
-            let argument = argument
-                .into_string()
-                .map_err(|word| OptionError::NotText(word.to_string_lossy().into_owned()))?;
+            let argument =
+                argument.into_string().map_err(|word| OptionError::NotText(word.to_string_lossy().into_owned()))?;
             match option_text(&argument) {
                 Some(text) if !literal(&line.words) => line.options.push(split_option(text)),
                 _ => line.words.push(argument),
@@ -144,24 +141,18 @@ impl CommandLine {
 
     /// The last value of an option by its compact name; an option without a value reads as "1".
     pub fn text(&self, name: &str) -> Option<&str> {
-        let given = self
-            .options
-            .iter()
-            .rev()
-            .find(|(given, _)| compact(given) == name)?;
+        let given = self.options.iter().rev().find(|(given, _)| compact(given) == name)?;
         Some(given.1.as_deref().unwrap_or("1"))
     }
 
     /// Whether an option is given and not 0.
     pub fn flag(&self, name: &str) -> bool {
-        self.text(name)
-            .is_some_and(|value| parse_bool(value) == Some(true))
+        self.text(name).is_some_and(|value| parse_bool(value) == Some(true))
     }
 
     /// The data directory: `-datadir=`, otherwise `~/.rota`.
     pub fn data_directory(&self) -> PathBuf {
-        self.text("datadir")
-            .map_or_else(default_data_directory, expand)
+        self.text("datadir").map_or_else(default_data_directory, expand)
     }
 }
 
@@ -169,20 +160,14 @@ impl std::fmt::Debug for CommandLine {
     /// Shows names alone: values may be secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<&String> = self.options.iter().map(|(name, _)| name).collect();
-        f.debug_struct("CommandLine")
-            .field("words", &self.words.len())
-            .field("options", &names)
-            .finish()
+        f.debug_struct("CommandLine").field("words", &self.words.len()).field("options", &names).finish()
     }
 }
 
 /// What follows the hyphens, if the argument is an option.
 fn option_text(argument: &str) -> Option<&str> {
-    let text = argument
-        .strip_prefix("--")
-        .or_else(|| argument.strip_prefix('-'))?;
-    text.starts_with(|first: char| first.is_ascii_alphabetic())
-        .then_some(text)
+    let text = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-'))?;
+    text.starts_with(|first: char| first.is_ascii_alphabetic()).then_some(text)
 }
 
 fn split_option(text: &str) -> (String, Option<String>) {
@@ -214,9 +199,7 @@ pub struct Options {
 impl std::fmt::Debug for Options {
     /// Shows names alone: values may be secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list()
-            .entries(self.given.iter().map(|given| given.name))
-            .finish()
+        f.debug_list().entries(self.given.iter().map(|given| given.name)).finish()
     }
 }
 
@@ -226,10 +209,7 @@ impl Options {
     /// # Errors
     /// Refuses unknown options (with the nearest known one) and values of another form. In setruntimeparam.conf and
     /// multichain.conf unknown ones are left out and reported by [`Options::ignored`].
-    pub fn resolve(
-        line: &CommandLine,
-        chain: Option<&ChainDirectory>,
-    ) -> Result<Self, OptionError> {
+    pub fn resolve(line: &CommandLine, chain: Option<&ChainDirectory>) -> Result<Self, OptionError> {
         let mut options = Self::default();
         for (name, value) in line.options.iter().rev() {
             options.add(name, value.as_deref(), Origin::CommandLine)?;
@@ -237,9 +217,7 @@ impl Options {
         // The last one counts, but lists keep the order in which they were typed.
         options.keep_typed_order();
         if let Some(chain) = chain {
-            let conf = options
-                .text("conf")
-                .map_or_else(|| chain.conf(), |name| chain.path().join(expand(name)));
+            let conf = options.text("conf").map_or_else(|| chain.conf(), |name| chain.path().join(expand(name)));
             options.add_file(chain.runtime_conf(), true)?;
             options.add_file(conf, false)?;
             options.add_file(chain.legacy_conf(), true)?;
@@ -251,20 +229,15 @@ impl Options {
     }
 
     fn keep_typed_order(&mut self) {
-        let (mut lists, mut others): (Vec<Given>, Vec<Given>) = self
-            .given
-            .drain(..)
-            .partition(|given| find(given.name).is_some_and(|known| known.form == Form::List));
+        let (mut lists, mut others): (Vec<Given>, Vec<Given>) =
+            self.given.drain(..).partition(|given| find(given.name).is_some_and(|known| known.form == Form::List));
         lists.reverse();
         others.append(&mut lists);
         self.given = others;
     }
 
     fn add_file(&mut self, path: PathBuf, lenient: bool) -> Result<(), OptionError> {
-        let lines = conf::read(&path).map_err(|source| OptionError::Io {
-            path: path.clone(),
-            source,
-        })?;
+        let lines = conf::read(&path).map_err(|source| OptionError::Io { path: path.clone(), source })?;
         let place: Arc<Path> = path.into();
         for ConfLine { line, name, value } in lines {
             match self.add(&name, value.as_deref(), Origin::File(place.clone(), line)) {
@@ -287,76 +260,51 @@ impl Options {
         if known.topic == Topic::Accepted {
             self.ignored.push(format!("{} {origin}", known.name));
         }
-        self.given.push(Given {
-            name: known.name,
-            value,
-            origin,
-            negated,
-        });
+        self.given.push(Given { name: known.name, value, origin, negated });
         Ok(())
     }
 
     fn first(&self, name: &str) -> Option<&Given> {
-        debug_assert!(
-            find(name).is_some(),
-            "{name} is missing in the table of options"
-        );
+        debug_assert!(find(name).is_some(), "{name} is missing in the table of options");
         self.given.iter().find(|given| given.name == name)
     }
 
     /// The value of an option, if it was given and not negated.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.first(name)
-            .filter(|given| !given.negated)
-            .map(|given| given.value.as_str())
+        self.first(name).filter(|given| !given.negated).map(|given| given.value.as_str())
     }
 
     /// Whether a flag is set.
     pub fn flag(&self, name: &str, default: bool) -> bool {
-        self.first(name)
-            .map_or(default, |given| parse_bool(&given.value).unwrap_or(default))
+        self.first(name).map_or(default, |given| parse_bool(&given.value).unwrap_or(default))
     }
 
     /// The value of a whole number; a negated option is 0.
     ///
     /// # Errors
     /// Names option, value and range.
-    pub fn number(
-        &self,
-        name: &str,
-        default: i64,
-        range: RangeInclusive<i64>,
-    ) -> Result<i64, OptionError> {
+    pub fn number(&self, name: &str, default: i64, range: RangeInclusive<i64>) -> Result<i64, OptionError> {
         let Some(given) = self.first(name) else {
             return Ok(default);
         };
-        let value = Number::parse(&given.value)
-            .and_then(Number::whole)
-            .and_then(|value| i64::try_from(value).ok());
-        value
-            .filter(|value| range.contains(value))
-            .ok_or_else(|| OptionError::OutOfRange {
-                name: given.name,
-                origin: given.origin.clone(),
-                value: given.value.clone(),
-                low: *range.start(),
-                high: *range.end(),
-            })
+        let value = Number::parse(&given.value).and_then(Number::whole).and_then(|value| i64::try_from(value).ok());
+        value.filter(|value| range.contains(value)).ok_or_else(|| OptionError::OutOfRange {
+            name: given.name,
+            origin: given.origin.clone(),
+            value: given.value.clone(),
+            low: *range.start(),
+            high: *range.end(),
+        })
     }
 
     /// The value of a decimal, in millionths, if it was given.
     pub fn millionths(&self, name: &str) -> Option<i128> {
-        self.first(name)
-            .and_then(|given| Number::parse(&given.value))
-            .map(|number| number.millionths)
+        self.first(name).and_then(|given| Number::parse(&given.value)).map(|number| number.millionths)
     }
 
     /// All values of a repeatable option, those that count more first; "no" before the name drops the later ones.
     pub fn all(&self, name: &str) -> Vec<&str> {
-        debug_assert!(
-            find(name).is_some(),
-            "{name} is missing in the table of options"
-        );
+        debug_assert!(find(name).is_some(), "{name} is missing in the table of options");
         self.given
             .iter()
             .filter(|given| given.name == name)
@@ -379,10 +327,7 @@ impl Options {
 /// The error for a name that is no option's.
 fn unknown(name: &str, origin: Origin) -> OptionError {
     match Parameter::find(name) {
-        Some(parameter) => OptionError::ChainParameter {
-            name: parameter.name(),
-            origin,
-        },
+        Some(parameter) => OptionError::ChainParameter { name: parameter.name(), origin },
         None => OptionError::Unknown {
             name: name.chars().take(80).flat_map(char::escape_debug).collect(),
             origin,
@@ -396,10 +341,7 @@ fn recognise(name: &str) -> Option<(&'static Known, bool)> {
     let name = compact(name);
     match find(&name) {
         Some(known) => Some((known, false)),
-        None => name
-            .strip_prefix("no")
-            .and_then(find)
-            .map(|known| (known, true)),
+        None => name.strip_prefix("no").and_then(find).map(|known| (known, true)),
     }
 }
 
@@ -413,11 +355,7 @@ fn checked_value(
     let malformed = |value: &str, expected| OptionError::Malformed {
         name: known.name,
         origin: origin.clone(),
-        value: value
-            .chars()
-            .take(80)
-            .flat_map(char::escape_debug)
-            .collect(),
+        value: value.chars().take(80).flat_map(char::escape_debug).collect(),
         expected,
     };
     match (known.form, value) {
@@ -428,21 +366,13 @@ fn checked_value(
         }
         (_, None) if negated => Ok("0".to_owned()),
         (_, Some("1")) if negated => Ok("0".to_owned()),
-        (_, Some(value)) if negated => Err(malformed(
-            value,
-            "no value after a name that begins with no",
-        )),
+        (_, Some(value)) if negated => Err(malformed(value, "no value after a name that begins with no")),
         (_, None) if known.name == "debug" => Ok("1".to_owned()),
-        (_, None) => Err(OptionError::NoValue {
-            name: known.name,
-            origin: origin.clone(),
-        }),
+        (_, None) => Err(OptionError::NoValue { name: known.name, origin: origin.clone() }),
         (Form::Number, Some(value)) if Number::parse(value).and_then(Number::whole).is_none() => {
             Err(malformed(value, "a whole number"))
         }
-        (Form::Decimal, Some(value)) if Number::parse(value).is_none() => {
-            Err(malformed(value, "a number"))
-        }
+        (Form::Decimal, Some(value)) if Number::parse(value).is_none() => Err(malformed(value, "a number")),
         (_, Some(value)) => Ok(value.to_owned()),
     }
 }

@@ -40,18 +40,14 @@ pub enum ChainChoiceError {
 
 /// The data directory of users who name none: `~/.rota`.
 pub fn default_data_directory() -> PathBuf {
-    home()
-        .unwrap_or_else(|| PathBuf::from("."))
-        .join(DATA_DIRECTORY_NAME)
+    home().unwrap_or_else(|| PathBuf::from(".")).join(DATA_DIRECTORY_NAME)
 }
 
 /// A directory as given to `-datadir=`: a leading `~/` is the home directory.
 pub fn expand(text: &str) -> PathBuf {
     match (text.strip_prefix('~'), home()) {
         (Some(""), Some(home)) => home,
-        (Some(rest), Some(home)) if rest.starts_with('/') => {
-            home.join(rest.trim_start_matches('/'))
-        }
+        (Some(rest), Some(home)) if rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
         _ => PathBuf::from(text),
     }
 }
@@ -118,10 +114,7 @@ impl ChainDirectory {
     /// Refuses a name that cannot be a chain's.
     pub fn new(data: impl Into<PathBuf>, name: &str) -> Result<Self, crate::ParameterError> {
         check_name(name)?;
-        Ok(Self {
-            data: data.into(),
-            name: name.to_owned(),
-        })
+        Ok(Self { data: data.into(), name: name.to_owned() })
     }
 
     /// The folder itself.
@@ -181,23 +174,14 @@ pub fn chains(data: &Path) -> io::Result<Vec<String>> {
 /// # Errors
 /// Says that there is none, or which ones there are.
 pub fn only_chain(data: &Path) -> Result<ChainDirectory, ChainChoiceError> {
-    let io_error = |source| ChainChoiceError::Io {
-        directory: data.into(),
-        source,
-    };
+    let io_error = |source| ChainChoiceError::Io { directory: data.into(), source };
     let mut names = chains(data).map_err(io_error)?;
     match (names.pop(), names.is_empty()) {
         (None, _) => Err(ChainChoiceError::None(data.into())),
-        (Some(name), true) => Ok(ChainDirectory {
-            data: data.into(),
-            name,
-        }),
+        (Some(name), true) => Ok(ChainDirectory { data: data.into(), name }),
         (Some(name), false) => {
             names.push(name);
-            Err(ChainChoiceError::Several {
-                directory: data.into(),
-                names,
-            })
+            Err(ChainChoiceError::Several { directory: data.into(), names })
         }
     }
 }
@@ -215,14 +199,8 @@ mod tests {
     #[test]
     fn the_only_chain_needs_no_name_and_two_chains_do() {
         let data = tempfile::tempdir().unwrap();
-        assert!(matches!(
-            only_chain(data.path()),
-            Err(ChainChoiceError::None(_))
-        ));
-        assert!(matches!(
-            only_chain(&data.path().join("absent")),
-            Err(ChainChoiceError::None(_))
-        ));
+        assert!(matches!(only_chain(data.path()), Err(ChainChoiceError::None(_))));
+        assert!(matches!(only_chain(&data.path().join("absent")), Err(ChainChoiceError::None(_))));
         std::fs::create_dir(data.path().join("other")).unwrap();
         chain(data.path(), "chain2");
         assert_eq!(only_chain(data.path()).unwrap().name(), "chain2");
@@ -255,13 +233,6 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let directory = ChainDirectory::new(data.path(), "chain1").unwrap();
         directory.make().unwrap();
-        assert_eq!(
-            std::fs::metadata(directory.path())
-                .unwrap()
-                .permissions()
-                .mode()
-                & 0o777,
-            0o700
-        );
+        assert_eq!(std::fs::metadata(directory.path()).unwrap().permissions().mode() & 0o777, 0o700);
     }
 }

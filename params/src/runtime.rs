@@ -143,9 +143,7 @@ impl RuntimeSettings {
     /// Names option, value and range.
     pub fn resolve(options: &Options, set: &ParameterSet) -> Result<Self, OptionError> {
         let number = |name, default: i64| {
-            options
-                .number(name, default, 0..=SETTING_MAX)
-                .map(|value| u32::try_from(value).unwrap_or(u32::MAX))
+            options.number(name, default, 0..=SETTING_MAX).map(|value| u32::try_from(value).unwrap_or(u32::MAX))
         };
         let port = options.number("port", i64::from(set.default_network_port()), 1..=65_535)?;
         let mut settings = Self {
@@ -163,10 +161,7 @@ impl RuntimeSettings {
             miningrequirespeers: options.flag("miningrequirespeers", set.mining_requires_peers()),
             mineemptyrounds_millionths: set.mine_empty_rounds_millionths(),
             miningturnover_millionths: set.mining_turnover_millionths(),
-            lockadminminerounds: number(
-                "lockadminminerounds",
-                i64::from(set.lock_admin_mine_rounds()),
-            )?,
+            lockadminminerounds: number("lockadminminerounds", i64::from(set.lock_admin_mine_rounds()))?,
             gen_enabled: options.flag("gen", true),
             acceptfiltertimeout: number("acceptfiltertimeout", 100)?,
             sendfiltertimeout: number("sendfiltertimeout", 20)?,
@@ -176,9 +171,7 @@ impl RuntimeSettings {
             let Some(value) = options.text(name) else {
                 continue;
             };
-            settings
-                .set(name, &RuntimeValue::Text(value.to_owned()))
-                .map_err(|error| refused(options, name, error))?;
+            settings.set(name, &RuntimeValue::Text(value.to_owned())).map_err(|error| refused(options, name, error))?;
         }
         Ok(settings)
     }
@@ -189,9 +182,7 @@ impl RuntimeSettings {
     /// Refuses unknown names, other types and values that are not allowed; the settings then stay as they were.
     pub fn set(&mut self, name: &str, value: &RuntimeValue) -> Result<(), RuntimeError> {
         match name {
-            "miningrequirespeers" => {
-                self.miningrequirespeers = truth("miningrequirespeers", value)?
-            }
+            "miningrequirespeers" => self.miningrequirespeers = truth("miningrequirespeers", value)?,
             "hideknownopdrops" => self.hideknownopdrops = truth("hideknownopdrops", value)?,
             "lockinlinemetadata" => {
                 // Coin selection here never spends coins with inline data unless asked: nothing to switch.
@@ -199,24 +190,15 @@ impl RuntimeSettings {
             }
             "maxshowndata" => self.maxshowndata = count("maxshowndata", value)?,
             "maxqueryscanitems" => self.maxqueryscanitems = count("maxqueryscanitems", value)?,
-            "lockadminminerounds" => {
-                self.lockadminminerounds = count("lockadminminerounds", value)?
-            }
-            "acceptfiltertimeout" => {
-                self.acceptfiltertimeout = count("acceptfiltertimeout", value)?
-            }
+            "lockadminminerounds" => self.lockadminminerounds = count("lockadminminerounds", value)?,
+            "acceptfiltertimeout" => self.acceptfiltertimeout = count("acceptfiltertimeout", value)?,
             "sendfiltertimeout" => self.sendfiltertimeout = count("sendfiltertimeout", value)?,
             "mineemptyrounds" => {
-                let allowed = |value: i128| {
-                    value == EMPTY_ROUNDS_NEVER || (0..=EMPTY_ROUNDS_MAX).contains(&value)
-                };
-                self.mineemptyrounds_millionths =
-                    decimal("mineemptyrounds", value, "0 to 1000, or -1", allowed)?;
+                let allowed = |value: i128| value == EMPTY_ROUNDS_NEVER || (0..=EMPTY_ROUNDS_MAX).contains(&value);
+                self.mineemptyrounds_millionths = decimal("mineemptyrounds", value, "0 to 1000, or -1", allowed)?;
             }
             "miningturnover" => {
-                let turnover = decimal("miningturnover", value, "0 to 1", |value| {
-                    (0..=ONE).contains(&value)
-                })?;
+                let turnover = decimal("miningturnover", value, "0 to 1", |value| (0..=ONE).contains(&value))?;
                 self.miningturnover_millionths = turnover.unsigned_abs();
             }
             "autosubscribe" => self.autosubscribe = subscriptions(value)?,
@@ -238,9 +220,7 @@ impl RuntimeSettings {
         }
         match self.scheme.decode(text) {
             Ok(_) => Ok(Some(text.to_owned())),
-            Err(_) => Err(RuntimeError::Address(
-                text.chars().take(80).flat_map(char::escape_debug).collect(),
-            )),
+            Err(_) => Err(RuntimeError::Address(text.chars().take(80).flat_map(char::escape_debug).collect())),
         }
     }
 
@@ -262,127 +242,69 @@ impl RuntimeSettings {
             ("autosubscribe", Text(self.autosubscribe.clone())),
             ("handshakelocal", Text(handshake.to_owned())),
             ("bantx", Text(banned.join(","))),
-            (
-                "lockblock",
-                Text(
-                    self.lockblock
-                        .map(|hash| hash.to_string())
-                        .unwrap_or_default(),
-                ),
-            ),
+            ("lockblock", Text(self.lockblock.map(|hash| hash.to_string()).unwrap_or_default())),
             ("hideknownopdrops", Bool(self.hideknownopdrops)),
             ("maxshowndata", Integer(i64::from(self.maxshowndata))),
-            (
-                "maxqueryscanitems",
-                Integer(i64::from(self.maxqueryscanitems)),
-            ),
+            ("maxqueryscanitems", Integer(i64::from(self.maxqueryscanitems))),
             ("v1apicompatible", Bool(self.v1apicompatible)),
             ("miningrequirespeers", Bool(self.miningrequirespeers)),
             ("mineemptyrounds", real(self.mineemptyrounds_millionths)),
-            (
-                "miningturnover",
-                real(i32::try_from(self.miningturnover_millionths).unwrap_or(i32::MAX)),
-            ),
-            (
-                "lockadminminerounds",
-                Integer(i64::from(self.lockadminminerounds)),
-            ),
+            ("miningturnover", real(i32::try_from(self.miningturnover_millionths).unwrap_or(i32::MAX))),
+            ("lockadminminerounds", Integer(i64::from(self.lockadminminerounds))),
             ("gen", Bool(self.gen_enabled)),
             ("genproclimit", Integer(1)),
             ("lockinlinemetadata", Bool(true)),
-            (
-                "acceptfiltertimeout",
-                Integer(i64::from(self.acceptfiltertimeout)),
-            ),
-            (
-                "sendfiltertimeout",
-                Integer(i64::from(self.sendfiltertimeout)),
-            ),
+            ("acceptfiltertimeout", Integer(i64::from(self.acceptfiltertimeout))),
+            ("sendfiltertimeout", Integer(i64::from(self.sendfiltertimeout))),
         ]
     }
 
     /// Whether new streams are subscribed to at once.
     pub fn subscribes_streams(&self) -> bool {
-        self.autosubscribe
-            .split(',')
-            .any(|word| word.trim().starts_with("streams"))
+        self.autosubscribe.split(',').any(|word| word.trim().starts_with("streams"))
     }
 
     /// Whether new assets are subscribed to at once.
     pub fn subscribes_assets(&self) -> bool {
-        self.autosubscribe
-            .split(',')
-            .any(|word| word.trim() == "assets")
+        self.autosubscribe.split(',').any(|word| word.trim() == "assets")
     }
 }
 
 /// Settings that options give as text, checked by the same rules as changes.
-const TEXT_SETTINGS: [&str; 6] = [
-    "mineemptyrounds",
-    "miningturnover",
-    "autosubscribe",
-    "bantx",
-    "lockblock",
-    "handshakelocal",
-];
+const TEXT_SETTINGS: [&str; 6] =
+    ["mineemptyrounds", "miningturnover", "autosubscribe", "bantx", "lockblock", "handshakelocal"];
 
 /// A refused setting as the error of the option that holds it.
 fn refused(options: &Options, name: &'static str, error: RuntimeError) -> OptionError {
-    let origin = options
-        .origin(name)
-        .cloned()
-        .unwrap_or(crate::options::Origin::CommandLine);
+    let origin = options.origin(name).cloned().unwrap_or(crate::options::Origin::CommandLine);
     let expected = match &error {
         RuntimeError::Value { allowed, .. } => allowed,
         RuntimeError::Type { expected, .. } => expected,
         RuntimeError::Address(_) => "an address of this chain",
         RuntimeError::Unsupported(_) => "another option",
     };
-    OptionError::Malformed {
-        name,
-        origin,
-        value: options.text(name).unwrap_or_default().to_owned(),
-        expected,
-    }
+    OptionError::Malformed { name, origin, value: options.text(name).unwrap_or_default().to_owned(), expected }
 }
 
 fn wrong(name: &'static str, value: &str, allowed: &'static str) -> RuntimeError {
-    RuntimeError::Value {
-        name,
-        value: value
-            .chars()
-            .take(80)
-            .flat_map(char::escape_debug)
-            .collect(),
-        allowed,
-    }
+    RuntimeError::Value { name, value: value.chars().take(80).flat_map(char::escape_debug).collect(), allowed }
 }
 
 fn truth(name: &'static str, value: &RuntimeValue) -> Result<bool, RuntimeError> {
     match value {
         RuntimeValue::Bool(value) => Ok(*value),
         RuntimeValue::Integer(value) => Ok(*value != 0),
-        RuntimeValue::Text(text) => {
-            parse_bool(text).ok_or_else(|| wrong(name, text, "true or false"))
-        }
-        RuntimeValue::Real(_) => Err(RuntimeError::Type {
-            name,
-            expected: "true, false or a whole number",
-        }),
+        RuntimeValue::Text(text) => parse_bool(text).ok_or_else(|| wrong(name, text, "true or false")),
+        RuntimeValue::Real(_) => Err(RuntimeError::Type { name, expected: "true, false or a whole number" }),
     }
 }
 
 fn count(name: &'static str, value: &RuntimeValue) -> Result<u32, RuntimeError> {
     const ALLOWED: &str = "0 to 4294967295";
     match value {
-        RuntimeValue::Integer(value) => {
-            u32::try_from(*value).map_err(|_| wrong(name, &value.to_string(), ALLOWED))
-        }
+        RuntimeValue::Integer(value) => u32::try_from(*value).map_err(|_| wrong(name, &value.to_string(), ALLOWED)),
         RuntimeValue::Text(text) => text.trim().parse().map_err(|_| wrong(name, text, ALLOWED)),
-        _ => Err(RuntimeError::Type {
-            name,
-            expected: "a whole number",
-        }),
+        _ => Err(RuntimeError::Type { name, expected: "a whole number" }),
     }
 }
 
@@ -397,44 +319,26 @@ fn decimal(
         RuntimeValue::Real(value) => value.to_string(),
         RuntimeValue::Text(text) => text.clone(),
         _ => {
-            return Err(RuntimeError::Type {
-                name,
-                expected: "a number with a decimal point, or text",
-            });
+            return Err(RuntimeError::Type { name, expected: "a number with a decimal point, or text" });
         }
     };
-    let number = crate::number::Number::parse(&text)
-        .map(|number| number.millionths)
-        .filter(|value| fits(*value));
-    number
-        .and_then(|value| i32::try_from(value).ok())
-        .ok_or_else(|| wrong(name, &text, allowed))
+    let number = crate::number::Number::parse(&text).map(|number| number.millionths).filter(|value| fits(*value));
+    number.and_then(|value| i32::try_from(value).ok()).ok_or_else(|| wrong(name, &text, allowed))
 }
 
 fn text<'a>(name: &'static str, value: &'a RuntimeValue) -> Result<&'a str, RuntimeError> {
     match value {
         RuntimeValue::Text(text) => Ok(text.trim()),
-        _ => Err(RuntimeError::Type {
-            name,
-            expected: "text",
-        }),
+        _ => Err(RuntimeError::Type { name, expected: "text" }),
     }
 }
 
 fn subscriptions(value: &RuntimeValue) -> Result<String, RuntimeError> {
     let text = text("autosubscribe", value)?;
-    if text.is_empty()
-        || text
-            .split(',')
-            .all(|word| SUBSCRIPTIONS.contains(&word.trim()))
-    {
+    if text.is_empty() || text.split(',').all(|word| SUBSCRIPTIONS.contains(&word.trim())) {
         return Ok(text.to_owned());
     }
-    Err(wrong(
-        "autosubscribe",
-        text,
-        "streams, assets, or both with a comma",
-    ))
+    Err(wrong("autosubscribe", text, "streams, assets, or both with a comma"))
 }
 
 fn banned(value: &RuntimeValue) -> Result<Vec<Txid>, RuntimeError> {
@@ -447,14 +351,7 @@ fn banned(value: &RuntimeValue) -> Result<Vec<Txid>, RuntimeError> {
         return Err(wrong("bantx", text, "at most 1000 transaction ids"));
     }
     let allowed = "transaction ids of 64 hexadecimal digits, with commas between them";
-    words
-        .iter()
-        .map(|word| {
-            word.trim()
-                .parse()
-                .map_err(|_| wrong("bantx", word, allowed))
-        })
-        .collect()
+    words.iter().map(|word| word.trim().parse().map_err(|_| wrong("bantx", word, allowed))).collect()
 }
 
 fn locked(value: &RuntimeValue) -> Result<Option<BlockHash>, RuntimeError> {
@@ -462,9 +359,7 @@ fn locked(value: &RuntimeValue) -> Result<Option<BlockHash>, RuntimeError> {
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse()
-        .map(Some)
-        .map_err(|_| wrong("lockblock", text, "a block hash of 64 hexadecimal digits"))
+    text.parse().map(Some).map_err(|_| wrong("lockblock", text, "a block hash of 64 hexadecimal digits"))
 }
 
 #[cfg(test)]

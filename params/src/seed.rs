@@ -47,24 +47,11 @@ impl std::str::FromStr for Seed {
 
     /// Reads `host`, `host:port`, `[ipv6]`, `[ipv6]:port`.
     fn from_str(text: &str) -> Result<Self, SeedError> {
-        let short = |text: &str| {
-            text.chars()
-                .take(80)
-                .flat_map(char::escape_debug)
-                .collect::<String>()
-        };
+        let short = |text: &str| text.chars().take(80).flat_map(char::escape_debug).collect::<String>();
         let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((host, "")) => (host, None),
-            Some((host, rest)) => (
-                host,
-                Some(
-                    rest.strip_prefix(':')
-                        .ok_or_else(|| SeedError::Port(short(rest)))?,
-                ),
-            ),
-            None => text
-                .split_once(':')
-                .map_or((text, None), |(host, port)| (host, Some(port))),
+            Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or_else(|| SeedError::Port(short(rest)))?)),
+            None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
         };
         let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '%');
         if host.is_empty() || host.len() > HOST_MAX || !host.chars().all(fit) {
@@ -77,10 +64,7 @@ impl std::str::FromStr for Seed {
                 Some(port.ok_or_else(|| SeedError::Port(short(text)))?)
             }
         };
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-        })
+        Ok(Self { host: host.to_owned(), port })
     }
 }
 
@@ -106,12 +90,7 @@ mod tests {
     fn names_hosts_and_ports_are_told_apart() {
         for (word, name, host, port) in [
             ("chain1@127.0.0.1:2917", "chain1", "127.0.0.1", Some(2917)),
-            (
-                "chain1@node.example.com",
-                "chain1",
-                "node.example.com",
-                None,
-            ),
+            ("chain1@node.example.com", "chain1", "node.example.com", None),
             ("c@[::1]:5", "c", "::1", Some(5)),
             ("c@[fe80::1]", "c", "fe80::1", None),
         ] {
@@ -125,19 +104,9 @@ mod tests {
 
     #[test]
     fn words_that_are_neither_are_refused() {
-        for word in [
-            "@h:1",
-            "c@",
-            "c@:1",
-            "c@h:0",
-            "c@h:65536",
-            "c@h:x",
-            "c@::1",
-            "c@[::1]5",
-            "c@a b:1",
-            "a/b@h:1",
-            "c@h@i",
-        ] {
+        for word in
+            ["@h:1", "c@", "c@:1", "c@h:0", "c@h:65536", "c@h:x", "c@::1", "c@[::1]5", "c@a b:1", "a/b@h:1", "c@h@i"]
+        {
             assert!(parse_chain_word(word).is_err(), "{word}");
         }
     }

@@ -49,10 +49,7 @@ impl State {
             )),
             Self::Error { missing } => {
                 let names: Vec<&str> = missing.iter().map(|parameter| parameter.name()).collect();
-                Some(format!(
-                    "{path} is not complete, these parameters are missing: {}",
-                    names.join(", ")
-                ))
+                Some(format!("{path} is not complete, these parameters are missing: {}", names.join(", ")))
             }
         }
     }
@@ -86,9 +83,7 @@ pub struct ParameterSet {
 impl ParameterSet {
     /// A set without any value.
     pub fn empty() -> Self {
-        Self {
-            values: std::array::from_fn(|_| None),
-        }
+        Self { values: std::array::from_fn(|_| None) }
     }
 
     /// The defaults of a chain that nobody named or gave ports and prefixes yet.
@@ -122,14 +117,9 @@ impl ParameterSet {
         value.check(parameter)?;
         let protocol = self.protocol_version();
         let row = parameter.row();
-        if row.since > protocol
-            && Some(&value) != default_value(parameter, &self.chain_name_text(), protocol).as_ref()
+        if row.since > protocol && Some(&value) != default_value(parameter, &self.chain_name_text(), protocol).as_ref()
         {
-            return Err(ParameterError::Newer {
-                name: row.name,
-                since: row.since,
-                protocol,
-            });
+            return Err(ParameterError::Newer { name: row.name, since: row.since, protocol });
         }
         self.put(parameter, value);
         Ok(())
@@ -144,9 +134,7 @@ impl ParameterSet {
 
     /// Gives a parameter its default, if it has one.
     pub(crate) fn fill_default(&mut self, parameter: Parameter) {
-        if let Some(value) =
-            default_value(parameter, &self.chain_name_text(), self.protocol_version())
-        {
+        if let Some(value) = default_value(parameter, &self.chain_name_text(), self.protocol_version()) {
             self.put(parameter, value);
         }
     }
@@ -190,11 +178,7 @@ impl ParameterSet {
         match self.chain_params_hash() {
             Some(stored) if missing.is_empty() => {
                 let computed = chain_params_hash(self);
-                if stored == computed {
-                    State::Valid
-                } else {
-                    State::Invalid { stored, computed }
-                }
+                if stored == computed { State::Valid } else { State::Invalid { stored, computed } }
             }
             _ => State::Error { missing },
         }
@@ -225,25 +209,17 @@ impl ParameterSet {
         let scripthash = length(Parameter::AddressScripthashVersion);
         let private_key = length(Parameter::PrivateKeyVersion);
         if pubkeyhash != scripthash || pubkeyhash != private_key {
-            return Err(ParameterError::PrefixLength(
-                pubkeyhash,
-                scripthash,
-                private_key,
-            ));
+            return Err(ParameterError::PrefixLength(pubkeyhash, scripthash, private_key));
         }
         let scheme = self.address_scheme();
         if pubkeyhash > 0 && scheme.pubkeyhash_version == scheme.scripthash_version {
-            return Err(ParameterError::SamePrefix(hex::encode(
-                scheme.pubkeyhash_version,
-            )));
+            return Err(ParameterError::SamePrefix(hex::encode(scheme.pubkeyhash_version)));
         }
         if self.default_network_port() == self.default_rpc_port() {
             return Err(ParameterError::SamePort(self.default_rpc_port()));
         }
         if !total_reward_fits(self) {
-            return Err(ParameterError::TotalReward {
-                total: total_reward(self).to_string(),
-            });
+            return Err(ParameterError::TotalReward { total: total_reward(self).to_string() });
         }
         Ok(())
     }
@@ -258,22 +234,13 @@ impl ParameterSet {
             State::Valid | State::Invalid { .. } => return Err(ParameterError::Sealed),
             _ => return Err(ParameterError::Incomplete(self.chain_name_text())),
         }
-        self.put(
-            Parameter::GenesisPubkey,
-            Value::Binary(genesis.pubkey.to_vec()),
-        );
+        self.put(Parameter::GenesisPubkey, Value::Binary(genesis.pubkey.to_vec()));
         self.put(Parameter::GenesisVersion, Value::U32(genesis.version));
         self.put(Parameter::GenesisTimestamp, Value::U32(genesis.timestamp));
         self.put(Parameter::GenesisNbits, Value::U32(genesis.nbits));
         self.put(Parameter::GenesisNonce, Value::U32(genesis.nonce));
-        self.put(
-            Parameter::GenesisPubkeyHash,
-            Value::Binary(genesis.pubkey_hash.to_vec()),
-        );
-        self.put(
-            Parameter::GenesisHash,
-            Value::Binary(genesis.hash.0.to_vec()),
-        );
+        self.put(Parameter::GenesisPubkeyHash, Value::Binary(genesis.pubkey_hash.to_vec()));
+        self.put(Parameter::GenesisHash, Value::Binary(genesis.hash.0.to_vec()));
         let hash = chain_params_hash(self);
         self.put(Parameter::ChainParamsHash, Value::Binary(hash.0.to_vec()));
         Ok(hash)
@@ -292,8 +259,7 @@ impl ParameterSet {
     /// Whether a parameter is absent or holds its default.
     pub fn is_default(&self, parameter: Parameter) -> bool {
         let default = default_value(parameter, self.chain_name(), self.protocol_version());
-        self.get(parameter)
-            .is_none_or(|value| Some(value) == default.as_ref())
+        self.get(parameter).is_none_or(|value| Some(value) == default.as_ref())
     }
 
     /// The minimal part of the set: what a node may know before it may connect.
@@ -324,9 +290,7 @@ pub fn default_value(parameter: Parameter, chain_name: &str, protocol: u32) -> O
         Preset::Bool(value) => return Some(Value::Bool(value)),
         Preset::Text(text) => return Some(Value::Text(text.to_owned())),
         Preset::Description => return Some(Value::Text(format!("MultiChain {chain_name}"))),
-        Preset::Number(_)
-            if parameter == Parameter::MaxStdElementSize && protocol < LARGE_ELEMENTS_SINCE =>
-        {
+        Preset::Number(_) if parameter == Parameter::MaxStdElementSize && protocol < LARGE_ELEMENTS_SINCE => {
             SMALL_ELEMENT_SIZE
         }
         Preset::Number(number) => number,
@@ -335,9 +299,7 @@ pub fn default_value(parameter: Parameter, chain_name: &str, protocol: u32) -> O
         Kind::U32(..) => u32::try_from(number).ok().map(Value::U32),
         Kind::I32(..) => i32::try_from(number).ok().map(Value::I32),
         Kind::I64(..) => Some(Value::I64(number)),
-        Kind::Decimal(..) => i32::try_from(number)
-            .ok()
-            .map(|value| Value::Decimal(Millionths(value))),
+        Kind::Decimal(..) => i32::try_from(number).ok().map(|value| Value::Decimal(Millionths(value))),
         Kind::Bool | Kind::Text(_) | Kind::Binary(..) => None,
     }
 }

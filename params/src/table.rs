@@ -3,9 +3,7 @@
 
 use crate::kind::Kind::{Binary, Bool, Decimal, I32, I64, Text, U32};
 use crate::kind::Preset::{self, Absent, Description, Number};
-use crate::kind::Section::{
-    Basic, Consensus, Currency, Genesis, Identity, Mining, Permission, Runtime, Standard,
-};
+use crate::kind::Section::{Basic, Consensus, Currency, Genesis, Identity, Mining, Permission, Runtime, Standard};
 use crate::kind::Source::{self, Calculated, Generated, User};
 use crate::kind::flag::{CLONE, HIDDEN, MINIMAL, NOHASH, TIME};
 use crate::kind::{Kind, Section};
@@ -233,7 +231,5 @@ pub fn all() -> impl DoubleEndedIterator<Item = Parameter> {
 
 /// Whether this software runs chains of the protocol.
 pub fn protocol_is_supported(protocol: u32) -> bool {
-    PROTOCOLS_SUPPORTED
-        .iter()
-        .any(|(first, last)| (*first..=*last).contains(&protocol))
+    PROTOCOLS_SUPPORTED.iter().any(|(first, last)| (*first..=*last).contains(&protocol))
 }

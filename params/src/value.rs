@@ -62,16 +62,9 @@ impl Value {
             value: quoted(text),
             expected: range_text(parameter),
         };
-        let out_of_range = || ParameterError::OutOfRange {
-            name: parameter.name(),
-            value: quoted(text),
-            range: range_text(parameter),
-        };
-        let whole = || {
-            Number::parse(text)
-                .and_then(Number::whole)
-                .ok_or_else(malformed)
-        };
+        let out_of_range =
+            || ParameterError::OutOfRange { name: parameter.name(), value: quoted(text), range: range_text(parameter) };
+        let whole = || Number::parse(text).and_then(Number::whole).ok_or_else(malformed);
         let value = match parameter.row().kind {
             Kind::Bool => Self::Bool(parse_bool(text).ok_or_else(malformed)?),
             Kind::U32(..) => Self::U32(u32::try_from(whole()?).map_err(|_| out_of_range())?),
@@ -79,9 +72,7 @@ impl Value {
             Kind::I64(..) => Self::I64(i64::try_from(whole()?).map_err(|_| out_of_range())?),
             Kind::Decimal(..) => {
                 let number = Number::parse(text).ok_or_else(malformed)?;
-                Self::Decimal(Millionths(
-                    i32::try_from(number.millionths).map_err(|_| out_of_range())?,
-                ))
+                Self::Decimal(Millionths(i32::try_from(number.millionths).map_err(|_| out_of_range())?))
             }
             Kind::Text(_) if text == EMPTY_TEXT => Self::Text(String::new()),
             Kind::Text(_) => Self::Text(text.to_owned()),
@@ -106,16 +97,10 @@ impl Value {
             (Kind::I32(low, high), Self::I32(value)) => (low..=high).contains(value),
             (Kind::I64(low, high), Self::I64(value)) => (low..=high).contains(value),
             (Kind::Decimal(low, high), Self::Decimal(value)) => (low..=high).contains(&value.0),
-            (Kind::Text(limit), Self::Text(text)) => {
-                text.len() <= limit && text_is_fit(parameter, text)
-            }
-            (Kind::Binary(low, high), Self::Binary(bytes)) => {
-                bytes.is_empty() || (low..=high).contains(&bytes.len())
-            }
+            (Kind::Text(limit), Self::Text(text)) => text.len() <= limit && text_is_fit(parameter, text),
+            (Kind::Binary(low, high), Self::Binary(bytes)) => bytes.is_empty() || (low..=high).contains(&bytes.len()),
             _ => {
-                return Err(ParameterError::Type {
-                    name: parameter.name(),
-                });
+                return Err(ParameterError::Type { name: parameter.name() });
             }
         };
         if fits {
@@ -123,16 +108,10 @@ impl Value {
         }
         let (name, value) = (parameter.name(), quoted(&self.to_text()));
         Err(match self {
-            Self::Text(_) | Self::Binary(_) => ParameterError::Malformed {
-                name,
-                value,
-                expected: range_text(parameter),
-            },
-            _ => ParameterError::OutOfRange {
-                name,
-                value,
-                range: range_text(parameter),
-            },
+            Self::Text(_) | Self::Binary(_) => {
+                ParameterError::Malformed { name, value, expected: range_text(parameter) }
+            }
+            _ => ParameterError::OutOfRange { name, value, range: range_text(parameter) },
         })
     }
 
@@ -169,8 +148,7 @@ impl Value {
     /// # Errors
     /// Refuses other widths, truth values other than 0 and 1, text that is not UTF-8, values out of range.
     pub fn from_raw(parameter: Parameter, raw: &[u8]) -> Result<Self, ParameterError> {
-        let width =
-            || ParameterError::Wire(format!("{} has {} bytes", parameter.name(), raw.len()));
+        let width = || ParameterError::Wire(format!("{} has {} bytes", parameter.name(), raw.len()));
         let value = match parameter.row().kind {
             Kind::Bool => match raw {
                 [0] => Self::Bool(false),
@@ -180,14 +158,10 @@ impl Value {
             Kind::U32(..) => Self::U32(u32::from_le_bytes(raw.try_into().map_err(|_| width())?)),
             Kind::I32(..) => Self::I32(i32::from_le_bytes(raw.try_into().map_err(|_| width())?)),
             Kind::I64(..) => Self::I64(i64::from_le_bytes(raw.try_into().map_err(|_| width())?)),
-            Kind::Decimal(..) => Self::Decimal(Millionths(i32::from_le_bytes(
-                raw.try_into().map_err(|_| width())?,
-            ))),
+            Kind::Decimal(..) => Self::Decimal(Millionths(i32::from_le_bytes(raw.try_into().map_err(|_| width())?))),
             Kind::Text(_) => Self::Text(
                 std::str::from_utf8(raw)
-                    .map_err(|_| {
-                        ParameterError::Wire(format!("{} is not UTF-8", parameter.name()))
-                    })?
+                    .map_err(|_| ParameterError::Wire(format!("{} is not UTF-8", parameter.name())))?
                     .to_owned(),
             ),
             Kind::Binary(..) => Self::Binary(raw.to_vec()),
@@ -214,9 +188,7 @@ pub fn parse_bool(text: &str) -> Option<bool> {
     if text.eq_ignore_ascii_case("false") {
         return Some(false);
     }
-    Number::parse(text)
-        .and_then(Number::whole)
-        .map(|number| number != 0)
+    Number::parse(text).and_then(Number::whole).map(|number| number != 0)
 }
 
 /// What a parameter may hold, in words for an error.
@@ -249,19 +221,12 @@ fn text_is_fit(parameter: Parameter, text: &str) -> bool {
         Parameter::ChainName => crate::generate::check_name(text).is_ok(),
         _ => true,
     };
-    own_rule
-        && text.trim() == text
-        && text != EMPTY_TEXT
-        && !text.chars().any(|c| c == '#' || c.is_control())
+    own_rule && text.trim() == text && text != EMPTY_TEXT && !text.chars().any(|c| c == '#' || c.is_control())
 }
 
 /// The beginning of a refused text, in a form that is safe to print.
 fn quoted(text: &str) -> String {
-    let mut short: String = text
-        .chars()
-        .take(QUOTED_MAX)
-        .flat_map(char::escape_debug)
-        .collect();
+    let mut short: String = text.chars().take(QUOTED_MAX).flat_map(char::escape_debug).collect();
     if text.chars().nth(QUOTED_MAX).is_some() {
         short.push_str("...");
     }

@@ -18,21 +18,13 @@ impl ParameterSet {
     /// The set as bytes: all parameters of the chain's protocol, or only those that a stranger may know.
     pub fn to_wire(&self, minimal: bool) -> Vec<u8> {
         let protocol = self.protocol_version();
-        let part = if minimal {
-            self.minimal()
-        } else {
-            self.clone()
-        };
+        let part = if minimal { self.minimal() } else { self.clone() };
         let entries: Vec<(Parameter, Vec<u8>)> = all()
             .filter(|parameter| parameter.exists_in(protocol))
             .filter_map(|parameter| part.get(parameter).map(|value| (parameter, value.raw())))
             .collect();
         let count = u8::try_from(entries.len()).unwrap_or(u8::MAX);
-        let mut bytes = vec![
-            WIRE_VERSION,
-            if minimal { WIRE_MINIMAL } else { WIRE_FULL },
-            count,
-        ];
+        let mut bytes = vec![WIRE_VERSION, if minimal { WIRE_MINIMAL } else { WIRE_FULL }, count];
         for (parameter, raw) in entries {
             bytes.push(parameter as u8);
             bytes.extend(u16::try_from(raw.len()).unwrap_or(u16::MAX).to_le_bytes());
@@ -47,10 +39,7 @@ impl ParameterSet {
     /// Refuses everything but the canonical bytes of a minimal or a valid full set.
     pub fn from_wire(bytes: &[u8]) -> Result<Self, ParameterError> {
         if bytes.len() > WIRE_MAX {
-            return Err(refused(format!(
-                "{} bytes, the limit is {WIRE_MAX}",
-                bytes.len()
-            )));
+            return Err(refused(format!("{} bytes, the limit is {WIRE_MAX}", bytes.len())));
         }
         let (minimal, count, mut rest) = match bytes {
             [WIRE_VERSION, WIRE_MINIMAL, count, rest @ ..] => (true, *count, rest),
@@ -82,9 +71,9 @@ impl ParameterSet {
                 set.check()?;
                 Ok(set)
             }
-            (_, State::Invalid { stored, computed }) => Err(refused(format!(
-                "its chain-params-hash is {stored}, but its values have {computed}"
-            ))),
+            (_, State::Invalid { stored, computed }) => {
+                Err(refused(format!("its chain-params-hash is {stored}, but its values have {computed}")))
+            }
             _ => Err(refused("parameters are missing".to_owned())),
         }
     }
@@ -95,12 +84,9 @@ fn read_entry(bytes: &[u8]) -> Result<(Parameter, &[u8], &[u8]), ParameterError>
     let [position, low, high, rest @ ..] = bytes else {
         return Err(refused("it ends early".to_owned()));
     };
-    let parameter = Parameter::at(*position)
-        .ok_or_else(|| refused(format!("position {position} is no parameter")))?;
+    let parameter = Parameter::at(*position).ok_or_else(|| refused(format!("position {position} is no parameter")))?;
     let length = usize::from(u16::from_le_bytes([*low, *high]));
-    let (raw, after) = rest
-        .split_at_checked(length)
-        .ok_or_else(|| refused("it ends early".to_owned()))?;
+    let (raw, after) = rest.split_at_checked(length).ok_or_else(|| refused("it ends early".to_owned()))?;
     Ok((parameter, raw, after))
 }
 

@@ -62,14 +62,8 @@ pub const TOPICS: &[(&str, &str)] = &[
 pub fn help_list(allowed: Option<&dyn Fn(&str) -> bool>) -> String {
     let mut text = String::new();
     for family in Family::ALL {
-        let shown =
-            |method: &&Method| !method.hidden && allowed.is_none_or(|allowed| allowed(method.name));
-        let lines: Vec<String> = family
-            .methods()
-            .iter()
-            .filter(shown)
-            .map(Method::usage)
-            .collect();
+        let shown = |method: &&Method| !method.hidden && allowed.is_none_or(|allowed| allowed(method.name));
+        let lines: Vec<String> = family.methods().iter().filter(shown).map(Method::usage).collect();
         if lines.is_empty() {
             continue;
         }
@@ -93,24 +87,14 @@ pub fn help_text(method: &Method) -> String {
     if !target.parameters.is_empty() {
         text += "\nParameters:\n";
     }
-    let width = target
-        .parameters
-        .iter()
-        .map(|parameter| parameter.name.len())
-        .max()
-        .unwrap_or(0);
+    let width = target.parameters.iter().map(|parameter| parameter.name.len()).max().unwrap_or(0);
     for (index, parameter) in target.parameters.iter().enumerate() {
         let need = match (parameter.required, parameter.default) {
             (true, _) => "required".to_owned(),
             (false, "") => "optional".to_owned(),
             (false, default) => format!("optional, default {default}"),
         };
-        text += &format!(
-            "{}. {:width$}  {} ({need})",
-            index + 1,
-            parameter.name,
-            parameter.types.words()
-        );
+        text += &format!("{}. {:width$}  {} ({need})", index + 1, parameter.name, parameter.types.words());
         let meaning = meaning::of(parameter.name);
         if !meaning.is_empty() {
             text += &format!(": {meaning}");
@@ -122,16 +106,8 @@ pub fn help_text(method: &Method) -> String {
 }
 
 fn example_lines(name: &str, target: &Method) -> String {
-    let typed: String = target
-        .example
-        .iter()
-        .map(|word| format!(" {}", quoted(word)))
-        .collect();
-    let words: Vec<String> = target
-        .example
-        .iter()
-        .map(|word| (*word).to_owned())
-        .collect();
+    let typed: String = target.example.iter().map(|word| format!(" {}", quoted(word))).collect();
+    let words: Vec<String> = target.example.iter().map(|word| (*word).to_owned()).collect();
     let params = read_words(Some(target), &words).unwrap_or_default();
     let body = json!({"method": name, "params": Value::Array(params), "id": 1});
     format!("\nExample:\nnode-cli chain1 {name}{typed}\n{body}\n")

@@ -55,11 +55,7 @@ pub fn read_word(position: usize, parameter: &Parameter, word: &str) -> Result<V
     }
     let text = || Value::String(word.to_owned());
     Ok(match parsed {
-        Some(value @ (Value::Array(_) | Value::Object(_)))
-            if types.contains(ARRAY) || types.contains(OBJECT) =>
-        {
-            value
-        }
+        Some(value @ (Value::Array(_) | Value::Object(_))) if types.contains(ARRAY) || types.contains(OBJECT) => value,
         Some(value @ Value::Bool(_)) if types.contains(BOOL) => value,
         Some(value @ Value::Number(_))
             if (types.contains(INT) || types.contains(REAL)) && word.len() <= NUMBER_WORD_LIMIT =>
@@ -93,39 +89,22 @@ mod tests {
             read(&["create", "stream", "s1", "false", r#"{"descr":"hello"}"#]),
             json!(["stream", "s1", false, {"descr": "hello"}])
         );
+        assert_eq!(read(&["publish", "s1", "key1", "48656c6c6f"]), json!(["s1", "key1", "48656c6c6f"]));
         assert_eq!(
-            read(&["publish", "s1", "key1", "48656c6c6f"]),
-            json!(["s1", "key1", "48656c6c6f"])
-        );
-        assert_eq!(
-            read(&[
-                "publish",
-                "s1",
-                r#"["k1","k2"]"#,
-                r#"{"json":{"a":1,"b":[true,null,1.5,"x"]}}"#
-            ]),
+            read(&["publish", "s1", r#"["k1","k2"]"#, r#"{"json":{"a":1,"b":[true,null,1.5,"x"]}}"#]),
             json!(["s1", ["k1", "k2"], {"json": {"a": 1, "b": [true, null, 1.5, "x"]}}])
         );
         assert_eq!(read(&["liststreams", "s1", "true"]), json!(["s1", true]));
-        assert_eq!(
-            read(&["liststreamitems", "s1", "true", "1"]),
-            json!(["s1", true, 1])
-        );
+        assert_eq!(read(&["liststreamitems", "s1", "true", "1"]), json!(["s1", true, 1]));
         assert_eq!(read(&["listpermissions", "mine"]), json!(["mine"]));
     }
 
     #[test]
     fn a_bare_number_stays_text_where_text_is_meant() {
-        assert_eq!(
-            read(&["publish", "7", "123", "00"]),
-            json!(["7", "123", "00"])
-        );
+        assert_eq!(read(&["publish", "7", "123", "00"]), json!(["7", "123", "00"]));
         assert_eq!(read(&["getstreaminfo", "5"]), json!(["5"]));
         assert_eq!(read(&["getblockhash", "5"]), json!([5]));
-        assert_eq!(
-            read(&["setruntimeparam", "maxshowndata", "300"]),
-            json!(["maxshowndata", 300])
-        );
+        assert_eq!(read(&["setruntimeparam", "maxshowndata", "300"]), json!(["maxshowndata", 300]));
         let digits = "1".repeat(64);
         assert_eq!(read(&["getblock", &digits]), json!([digits]));
     }
@@ -133,10 +112,7 @@ mod tests {
     #[test]
     fn a_word_that_must_be_json_and_is_not_is_refused_by_position_and_name() {
         let fault = read_words(find("liststreamitems"), &["s".into(), "yes".into()]).unwrap_err();
-        assert_eq!(
-            fault.to_string(),
-            "parameter 2 (verbose) must be boolean, got: yes"
-        );
+        assert_eq!(fault.to_string(), "parameter 2 (verbose) must be boolean, got: yes");
     }
 
     #[test]
@@ -147,9 +123,6 @@ mod tests {
 
     #[test]
     fn an_old_name_reads_its_words_like_the_method_it_stands_for() {
-        assert_eq!(
-            read(&["sendtoaddress", "A", r#"{"coin":1}"#]),
-            json!(["A", {"coin": 1}])
-        );
+        assert_eq!(read(&["sendtoaddress", "A", r#"{"coin":1}"#]), json!(["A", {"coin": 1}]));
     }
 }

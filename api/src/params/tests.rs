@@ -38,50 +38,17 @@ fn a_duplicate_member_inside_a_parameter_is_refused() {
 fn a_directly_read_value_of_a_wrong_type_is_minus_one_and_names_both_types() {
     let given = params(json!([1, "x", 1.5, true, [], {}, null]));
     let message = |text: &str| (-1, text.to_owned());
-    assert_eq!(
-        failed(given.text(0)),
-        message("value is type int, expected str")
-    );
-    assert_eq!(
-        failed(given.integer(1)),
-        message("value is type str, expected int")
-    );
-    assert_eq!(
-        failed(given.integer(2)),
-        message("value is type real, expected int")
-    );
-    assert_eq!(
-        failed(given.real(1)),
-        message("value is type str, expected real")
-    );
-    assert_eq!(
-        failed(given.text(3)),
-        message("value is type bool, expected str")
-    );
-    assert_eq!(
-        failed(given.boolean(0)),
-        message("value is type int, expected bool")
-    );
-    assert_eq!(
-        failed(given.text(4)),
-        message("value is type array, expected str")
-    );
-    assert_eq!(
-        failed(given.text(5)),
-        message("value is type obj, expected str")
-    );
-    assert_eq!(
-        failed(given.text(6)),
-        message("value is type null, expected str")
-    );
-    assert_eq!(
-        failed(given.array(1)),
-        message("value is type str, expected array")
-    );
-    assert_eq!(
-        failed(given.object(4)),
-        message("value is type array, expected obj")
-    );
+    assert_eq!(failed(given.text(0)), message("value is type int, expected str"));
+    assert_eq!(failed(given.integer(1)), message("value is type str, expected int"));
+    assert_eq!(failed(given.integer(2)), message("value is type real, expected int"));
+    assert_eq!(failed(given.real(1)), message("value is type str, expected real"));
+    assert_eq!(failed(given.text(3)), message("value is type bool, expected str"));
+    assert_eq!(failed(given.boolean(0)), message("value is type int, expected bool"));
+    assert_eq!(failed(given.text(4)), message("value is type array, expected str"));
+    assert_eq!(failed(given.text(5)), message("value is type obj, expected str"));
+    assert_eq!(failed(given.text(6)), message("value is type null, expected str"));
+    assert_eq!(failed(given.array(1)), message("value is type str, expected array"));
+    assert_eq!(failed(given.object(4)), message("value is type array, expected obj"));
 }
 
 #[test]
@@ -119,43 +86,19 @@ fn a_level_takes_booleans_and_integers_within_its_range() {
     assert_eq!(params(json!([true])).level(0, 0, 4).unwrap(), 1);
     assert_eq!(params(json!([4])).level(0, 0, 4).unwrap(), 4);
     assert_eq!(params(json!([])).level(0, 1, 4).unwrap(), 1);
-    assert_eq!(
-        failed(params(json!([5])).level(0, 1, 4)),
-        (-8, "verbose out of range".into())
-    );
+    assert_eq!(failed(params(json!([5])).level(0, 1, 4)), (-8, "verbose out of range".into()));
     assert_eq!(failed(params(json!(["1"])).level(0, 1, 4)).0, -1);
 }
 
 #[test]
 fn count_and_start_must_be_integers_and_count_not_negative() {
-    assert_eq!(
-        params(json!([])).page(0, 1, 10).unwrap(),
-        Page {
-            count: 10,
-            start: -10
-        }
-    );
-    assert_eq!(
-        params(json!([5])).page(0, 1, 10).unwrap(),
-        Page {
-            count: 5,
-            start: -5
-        }
-    );
-    assert_eq!(
-        params(json!([5, 0])).page(0, 1, 10).unwrap(),
-        Page { count: 5, start: 0 }
-    );
+    assert_eq!(params(json!([])).page(0, 1, 10).unwrap(), Page { count: 10, start: -10 });
+    assert_eq!(params(json!([5])).page(0, 1, 10).unwrap(), Page { count: 5, start: -5 });
+    assert_eq!(params(json!([5, 0])).page(0, 1, 10).unwrap(), Page { count: 5, start: 0 });
     for wrong in [json!([-1]), json!([1.0]), json!(["1"])] {
-        assert_eq!(
-            failed(params(wrong).page(0, 1, 10)),
-            (-8, "Invalid count".into())
-        );
+        assert_eq!(failed(params(wrong).page(0, 1, 10)), (-8, "Invalid count".into()));
     }
-    assert_eq!(
-        failed(params(json!([3, "0"])).page(0, 1, 10)),
-        (-8, "Invalid start".into())
-    );
+    assert_eq!(failed(params(json!([3, "0"])).page(0, 1, 10)), (-8, "Invalid start".into()));
 }
 
 #[test]
@@ -180,45 +123,27 @@ fn a_list_is_an_array_or_a_comma_string_without_duplicates() {
     assert_eq!(params(json!(["a,b"])).list(0).unwrap(), ["a", "b"]);
     assert_eq!(params(json!([["a", 5]])).list(0).unwrap(), ["a", "5"]);
     assert_eq!(params(json!([[]])).list(0).unwrap(), Vec::<String>::new());
-    assert_eq!(
-        failed(params(json!(["a,a"])).list(0)),
-        (-8, "Invalid parameter, duplicate value: a".into())
-    );
+    assert_eq!(failed(params(json!(["a,a"])).list(0)), (-8, "Invalid parameter, duplicate value: a".into()));
     assert_eq!(failed(params(json!([["x", "x"]])).list(0)).0, -8);
     assert_eq!(failed(params(json!([[1.5]])).list(0)).0, -8);
     for wrong in [json!([null]), json!([5]), json!([{"a": 1}])] {
-        assert_eq!(
-            failed(params(wrong).list(0)),
-            (-8, "Invalid value, expected string or array".into())
-        );
+        assert_eq!(failed(params(wrong).list(0)), (-8, "Invalid value, expected string or array".into()));
     }
 }
 
 #[test]
 fn a_plain_identifier_is_never_split() {
     assert_eq!(params(json!(["a,b"])).identifiers(0).unwrap(), ["a,b"]);
-    assert_eq!(
-        params(json!([["a", "b"]])).identifiers(0).unwrap(),
-        ["a", "b"]
-    );
-    assert_eq!(
-        failed(params(json!([["root", "root"]])).identifiers(0)).0,
-        -8
-    );
+    assert_eq!(params(json!([["a", "b"]])).identifiers(0).unwrap(), ["a", "b"]);
+    assert_eq!(failed(params(json!([["root", "root"]])).identifiers(0)).0, -8);
 }
 
 #[test]
 fn a_star_or_nothing_selects_everything() {
     assert_eq!(params(json!([])).selection(0).unwrap(), Selection::All);
     assert_eq!(params(json!(["*"])).selection(0).unwrap(), Selection::All);
-    assert_eq!(
-        params(json!(["a"])).selection(0).unwrap(),
-        Selection::These(vec!["a".into()])
-    );
-    assert_eq!(
-        params(json!(["a,b"])).identifier_selection(0).unwrap(),
-        Selection::These(vec!["a,b".into()])
-    );
+    assert_eq!(params(json!(["a"])).selection(0).unwrap(), Selection::These(vec!["a".into()]));
+    assert_eq!(params(json!(["a,b"])).identifier_selection(0).unwrap(), Selection::These(vec!["a,b".into()]));
 }
 
 #[test]

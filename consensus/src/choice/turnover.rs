@@ -25,6 +25,9 @@ pub struct TurnoverFacts<'a, M> {
     pub recent_miners: &'a [M],
     /// Active miners.
     pub active: u32,
+    /// Whether diversity bars nobody of several miners: without turnover all of them then take turns, since the one
+    /// who mined last would go on alone otherwise.
+    pub rotates: bool,
     /// Own address that would mine, if it may mine the next block.
     pub own: M,
 }
@@ -86,13 +89,7 @@ pub fn choose_start<M: Copy + PartialEq>(
     let shift = creation - LEAST_CREATION;
     let turnover = inner_turnover(facts.turnover);
     let (base, last_expected) = expected_times(facts, shift);
-    let mut pool: Vec<M> = Vec::new();
-    let wanted = pool_size(facts.target, facts.creation, facts.turnover);
-    for miner in facts.recent_miners {
-        if pool.len() < wanted && eligible(miner) && !pool.contains(miner) {
-            pool.push(*miner);
-        }
-    }
+    let pool = pool_of(facts, eligible);
     let mut members = size(pool.len());
     let mut in_pool = pool.contains(&facts.own);
     let outside = f64::from(facts.active) - members;
@@ -119,6 +116,22 @@ pub fn choose_start<M: Copy + PartialEq>(
         rivals /= 2.0;
     }
     Start { at, in_pool, estimate: next }
+}
+
+/// The miners expected to make the next block: the most recent ones that may, or in a rotation the one whose last
+/// block is the oldest (an own address that was not seen lately steps in).
+fn pool_of<M: Copy + PartialEq>(facts: &TurnoverFacts<'_, M>, eligible: impl Fn(&M) -> bool) -> Vec<M> {
+    let mut seen: Vec<M> = Vec::new();
+    for miner in facts.recent_miners.iter().filter(|miner| eligible(miner)) {
+        if !seen.contains(miner) {
+            seen.push(*miner);
+        }
+    }
+    if facts.rotates && inner_turnover(facts.turnover) <= 0.0 {
+        return if seen.contains(&facts.own) { seen.pop().into_iter().collect() } else { vec![facts.own] };
+    }
+    seen.truncate(pool_size(facts.target, facts.creation, facts.turnover));
+    seen
 }
 
 fn size(count: usize) -> f64 {
@@ -163,6 +176,7 @@ mod tests {
             arrivals,
             recent_miners: recent,
             active: 10,
+            rotates: false,
             own,
         }
     }
@@ -185,6 +199,17 @@ mod tests {
         assert!(!other.in_pool && other.at > member.at);
         let first_barred = choose_start(&facts(&arrivals, &[1, 2], 0.0, 2), Estimate::default(), |m| *m != 1, || 0.5);
         assert!(first_barred.in_pool);
+    }
+
+    #[test]
+    fn in_a_rotation_the_miner_whose_block_is_oldest_is_due_and_a_newcomer_steps_in() {
+        let due = |recent: &[u8], own| {
+            let facts = TurnoverFacts { rotates: true, ..facts(&[999.0], recent, 0.0, own) };
+            choose_start(&facts, Estimate::default(), |_| true, || 0.5).in_pool
+        };
+        let recent = [3, 2, 1, 4, 3, 2, 1, 4];
+        assert!(due(&recent, 4) && !due(&recent, 1) && !due(&recent, 2) && !due(&recent, 3));
+        assert!(due(&recent, 9));
     }
 
     #[test]

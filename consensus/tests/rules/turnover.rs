@@ -75,6 +75,7 @@ impl Crew {
                 arrivals: &arrivals,
                 recent_miners: &recent,
                 active,
+                rotates: false,
                 own: miner,
             };
             let mut entropy = Entropy(self.entropy[miner].0);
@@ -215,6 +216,7 @@ fn who_is_not_in_the_pool_joins_with_turnover_over_the_estimate() {
             arrivals: &[999.0],
             recent_miners: &[1, 2],
             active: 6,
+            rotates: false,
             own: 7,
         };
         choose_start(&facts, Estimate(estimate), |_| true, || draw)

@@ -9,10 +9,7 @@ use super::*;
 use crate::message::{ChunkBody, Refusal};
 
 const NAME: StreamProtocol = StreamProtocol::new("/rota/test");
-const FRAMES: FrameLimits = FrameLimits {
-    block: 4 << 20,
-    chunk: 1 << 20,
-};
+const FRAMES: FrameLimits = FrameLimits { block: 4 << 20, chunk: 1 << 20 };
 
 fn codec(protocol: Protocol) -> ExchangeCodec {
     ExchangeCodec::new(protocol, FRAMES)
@@ -20,9 +17,7 @@ fn codec(protocol: Protocol) -> ExchangeCodec {
 
 async fn written_request(protocol: Protocol, request: Request) -> io::Result<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
-    codec(protocol)
-        .write_request(&NAME, &mut bytes, Ok(request))
-        .await?;
+    codec(protocol).write_request(&NAME, &mut bytes, Ok(request)).await?;
     Ok(bytes.into_inner())
 }
 
@@ -30,38 +25,19 @@ async fn answer(request: Request, response: Response) -> Result<Response, Malfor
     let protocol = request.protocol();
     let (mut asking, mut answering) = (codec(protocol), codec(protocol));
     let mut there = Cursor::new(Vec::new());
-    asking
-        .write_request(&NAME, &mut there, Ok(request))
-        .await
-        .unwrap();
+    asking.write_request(&NAME, &mut there, Ok(request)).await.unwrap();
     let mut there = Cursor::new(there.into_inner());
-    answering
-        .read_request(&NAME, &mut there)
-        .await
-        .unwrap()
-        .unwrap();
+    answering.read_request(&NAME, &mut there).await.unwrap().unwrap();
     let mut back = Cursor::new(Vec::new());
-    answering
-        .write_response(&NAME, &mut back, Ok(response))
-        .await
-        .unwrap();
-    asking
-        .read_response(&NAME, &mut Cursor::new(back.into_inner()))
-        .await
-        .unwrap()
+    answering.write_response(&NAME, &mut back, Ok(response)).await.unwrap();
+    asking.read_response(&NAME, &mut Cursor::new(back.into_inner())).await.unwrap()
 }
 
 #[tokio::test]
 async fn a_length_above_the_limit_is_refused_before_its_bytes_come() {
     let mut bytes = Cursor::new(u32::MAX.to_le_bytes().to_vec());
     let frame = read_frame(&mut bytes, 1_000).await.unwrap();
-    assert_eq!(
-        frame,
-        Err(Malformed::TooLong {
-            got: u32::MAX,
-            limit: 1_000
-        })
-    );
+    assert_eq!(frame, Err(Malformed::TooLong { got: u32::MAX, limit: 1_000 }));
 }
 
 #[tokio::test]
@@ -72,72 +48,32 @@ async fn a_frame_that_ends_early_is_an_error() {
 
 #[tokio::test]
 async fn a_request_arrives_as_it_was_sent() {
-    let request = Request::Headers {
-        locator: vec![BlockHash([1; 32])],
-        stop: BlockHash::ZERO,
-        limit: 2_000,
-    };
-    let bytes = written_request(Protocol::Sync, request.clone())
-        .await
-        .unwrap();
-    let read = codec(Protocol::Sync)
-        .read_request(&NAME, &mut Cursor::new(bytes))
-        .await
-        .unwrap();
+    let request = Request::Headers { locator: vec![BlockHash([1; 32])], stop: BlockHash::ZERO, limit: 2_000 };
+    let bytes = written_request(Protocol::Sync, request.clone()).await.unwrap();
+    let read = codec(Protocol::Sync).read_request(&NAME, &mut Cursor::new(bytes)).await.unwrap();
     assert_eq!(read, Ok(request));
 }
 
 #[tokio::test]
 async fn a_request_on_the_wrong_protocol_is_malformed() {
-    let bytes = written_request(
-        Protocol::Chunk,
-        Request::Chunks {
-            hashes: vec![ChunkHash([1; 32])],
-        },
-    )
-    .await
-    .unwrap();
-    let read = codec(Protocol::Sync)
-        .read_request(&NAME, &mut Cursor::new(bytes))
-        .await
-        .unwrap();
+    let bytes = written_request(Protocol::Chunk, Request::Chunks { hashes: vec![ChunkHash([1; 32])] }).await.unwrap();
+    let read = codec(Protocol::Sync).read_request(&NAME, &mut Cursor::new(bytes)).await.unwrap();
     assert!(matches!(read, Err(Malformed::Content(_))));
 }
 
 #[tokio::test]
 async fn a_request_out_of_bounds_is_neither_written_nor_read() {
-    let request = Request::Headers {
-        locator: Vec::new(),
-        stop: BlockHash::ZERO,
-        limit: 2_001,
-    };
-    assert!(
-        written_request(Protocol::Sync, request.clone())
-            .await
-            .is_err()
-    );
+    let request = Request::Headers { locator: Vec::new(), stop: BlockHash::ZERO, limit: 2_001 };
+    assert!(written_request(Protocol::Sync, request.clone()).await.is_err());
     let mut bytes = Cursor::new(Vec::new());
-    write_frame(&mut bytes, &encode(&request), REQUEST_FRAME)
-        .await
-        .unwrap();
-    let read = codec(Protocol::Sync)
-        .read_request(&NAME, &mut Cursor::new(bytes.into_inner()))
-        .await
-        .unwrap();
-    assert_eq!(
-        read,
-        Err(Malformed::Content(
-            "2001 headers asked for, the limit is 2000".to_owned()
-        ))
-    );
+    write_frame(&mut bytes, &encode(&request), REQUEST_FRAME).await.unwrap();
+    let read = codec(Protocol::Sync).read_request(&NAME, &mut Cursor::new(bytes.into_inner())).await.unwrap();
+    assert_eq!(read, Err(Malformed::Content("2001 headers asked for, the limit is 2000".to_owned())));
 }
 
 #[tokio::test]
 async fn indexes_that_do_not_ascend_are_out_of_bounds() {
-    let request = |indexes| Request::BlockTransactions {
-        block: BlockHash::ZERO,
-        indexes,
-    };
+    let request = |indexes| Request::BlockTransactions { block: BlockHash::ZERO, indexes };
     assert_eq!(request(vec![0, 1, 5]).out_of_bounds(), None);
     assert!(request(vec![1, 1]).out_of_bounds().is_some());
     assert!(request(vec![2, 1]).out_of_bounds().is_some());
@@ -148,57 +84,31 @@ async fn bytes_after_a_request_are_malformed() {
     let mut bytes = encode(&Request::Addresses);
     bytes.push(0);
     let mut framed = Cursor::new(Vec::new());
-    write_frame(&mut framed, &bytes, REQUEST_FRAME)
-        .await
-        .unwrap();
-    let read = codec(Protocol::Pool)
-        .read_request(&NAME, &mut Cursor::new(framed.into_inner()))
-        .await
-        .unwrap();
+    write_frame(&mut framed, &bytes, REQUEST_FRAME).await.unwrap();
+    let read = codec(Protocol::Pool).read_request(&NAME, &mut Cursor::new(framed.into_inner())).await.unwrap();
     assert!(matches!(read, Err(Malformed::Content(_))));
 }
 
 #[tokio::test]
 async fn an_answer_of_another_kind_is_malformed() {
     let (mut asking, mut bytes) = (codec(Protocol::Pool), Cursor::new(Vec::new()));
-    asking
-        .write_request(&NAME, &mut bytes, Ok(Request::Addresses))
-        .await
-        .unwrap();
+    asking.write_request(&NAME, &mut bytes, Ok(Request::Addresses)).await.unwrap();
     let mut framed = Cursor::new(Vec::new());
-    write_frame(
-        &mut framed,
-        &encode(&Response::Transactions(Vec::new())),
-        1_000,
-    )
-    .await
-    .unwrap();
-    let read = asking
-        .read_response(&NAME, &mut Cursor::new(framed.into_inner()))
-        .await
-        .unwrap();
+    write_frame(&mut framed, &encode(&Response::Transactions(Vec::new())), 1_000).await.unwrap();
+    let read = asking.read_response(&NAME, &mut Cursor::new(framed.into_inner())).await.unwrap();
     assert!(matches!(read, Err(Malformed::Content(_))));
 }
 
 #[tokio::test]
 async fn a_refusal_answers_any_request() {
     let refused = Response::Refused(Refusal::Busy);
-    assert_eq!(
-        answer(Request::Addresses, refused.clone()).await,
-        Ok(refused)
-    );
+    assert_eq!(answer(Request::Addresses, refused.clone()).await, Ok(refused));
 }
 
 #[tokio::test]
 async fn an_answer_is_cut_to_the_prefix_that_fits_its_frame() {
-    let chunk = |n: u8| ChunkBody {
-        hash: ChunkHash([n; 32]),
-        salt: vec![n; 32],
-        bytes: vec![n; 400 << 10],
-    };
-    let request = Request::Chunks {
-        hashes: (1..=3).map(|n| ChunkHash([n; 32])).collect(),
-    };
+    let chunk = |n: u8| ChunkBody { hash: ChunkHash([n; 32]), salt: vec![n; 32], bytes: vec![n; 400 << 10] };
+    let request = Request::Chunks { hashes: (1..=3).map(|n| ChunkHash([n; 32])).collect() };
     let answer = answer(request, Response::Chunks((1..=3).map(chunk).collect())).await;
     assert_eq!(answer, Ok(Response::Chunks(vec![chunk(1), chunk(2)])));
 }
@@ -212,23 +122,14 @@ async fn a_full_page_of_inventory_fits_its_frame() {
             FullHash(hash)
         })
         .collect();
-    let page = Response::PoolInventory {
-        hashes,
-        more: false,
-    };
-    let request = Request::PoolInventory {
-        after: FullHash::ZERO,
-        limit: 10_000,
-    };
+    let page = Response::PoolInventory { hashes, more: false };
+    let request = Request::PoolInventory { after: FullHash::ZERO, limit: 10_000 };
     assert_eq!(answer(request, page.clone()).await, Ok(page));
 }
 
 #[test]
 fn the_largest_requests_fit_the_request_frame() {
     let indexes = (0..crate::limit::MAX_COMPACT_HASHES).collect();
-    let request = Request::BlockTransactions {
-        block: BlockHash::ZERO,
-        indexes,
-    };
+    let request = Request::BlockTransactions { block: BlockHash::ZERO, indexes };
     assert!(encoded_length(&request) <= REQUEST_FRAME as usize);
 }

@@ -21,23 +21,11 @@ fn place(host: u8) -> Multiaddr {
 
 fn table(permitted: &[u8], behind: bool) -> Table {
     let permitted = permitted.iter().map(|secret| address(*secret)).collect();
-    let rules = GateRules {
-        permitted: Permitted::Listed(Arc::new(permitted)),
-        behind,
-    };
-    Table {
-        rules,
-        ..Table::default()
-    }
+    let rules = GateRules { permitted: Permitted::Listed(Arc::new(permitted)), behind };
+    Table { rules, ..Table::default() }
 }
 
-fn admit(
-    table: &mut Table,
-    number: usize,
-    secret: u8,
-    host: u8,
-    inbound: bool,
-) -> Result<Admission, GateError> {
+fn admit(table: &mut Table, number: usize, secret: u8, host: u8, inbound: bool) -> Result<Admission, GateError> {
     let connection = ConnectionId::new_unchecked(number);
     table.admit(connection, &peer(secret), &place(host), inbound)?;
     Ok(table.entry(connection).unwrap().admission)
@@ -71,10 +59,7 @@ fn the_porch_is_bounded_for_each_host_and_in_all() {
     for number in 0..UNPERMITTED_PER_HOST {
         assert!(admit(&mut table, number, 2, 1, true).is_ok());
     }
-    assert_eq!(
-        admit(&mut table, 100, 2, 1, true),
-        Err(GateError::Unpermitted)
-    );
+    assert_eq!(admit(&mut table, 100, 2, 1, true), Err(GateError::Unpermitted));
     assert_eq!(admit(&mut table, 101, 1, 1, true), Ok(Admission::Full));
     let mut refused = 0;
     for number in 0..UNPERMITTED_TOTAL {
@@ -88,13 +73,8 @@ fn the_porch_is_bounded_for_each_host_and_in_all() {
 fn a_banned_address_or_host_is_refused_until_the_ban_ends() {
     let mut table = table(&[1], false);
     let now = Instant::now();
-    table
-        .bans
-        .add(Banned::Address(address(1)), now + Duration::from_secs(60));
-    table.bans.add(
-        Banned::Host("10.0.0.9".parse().unwrap()),
-        now + Duration::from_secs(60),
-    );
+    table.bans.add(Banned::Address(address(1)), now + Duration::from_secs(60));
+    table.bans.add(Banned::Host("10.0.0.9".parse().unwrap()), now + Duration::from_secs(60));
     assert_eq!(admit(&mut table, 1, 1, 1, true), Err(GateError::Banned));
     assert_eq!(admit(&mut table, 2, 3, 9, true), Err(GateError::Banned));
     table.bans.remove(&Banned::Address(address(1)));
@@ -114,18 +94,9 @@ fn one_host_opens_only_so_many_connections_at_once() {
     let mut gate = Gate::new(SharedTable::default());
     for number in 0..PENDING_PER_HOST {
         let id = ConnectionId::new_unchecked(number);
-        assert!(
-            gate.handle_pending_inbound_connection(id, &place(9), &place(1))
-                .is_ok()
-        );
+        assert!(gate.handle_pending_inbound_connection(id, &place(9), &place(1)).is_ok());
     }
     let id = ConnectionId::new_unchecked(500);
-    assert!(
-        gate.handle_pending_inbound_connection(id, &place(9), &place(1))
-            .is_err()
-    );
-    assert!(
-        gate.handle_pending_inbound_connection(id, &place(9), &place(2))
-            .is_ok()
-    );
+    assert!(gate.handle_pending_inbound_connection(id, &place(9), &place(1)).is_err());
+    assert!(gate.handle_pending_inbound_connection(id, &place(9), &place(2)).is_ok());
 }

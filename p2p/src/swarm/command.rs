@@ -17,13 +17,9 @@ impl Task {
             Command::Dial(target) => self.add_target(target, false),
             Command::AddNode(target) => self.add_target(target, true),
             Command::RemoveNode(target) => self.dials.remove(&target),
-            Command::Disconnect { peer, reason } => {
-                self.with(peer, |task, connection| task.close(connection, reason))
-            }
+            Command::Disconnect { peer, reason } => self.with(peer, |task, connection| task.close(connection, reason)),
             Command::Misbehaving { peer, reason } => {
-                self.with(peer, |task, connection| {
-                    task.misbehaving(connection, &reason)
-                });
+                self.with(peer, |task, connection| task.misbehaving(connection, &reason));
             }
             Command::Ban { who, time } => self.ban(who, time),
             Command::Unban(who) => self.table.lock().bans.remove(&who),
@@ -33,15 +29,8 @@ impl Task {
             }
             Command::SetJoinAnswers(answers) => self.join_answers = Some(answers),
             Command::SetTip(tip) => self.tip = tip,
-            Command::Request {
-                peer,
-                request,
-                reply,
-            } => self.ask(peer, request, reply),
-            Command::Respond {
-                request_id,
-                response,
-            } => self.respond(request_id, response),
+            Command::Request { peer, request, reply } => self.ask(peer, request, reply),
+            Command::Respond { request_id, response } => self.respond(request_id, response),
             Command::AnnounceTransactions(hashes) => self.announce_transactions(&hashes),
             Command::AnnounceBlock(compact) => self.announce_block(&compact),
             Command::Ping => self.send_pings(),
@@ -68,20 +57,13 @@ impl Task {
 
     fn ban(&mut self, who: Banned, time: Duration) {
         let now = Instant::now();
-        let end = now
-            .checked_add(time)
-            .unwrap_or(now + Duration::from_secs(u64::from(u32::MAX)));
+        let end = now.checked_add(time).unwrap_or(now + Duration::from_secs(u64::from(u32::MAX)));
         self.table.lock().bans.add(who, end);
         let hit = |peer: &&Peer| match who {
             Banned::Host(ip) => peer.entry.remote.ip() == ip,
             Banned::Address(address) => peer.entry.address == address,
         };
-        let hit: Vec<ConnectionId> = self
-            .peers
-            .values()
-            .filter(hit)
-            .map(|peer| peer.connection)
-            .collect();
+        let hit: Vec<ConnectionId> = self.peers.values().filter(hit).map(|peer| peer.connection).collect();
         for connection in hit {
             self.close(connection, "banned");
         }

@@ -19,12 +19,7 @@ use crate::peer::{Peer, PeerHandle};
 use crate::transport::{multiaddr_of, place_of};
 
 impl Task {
-    pub(super) fn on_opened(
-        &mut self,
-        id: PeerId,
-        connection: ConnectionId,
-        endpoint: &ConnectedPoint,
-    ) {
+    pub(super) fn on_opened(&mut self, id: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
         let Some(entry) = self.table.lock().entry(connection) else {
             self.swarm.close_connection(connection);
             return;
@@ -56,16 +51,9 @@ impl Task {
             let used = peer.hello.is_some();
             if !used && !peer.refused {
                 let reason = peer.closing.unwrap_or_default();
-                self.outbox.push_back(Event::DialFailed {
-                    target: target.clone(),
-                    reason,
-                });
+                self.outbox.push_back(Event::DialFailed { target: target.clone(), reason });
             }
-            let how = if used {
-                Ended::Used(peer.opened.elapsed())
-            } else {
-                Ended::Refused
-            };
+            let how = if used { Ended::Used(peer.opened.elapsed()) } else { Ended::Refused };
             self.dials.ended(&target, how, now, rand::random());
         }
         if !self.peers.values().any(|other| other.id == peer.id) {
@@ -93,10 +81,7 @@ impl Task {
         self.handles.remove(&handle);
         self.fail_requests(handle);
         if known {
-            self.outbox.push_back(Event::PeerDisconnected {
-                peer: handle,
-                reason,
-            });
+            self.outbox.push_back(Event::PeerDisconnected { peer: handle, reason });
         }
     }
 
@@ -111,10 +96,7 @@ impl Task {
         let (entry, known) = (peer.entry, peer.hello.is_some());
         let reason = cleaned(reason);
         let address = self.text(&entry.address);
-        tracing::warn!(
-            "misbehaving peer ip={} address={address} reason={reason}",
-            entry.remote.ip()
-        );
+        tracing::warn!("misbehaving peer ip={} address={address} reason={reason}", entry.remote.ip());
         self.refuse_open_blocks(entry.handle);
         self.outbox.push_back(Event::Misbehaviour {
             peer: known.then_some(entry.handle),
@@ -136,33 +118,23 @@ impl Task {
     }
 
     fn change_of(&self, connection: ConnectionId) -> Option<String> {
-        let peer = self
-            .peers
-            .get(&connection)
-            .filter(|peer| peer.closing.is_none())?;
+        let peer = self.peers.get(&connection).filter(|peer| peer.closing.is_none())?;
         let entry = peer.entry;
         let table = self.table.lock();
-        let now = table.judge(
-            &entry.address,
-            entry.inbound,
-            table.unknown_inbound(Some(connection)),
-        );
+        let now = table.judge(&entry.address, entry.inbound, table.unknown_inbound(Some(connection)));
         let behind = table.rules.behind;
         drop(table);
         let address = self.text(&entry.address);
         if now > entry.admission {
             return Some(format!("the rights of {address} have changed"));
         }
-        let stays = now == entry.admission
-            && (now != Admission::Sync || entry.inbound || self.may_stay(peer, behind));
+        let stays = now == entry.admission && (now != Admission::Sync || entry.inbound || self.may_stay(peer, behind));
         (!stays).then(|| no_permission(&address, &self.config.chain_name))
     }
 
     /// Whether a peer that we dialled and do not know may go on showing headers.
     pub(super) fn may_stay(&self, peer: &Peer, behind: bool) -> bool {
-        behind
-            || peer.hello.is_none()
-            || (peer.claims_more_than(&self.tip) && peer.opened.elapsed() < PROBE_TIME)
+        behind || peer.hello.is_none() || (peer.claims_more_than(&self.tip) && peer.opened.elapsed() < PROBE_TIME)
     }
 
     /// Closes connections whose time is over.
@@ -178,8 +150,7 @@ impl Task {
             if over(&peer) {
                 ending.push((peer.connection, "no hello in time".to_owned()));
             } else if probed(&peer) {
-                let reason =
-                    no_permission(&self.text(&peer.entry.address), &self.config.chain_name);
+                let reason = no_permission(&self.text(&peer.entry.address), &self.config.chain_name);
                 ending.push((peer.connection, reason));
             }
         }
@@ -207,14 +178,9 @@ impl Task {
 
     pub(super) fn on_resolved(&mut self, target: &str, place: Result<SocketAddr, String>) {
         let failed = match place {
-            Ok(place) if self.listening.contains(&place) => {
-                Some("that is this node itself".to_owned())
-            }
+            Ok(place) if self.listening.contains(&place) => Some("that is this node itself".to_owned()),
             Ok(place) => {
-                let dial = DialOpts::unknown_peer_id()
-                    .address(multiaddr_of(place))
-                    .allocate_new_port()
-                    .build();
+                let dial = DialOpts::unknown_peer_id().address(multiaddr_of(place)).allocate_new_port().build();
                 if !self.dials.dialling(target, dial.connection_id()) {
                     return;
                 }
@@ -246,17 +212,12 @@ impl Task {
             cause: RefusalCause::DuplicateIdentity,
             reason: already_connected(&self.text(&self.own_address), &remote.to_string()),
         });
-        self.dials
-            .ended(&target, Ended::Failed, Instant::now(), rand::random());
+        self.dials.ended(&target, Ended::Failed, Instant::now(), rand::random());
     }
 
     fn dial_failed(&mut self, target: &str, reason: String) {
-        self.outbox.push_back(Event::DialFailed {
-            target: target.to_owned(),
-            reason,
-        });
-        self.dials
-            .ended(target, Ended::Failed, Instant::now(), rand::random());
+        self.outbox.push_back(Event::DialFailed { target: target.to_owned(), reason });
+        self.dials.ended(target, Ended::Failed, Instant::now(), rand::random());
     }
 
     /// The live connection of a peer the node knows.

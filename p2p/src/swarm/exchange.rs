@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use libp2p::request_response::{
-    Event as Exchanged, InboundRequestId, Message, OutboundFailure, OutboundRequestId,
-    ResponseChannel,
+    Event as Exchanged, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
 };
 use libp2p::swarm::ConnectionId;
 
@@ -84,13 +83,7 @@ impl Task {
         }
         peer.outbound_requests += 1;
         let id = behaviour.inner().send_request(&alias, Ok(request));
-        self.exchange.queries.insert(
-            (protocol, id),
-            Query {
-                peer: handle,
-                reply,
-            },
-        );
+        self.exchange.queries.insert((protocol, id), Query { peer: handle, reply });
         Ok(())
     }
 
@@ -105,12 +98,7 @@ impl Task {
 
     fn send_response(&mut self, protocol: Protocol, channel: Answer, response: Response) {
         // The stream may have timed out: then nobody waits for the answer.
-        let _ = self
-            .swarm
-            .behaviour_mut()
-            .exchange(protocol)
-            .inner()
-            .send_response(channel, Ok(response));
+        let _ = self.swarm.behaviour_mut().exchange(protocol).inner().send_response(channel, Ok(response));
     }
 
     fn answered(&mut self, handle: PeerHandle) {
@@ -127,37 +115,14 @@ impl Task {
     ) {
         match event {
             Exchanged::Message {
-                connection_id,
-                message:
-                    Message::Request {
-                        request_id,
-                        request,
-                        channel,
-                    },
-                ..
+                connection_id, message: Message::Request { request_id, request, channel }, ..
             } => match request {
                 Ok(request) => {
-                    self.on_request(
-                        connection_id,
-                        Early {
-                            protocol,
-                            id: request_id,
-                            request,
-                            channel,
-                        },
-                    );
+                    self.on_request(connection_id, Early { protocol, id: request_id, request, channel });
                 }
                 Err(malformed) => self.misbehaving(connection_id, &format!("request: {malformed}")),
             },
-            Exchanged::Message {
-                connection_id,
-                message:
-                    Message::Response {
-                        request_id,
-                        response,
-                    },
-                ..
-            } => {
+            Exchanged::Message { connection_id, message: Message::Response { request_id, response }, .. } => {
                 let result = match response {
                     Ok(Response::Refused(refusal)) => Err(RequestError::Refused(refusal)),
                     Ok(response) => Ok(response),
@@ -172,14 +137,11 @@ impl Task {
                     self.misbehaving(connection_id, &reason);
                 }
             }
-            Exchanged::OutboundFailure {
-                request_id, error, ..
-            } => {
+            Exchanged::OutboundFailure { request_id, error, .. } => {
                 self.on_result((protocol, request_id), Err(failure(error)));
             }
             Exchanged::InboundFailure { request_id, .. } => {
-                if let Some(request_id) =
-                    self.exchange.numbers.get(&(protocol, request_id)).copied()
+                if let Some(request_id) = self.exchange.numbers.get(&(protocol, request_id)).copied()
                     && let Some(waiting) = self.exchange.take_waiting(request_id)
                 {
                     self.answered(waiting.peer);
@@ -191,11 +153,7 @@ impl Task {
 
     /// A peer asks. What comes before its hello is answered waits for that.
     pub(super) fn on_request(&mut self, connection: ConnectionId, early: Early) {
-        let Some(peer) = self
-            .peers
-            .get_mut(&connection)
-            .filter(|peer| peer.closing.is_none())
-        else {
+        let Some(peer) = self.peers.get_mut(&connection).filter(|peer| peer.closing.is_none()) else {
             return;
         };
         let refusal = if peer.entry.admission != Admission::Full {
@@ -216,34 +174,13 @@ impl Task {
         let handle = peer.entry.handle;
         self.exchange.last += 1;
         let request_id = RequestId(self.exchange.last);
-        let Early {
-            protocol,
-            id,
-            request,
-            channel,
-        } = early;
+        let Early { protocol, id, request, channel } = early;
         self.exchange.numbers.insert((protocol, id), request_id);
-        self.exchange.waiting.insert(
-            request_id,
-            Waiting {
-                peer: handle,
-                protocol,
-                id,
-                channel,
-            },
-        );
-        self.outbox.push_back(Event::Request {
-            peer: handle,
-            request_id,
-            request,
-        });
+        self.exchange.waiting.insert(request_id, Waiting { peer: handle, protocol, id, channel });
+        self.outbox.push_back(Event::Request { peer: handle, request_id, request });
     }
 
-    fn on_result(
-        &mut self,
-        id: (Protocol, OutboundRequestId),
-        result: Result<Response, RequestError>,
-    ) {
+    fn on_result(&mut self, id: (Protocol, OutboundRequestId), result: Result<Response, RequestError>) {
         let Some(query) = self.exchange.queries.remove(&id) else {
             return;
         };
@@ -256,11 +193,7 @@ impl Task {
 
     fn reply(&mut self, peer: PeerHandle, reply: ReplyTo, result: Result<Response, RequestError>) {
         match reply {
-            ReplyTo::Event(query) => self.outbox.push_back(Event::Response {
-                peer,
-                query,
-                result,
-            }),
+            ReplyTo::Event(query) => self.outbox.push_back(Event::Response { peer, query, result }),
             // Whoever asked may have stopped waiting.
             ReplyTo::Waiting(sender) => drop(sender.send(result)),
         }
@@ -268,25 +201,15 @@ impl Task {
 
     /// A peer is gone: its open requests are forgotten, ours to it have failed.
     pub(super) fn fail_requests(&mut self, handle: PeerHandle) {
-        let ours: Vec<_> = self
-            .exchange
-            .queries
-            .iter()
-            .filter(|(_, query)| query.peer == handle)
-            .map(|(id, _)| *id)
-            .collect();
+        let ours: Vec<_> =
+            self.exchange.queries.iter().filter(|(_, query)| query.peer == handle).map(|(id, _)| *id).collect();
         for id in ours {
             if let Some(query) = self.exchange.queries.remove(&id) {
                 self.reply(handle, query.reply, Err(RequestError::Disconnected));
             }
         }
-        let theirs: Vec<_> = self
-            .exchange
-            .waiting
-            .iter()
-            .filter(|(_, waiting)| waiting.peer == handle)
-            .map(|(id, _)| *id)
-            .collect();
+        let theirs: Vec<_> =
+            self.exchange.waiting.iter().filter(|(_, waiting)| waiting.peer == handle).map(|(id, _)| *id).collect();
         for id in theirs {
             self.exchange.take_waiting(id);
         }

@@ -3,18 +3,14 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use libp2p::request_response::{
-    Event as Exchanged, InboundRequestId, Message, OutboundRequestId, ResponseChannel,
-};
+use libp2p::request_response::{Event as Exchanged, InboundRequestId, Message, OutboundRequestId, ResponseChannel};
 use libp2p::swarm::ConnectionId;
 
 use super::Task;
 use crate::codec::Malformed;
 use crate::event::Event;
 use crate::gate::Admission;
-use crate::hello::{
-    Greeting, GreetingAnswer, Hello, RefusalCause, cleaned, mismatch, no_permission,
-};
+use crate::hello::{Greeting, GreetingAnswer, Hello, RefusalCause, cleaned, mismatch, no_permission};
 use crate::identity::alias;
 use crate::limit::PARTING_TIME;
 use crate::message::{Protocol, Request, Response};
@@ -70,12 +66,8 @@ impl Task {
     }
 
     pub(super) fn send_pings(&mut self) {
-        let known: Vec<ConnectionId> = self
-            .peers
-            .values()
-            .filter(|peer| peer.settled().is_some())
-            .map(|peer| peer.connection)
-            .collect();
+        let known: Vec<ConnectionId> =
+            self.peers.values().filter(|peer| peer.settled().is_some()).map(|peer| peer.connection).collect();
         for connection in known {
             if let Some(peer) = self.peers.get_mut(&connection) {
                 peer.pinged = Some(Instant::now());
@@ -101,41 +93,23 @@ impl Task {
         event: Exchanged<Result<Greeting, Malformed>, Result<GreetingAnswer, Malformed>>,
     ) {
         match event {
-            Exchanged::Message {
-                connection_id,
-                message:
-                    Message::Request {
-                        request, channel, ..
-                    },
-                ..
-            } => match request {
-                Ok(Greeting::Hello(hello)) => self.on_hello(connection_id, hello, channel),
-                Ok(Greeting::Ping) => self.answer(channel, GreetingAnswer::Pong),
-                Err(malformed) => self.misbehaving(connection_id, &format!("hello: {malformed}")),
-            },
-            Exchanged::Message {
-                message:
-                    Message::Response {
-                        request_id,
-                        response,
-                    },
-                ..
-            } => {
+            Exchanged::Message { connection_id, message: Message::Request { request, channel, .. }, .. } => {
+                match request {
+                    Ok(Greeting::Hello(hello)) => self.on_hello(connection_id, hello, channel),
+                    Ok(Greeting::Ping) => self.answer(channel, GreetingAnswer::Pong),
+                    Err(malformed) => self.misbehaving(connection_id, &format!("hello: {malformed}")),
+                }
+            }
+            Exchanged::Message { message: Message::Response { request_id, response }, .. } => {
                 if let Some((connection, said)) = self.greetings.said.remove(&request_id) {
                     match response {
                         Ok(answer) => self.on_answer(connection, &said, answer),
-                        Err(malformed) => {
-                            self.misbehaving(connection, &format!("hello: {malformed}"))
-                        }
+                        Err(malformed) => self.misbehaving(connection, &format!("hello: {malformed}")),
                     }
                 }
             }
-            Exchanged::OutboundFailure {
-                request_id, error, ..
-            } => match self.greetings.said.remove(&request_id) {
-                Some((connection, Said::Hello)) => {
-                    self.close(connection, format!("hello failed: {error}"))
-                }
+            Exchanged::OutboundFailure { request_id, error, .. } => match self.greetings.said.remove(&request_id) {
+                Some((connection, Said::Hello)) => self.close(connection, format!("hello failed: {error}")),
                 Some((connection, Said::Ping(_))) => {
                     if let Some(peer) = self.peers.get_mut(&connection) {
                         peer.pinged = None;
@@ -151,9 +125,7 @@ impl Task {
     fn on_answer(&mut self, connection: ConnectionId, said: &Said, answer: GreetingAnswer) {
         match (said, answer) {
             (Said::Hello, GreetingAnswer::Welcome(hello)) => self.on_welcome(connection, hello),
-            (Said::Hello, GreetingAnswer::Refused { cause, reason }) => {
-                self.on_refused(connection, cause, &reason)
-            }
+            (Said::Hello, GreetingAnswer::Refused { cause, reason }) => self.on_refused(connection, cause, &reason),
             (Said::Ping(sent), GreetingAnswer::Pong) => {
                 if let Some(peer) = self.peers.get_mut(&connection) {
                     peer.ping = Some(sent.elapsed());
@@ -167,18 +139,11 @@ impl Task {
 
     /// The other side dialled and introduces itself.
     fn on_hello(&mut self, connection: ConnectionId, theirs: Hello, answer: Answer) {
-        let Some(peer) = self
-            .peers
-            .get(&connection)
-            .filter(|peer| peer.closing.is_none())
-        else {
+        let Some(peer) = self.peers.get(&connection).filter(|peer| peer.closing.is_none()) else {
             return;
         };
         let (entry, id) = (peer.entry, peer.id);
-        if !entry.inbound
-            || peer.hello.is_some()
-            || self.greetings.challengers.contains_key(&connection)
-        {
+        if !entry.inbound || peer.hello.is_some() || self.greetings.challengers.contains_key(&connection) {
             self.misbehaving(connection, "a hello out of turn");
             return;
         }
@@ -199,38 +164,20 @@ impl Task {
             self.welcome(connection, theirs, Some(answer));
             return;
         };
-        match self.peers.get(&rival).map(|peer| {
-            (
-                peer.hello.as_ref().map(|hello| hello.nonce),
-                peer.entry.inbound,
-            )
-        }) {
-            Some((Some(nonce), _)) if nonce != theirs.nonce => {
-                self.check(rival, connection, theirs, Some(answer))
-            }
+        match self.peers.get(&rival).map(|peer| (peer.hello.as_ref().map(|hello| hello.nonce), peer.entry.inbound)) {
+            Some((Some(nonce), _)) if nonce != theirs.nonce => self.check(rival, connection, theirs, Some(answer)),
             // Both dialled at once: the dial of the lower identity stays.
-            Some((None, inbound)) if inbound || id < self.own_id => {
-                self.welcome(connection, theirs, Some(answer))
-            }
+            Some((None, inbound)) if inbound || id < self.own_id => self.welcome(connection, theirs, Some(answer)),
             _ => {
                 let reason = "the two nodes are connected already".to_owned();
-                self.refuse(
-                    connection,
-                    Some(answer),
-                    RefusalCause::AlreadyConnected,
-                    reason,
-                );
+                self.refuse(connection, Some(answer), RefusalCause::AlreadyConnected, reason);
             }
         }
     }
 
     /// The side we dialled takes us.
     fn on_welcome(&mut self, connection: ConnectionId, theirs: Hello) {
-        let Some(peer) = self
-            .peers
-            .get_mut(&connection)
-            .filter(|peer| peer.closing.is_none())
-        else {
+        let Some(peer) = self.peers.get_mut(&connection).filter(|peer| peer.closing.is_none()) else {
             return;
         };
         let (entry, id) = (peer.entry, peer.id);
@@ -248,21 +195,11 @@ impl Task {
             self.refuse(connection, None, RefusalCause::NoPermission, reason);
             return;
         }
-        let rival = self
-            .rival_of(connection)
-            .and_then(|rival| self.peers.get(&rival));
-        let rival = rival.and_then(|peer| {
-            Some((
-                peer.connection,
-                peer.entry.inbound,
-                peer.hello.as_ref()?.nonce,
-            ))
-        });
+        let rival = self.rival_of(connection).and_then(|rival| self.peers.get(&rival));
+        let rival = rival.and_then(|peer| Some((peer.connection, peer.entry.inbound, peer.hello.as_ref()?.nonce)));
         match rival {
             None => self.settle(connection, theirs),
-            Some((first, _, nonce)) if nonce != theirs.nonce => {
-                self.check(first, connection, theirs, None)
-            }
+            Some((first, _, nonce)) if nonce != theirs.nonce => self.check(first, connection, theirs, None),
             Some((first, true, _)) if self.own_id < id => {
                 self.close(first, "both nodes dialled: the other connection stays");
                 self.settle(connection, theirs);
@@ -278,11 +215,7 @@ impl Task {
             self.cover(connection, &reason);
             return;
         }
-        let Some(peer) = self
-            .peers
-            .get_mut(&connection)
-            .filter(|peer| peer.closing.is_none())
-        else {
+        let Some(peer) = self.peers.get_mut(&connection).filter(|peer| peer.closing.is_none()) else {
             return;
         };
         let entry = peer.entry;
@@ -328,12 +261,7 @@ impl Task {
         }
     }
 
-    pub(super) fn welcome(
-        &mut self,
-        connection: ConnectionId,
-        theirs: Hello,
-        answer: Option<Answer>,
-    ) {
+    pub(super) fn welcome(&mut self, connection: ConnectionId, theirs: Hello, answer: Option<Answer>) {
         if let Some(answer) = answer {
             let hello = self.own_hello();
             self.answer(answer, GreetingAnswer::Welcome(hello));
@@ -369,11 +297,6 @@ impl Task {
 
     fn answer(&mut self, channel: Answer, answer: GreetingAnswer) {
         // The other side may have closed the stream: then nobody waits for the answer.
-        let _ = self
-            .swarm
-            .behaviour_mut()
-            .hello
-            .inner()
-            .send_response(channel, Ok(answer));
+        let _ = self.swarm.behaviour_mut().hello.inner().send_response(channel, Ok(answer));
     }
 }

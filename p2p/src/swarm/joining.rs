@@ -18,14 +18,7 @@ impl Task {
         &mut self,
         event: Exchanged<Result<JoinRequest, Malformed>, Result<JoinAnswer, Malformed>>,
     ) {
-        let Exchanged::Message {
-            connection_id,
-            message: Message::Request {
-                request, channel, ..
-            },
-            ..
-        } = event
-        else {
+        let Exchanged::Message { connection_id, message: Message::Request { request, channel, .. }, .. } = event else {
             return;
         };
         let request = match request {
@@ -38,46 +31,25 @@ impl Task {
         let Some(answer) = self.join_answer(connection_id, &request) else {
             return;
         };
-        if let Some(peer) = self
-            .peers
-            .get_mut(&connection_id)
-            .filter(|peer| peer.hello.is_none())
-        {
+        if let Some(peer) = self.peers.get_mut(&connection_id).filter(|peer| peer.hello.is_none()) {
             peer.deadline = Some(Instant::now() + PARTING_TIME);
         }
         // The joiner may be gone.
-        let _ = self
-            .swarm
-            .behaviour_mut()
-            .join
-            .send_response(channel, Ok(answer));
+        let _ = self.swarm.behaviour_mut().join.send_response(channel, Ok(answer));
     }
 
-    fn join_answer(
-        &mut self,
-        connection: ConnectionId,
-        request: &JoinRequest,
-    ) -> Option<JoinAnswer> {
-        let peer = self
-            .peers
-            .get(&connection)
-            .filter(|peer| peer.closing.is_none())?;
+    fn join_answer(&mut self, connection: ConnectionId, request: &JoinRequest) -> Option<JoinAnswer> {
+        let peer = self.peers.get(&connection).filter(|peer| peer.closing.is_none())?;
         let (entry, chain) = (peer.entry, &self.config.chain_name);
         if request.chain_name != *chain {
             let asked = cleaned(&request.chain_name);
-            return Some(JoinAnswer::Refused {
-                reason: format!("this node serves chain {chain}, not {asked}"),
-            });
+            return Some(JoinAnswer::Refused { reason: format!("this node serves chain {chain}, not {asked}") });
         }
         let Some(answers) = &self.join_answers else {
-            return Some(JoinAnswer::Refused {
-                reason: format!("{chain} is starting here: try again"),
-            });
+            return Some(JoinAnswer::Refused { reason: format!("{chain} is starting here: try again") });
         };
         if entry.admission == Admission::Full {
-            return Some(JoinAnswer::Full {
-                parameters: answers.full.clone(),
-            });
+            return Some(JoinAnswer::Full { parameters: answers.full.clone() });
         }
         let reason = no_permission(&self.text(&entry.address), chain);
         self.outbox.push_back(Event::Refused {
@@ -88,9 +60,6 @@ impl Task {
             cause: RefusalCause::NoPermission,
             reason: reason.clone(),
         });
-        Some(JoinAnswer::Minimal {
-            parameters: answers.minimal.clone(),
-            reason,
-        })
+        Some(JoinAnswer::Minimal { parameters: answers.minimal.clone(), reason })
     }
 }

@@ -5,9 +5,7 @@ use std::time::Instant;
 
 use borsh::BorshDeserialize;
 use libp2p::PeerId;
-use libp2p::gossipsub::{
-    Event as Gossip, IdentTopic, Message, MessageAcceptance, MessageId, PublishError,
-};
+use libp2p::gossipsub::{Event as Gossip, IdentTopic, Message, MessageAcceptance, MessageId, PublishError};
 use libp2p::swarm::ConnectionId;
 use rota_chain::codec::{decode, encode};
 use rota_chain::hash::{FullHash, sha256};
@@ -33,18 +31,12 @@ pub(super) struct Relay {
 
 impl Task {
     pub(super) fn on_gossip_event(&mut self, event: Gossip) {
-        let Gossip::Message {
-            propagation_source: source,
-            message_id,
-            message,
-        } = event
-        else {
+        let Gossip::Message { propagation_source: source, message_id, message } = event else {
             return;
         };
         let handle = handle_of(&source);
         let connection = handle.and_then(|handle| self.connection_of(handle));
-        let known = connection
-            .and_then(|connection| self.peers.get(&connection)?.settled().map(|_| connection));
+        let known = connection.and_then(|connection| self.peers.get(&connection)?.settled().map(|_| connection));
         let (Some(handle), Some(connection)) = (handle, known) else {
             self.verdict(&message_id, &source, MessageAcceptance::Ignore);
             return;
@@ -70,10 +62,7 @@ impl Task {
         // Never passed on: a node that has taken the transactions announces them itself.
         self.verdict(id, source, MessageAcceptance::Ignore);
         if !news.hashes.is_empty() {
-            self.outbox.push_back(Event::TransactionsAnnounced {
-                peer,
-                hashes: news.hashes,
-            });
+            self.outbox.push_back(Event::TransactionsAnnounced { peer, hashes: news.hashes });
         }
     }
 
@@ -88,26 +77,12 @@ impl Task {
         let Some(compact) = self.decoded::<CompactBlock>(connection, &id, &source, message) else {
             return;
         };
-        if self
-            .relay
-            .open
-            .values()
-            .filter(|open| open.source == source)
-            .count()
-            < OPEN_BLOCKS_PER_PEER
-        {
-            self.relay.open.insert(
-                id,
-                Open {
-                    source,
-                    since: Instant::now(),
-                },
-            );
+        if self.relay.open.values().filter(|open| open.source == source).count() < OPEN_BLOCKS_PER_PEER {
+            self.relay.open.insert(id, Open { source, since: Instant::now() });
         } else {
             self.verdict(&id, &source, MessageAcceptance::Ignore);
         }
-        self.outbox
-            .push_back(Event::BlockAnnounced { peer, compact });
+        self.outbox.push_back(Event::BlockAnnounced { peer, compact });
     }
 
     fn decoded<T: BorshDeserialize>(
@@ -136,10 +111,7 @@ impl Task {
     pub(super) fn announce_transactions(&mut self, hashes: &[FullHash]) {
         let topic = self.topics.transactions.clone();
         for part in hashes.chunks(MAX_TRANSACTIONS as usize) {
-            let news = TransactionNews {
-                salt: rand::random(),
-                hashes: part.to_vec(),
-            };
+            let news = TransactionNews { salt: rand::random(), hashes: part.to_vec() };
             self.publish(&topic, encode(&news));
         }
     }
@@ -157,13 +129,7 @@ impl Task {
     }
 
     fn publish(&mut self, topic: &IdentTopic, bytes: Vec<u8>) {
-        match self
-            .swarm
-            .behaviour_mut()
-            .gossip
-            .inner()
-            .publish(topic.clone(), bytes)
-        {
+        match self.swarm.behaviour_mut().gossip.inner().publish(topic.clone(), bytes) {
             Ok(_) | Err(PublishError::Duplicate | PublishError::NoPeersSubscribedToTopic) => {}
             Err(error) => tracing::debug!(%topic, "announcement not sent: {error}"),
         }
@@ -183,9 +149,7 @@ impl Task {
 
     fn drop_open(&mut self, which: impl Fn(&Open) -> bool, acceptance: &MessageAcceptance) {
         let dropped = self.relay.open.iter().filter(|(_, open)| which(open));
-        let dropped: Vec<(MessageId, PeerId)> = dropped
-            .map(|(id, open)| (id.clone(), open.source))
-            .collect();
+        let dropped: Vec<(MessageId, PeerId)> = dropped.map(|(id, open)| (id.clone(), open.source)).collect();
         for (id, source) in dropped {
             self.relay.open.remove(&id);
             self.verdict(&id, &source, clone(acceptance));

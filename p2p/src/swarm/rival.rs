@@ -13,12 +13,11 @@ impl Task {
     /// Another connection of the same identity that is not being closed; one with a hello first.
     pub(super) fn rival_of(&self, connection: ConnectionId) -> Option<ConnectionId> {
         let peer = self.peers.get(&connection)?;
-        let rivals = self.peers.values().filter(|other| {
-            other.id == peer.id && other.connection != connection && other.closing.is_none()
-        });
-        rivals
-            .max_by_key(|other| other.hello.is_some())
-            .map(|other| other.connection)
+        let rivals = self
+            .peers
+            .values()
+            .filter(|other| other.id == peer.id && other.connection != connection && other.closing.is_none());
+        rivals.max_by_key(|other| other.hello.is_some()).map(|other| other.connection)
     }
 
     /// Closes a connection we dialled because another to the same peer serves its target.
@@ -31,36 +30,18 @@ impl Task {
     }
 
     /// Pings the first connection of an identity to decide about a second one, of another running node.
-    pub(super) fn check(
-        &mut self,
-        first: ConnectionId,
-        second: ConnectionId,
-        hello: Hello,
-        answer: Option<Answer>,
-    ) {
+    pub(super) fn check(&mut self, first: ConnectionId, second: ConnectionId, hello: Hello, answer: Option<Answer>) {
         let deadline = Instant::now() + DUPLICATE_PING_TIME;
         if let Some(peer) = self.peers.get_mut(&second) {
             peer.deadline = Some(deadline + HELLO_TIME);
         }
-        self.greetings.challengers.insert(
-            second,
-            Challenger {
-                first,
-                hello,
-                answer,
-                deadline,
-            },
-        );
+        self.greetings.challengers.insert(second, Challenger { first, hello, answer, deadline });
         self.say(first, Greeting::Ping, Said::Check(second));
     }
 
     /// Checks whose ping was not answered in time.
     pub(super) fn end_checks(&mut self, now: Instant) {
-        let late = self
-            .greetings
-            .challengers
-            .iter()
-            .filter(|(_, challenger)| challenger.deadline <= now);
+        let late = self.greetings.challengers.iter().filter(|(_, challenger)| challenger.deadline <= now);
         let late: Vec<ConnectionId> = late.map(|(second, _)| *second).collect();
         for second in late {
             self.replace_first(second);
@@ -76,16 +57,8 @@ impl Task {
             self.welcome(second, challenger.hello, challenger.answer);
             return;
         };
-        let reason = already_connected(
-            &self.text(&first.entry.address),
-            &first.entry.remote.to_string(),
-        );
-        self.refuse(
-            second,
-            challenger.answer,
-            RefusalCause::DuplicateIdentity,
-            reason,
-        );
+        let reason = already_connected(&self.text(&first.entry.address), &first.entry.remote.to_string());
+        self.refuse(second, challenger.answer, RefusalCause::DuplicateIdentity, reason);
     }
 
     /// The first connection is dead: the second takes its place.
@@ -93,10 +66,7 @@ impl Task {
         let Some(challenger) = self.greetings.challengers.remove(&second) else {
             return;
         };
-        self.close(
-            challenger.first,
-            "it did not answer when the same address connected again",
-        );
+        self.close(challenger.first, "it did not answer when the same address connected again");
         self.welcome(second, challenger.hello, challenger.answer);
     }
 }

@@ -1,9 +1,5 @@
 //! Nodes over real loopback sockets. This file: nodes and raw peers; the scenarios are in the files beside.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on may stop"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on may stop")]
 
 mod connect;
 mod exchange;
@@ -48,28 +44,16 @@ fn text(secret: u8) -> String {
 }
 
 fn gate(permitted: &[u8]) -> GateRules {
-    let addresses: HashSet<KeyHash> = permitted
-        .iter()
-        .map(|secret| key(*secret).address())
-        .collect();
-    GateRules {
-        permitted: Permitted::Listed(Arc::new(addresses)),
-        behind: false,
-    }
+    let addresses: HashSet<KeyHash> = permitted.iter().map(|secret| key(*secret).address()).collect();
+    GateRules { permitted: Permitted::Listed(Arc::new(addresses)), behind: false }
 }
 
 fn behind(permitted: &[u8]) -> GateRules {
-    GateRules {
-        behind: true,
-        ..gate(permitted)
-    }
+    GateRules { behind: true, ..gate(permitted) }
 }
 
 fn tip(height: u32) -> Tip {
-    Tip {
-        height: Height(height),
-        hash: BlockHash([1; 32]),
-    }
+    Tip { height: Height(height), hash: BlockHash([1; 32]) }
 }
 
 fn config(permitted: &[u8]) -> Config {
@@ -100,10 +84,7 @@ fn transaction(height: u32) -> Transaction {
 }
 
 fn block(height: u32) -> Block {
-    Block {
-        signed: header(height),
-        transactions: vec![transaction(height)],
-    }
+    Block { signed: header(height), transactions: vec![transaction(height)] }
 }
 
 /// A running node.
@@ -121,11 +102,7 @@ impl Node {
 
     async fn with(secret: u8, config: Config) -> Node {
         let (handle, events) = spawn(config, key(secret)).unwrap();
-        let mut node = Node {
-            handle,
-            events,
-            place: "127.0.0.1:0".parse().unwrap(),
-        };
+        let mut node = Node { handle, events, place: "127.0.0.1:0".parse().unwrap() };
         node.place = node
             .wait(|event| match event {
                 Event::Listening { addr } => Some(addr),
@@ -146,9 +123,7 @@ impl Node {
                 }
             }
         };
-        tokio::time::timeout(DEADLINE, waiting)
-            .await
-            .expect("the event comes in time")
+        tokio::time::timeout(DEADLINE, waiting).await.expect("the event comes in time")
     }
 
     async fn connected(&mut self) -> PeerHandle {
@@ -170,12 +145,7 @@ impl Node {
 
     async fn refused(&mut self) -> (RefusalCause, String, bool) {
         self.wait(|event| match event {
-            Event::Refused {
-                cause,
-                reason,
-                by_peer,
-                ..
-            } => Some((cause, reason, by_peer)),
+            Event::Refused { cause, reason, by_peer, .. } => Some((cause, reason, by_peer)),
             _ => None,
         })
         .await

@@ -17,10 +17,7 @@ fn recorded() -> ParameterSet {
 #[test]
 fn the_hash_of_a_recorded_chain_is_reproduced() {
     let hash = chain_params_hash(&recorded());
-    assert_eq!(
-        hash.to_string(),
-        "5c2392cb8d60bc937d14ae0c3561da8cba5069d2e615b071374805829e28d833"
-    );
+    assert_eq!(hash.to_string(), "5c2392cb8d60bc937d14ae0c3561da8cba5069d2e615b071374805829e28d833");
 }
 
 #[test]
@@ -55,20 +52,10 @@ fn each_hashed_parameter_moves_the_hash_and_no_other_does() {
                 | "chain-params-hash"
         );
         if parameter != Parameter::ProtocolVersion {
-            assert_eq!(
-                chain_params_hash(&changed) == chain_params_hash(&set),
-                local,
-                "{}",
-                parameter.name()
-            );
+            assert_eq!(chain_params_hash(&changed) == chain_params_hash(&set), local, "{}", parameter.name());
         }
         let calculated = parameter.row().source == Source::Calculated;
-        assert_eq!(
-            rules_hash(&changed) == rules_hash(&set),
-            local || calculated,
-            "{}",
-            parameter.name()
-        );
+        assert_eq!(rules_hash(&changed) == rules_hash(&set), local || calculated, "{}", parameter.name());
     }
 }
 
@@ -76,16 +63,10 @@ fn each_hashed_parameter_moves_the_hash_and_no_other_does() {
 fn the_rules_hash_tells_apart_what_plain_joining_confuses() {
     let mut first = recorded();
     let mut second = recorded();
-    first.put(
-        Parameter::AddressPubkeyhashVersion,
-        Value::Binary(vec![1, 2]),
-    );
+    first.put(Parameter::AddressPubkeyhashVersion, Value::Binary(vec![1, 2]));
     first.put(Parameter::AddressScripthashVersion, Value::Binary(vec![3]));
     second.put(Parameter::AddressPubkeyhashVersion, Value::Binary(vec![1]));
-    second.put(
-        Parameter::AddressScripthashVersion,
-        Value::Binary(vec![2, 3]),
-    );
+    second.put(Parameter::AddressScripthashVersion, Value::Binary(vec![2, 3]));
     assert_eq!(chain_params_hash(&first), chain_params_hash(&second));
     assert_ne!(rules_hash(&first), rules_hash(&second));
 }

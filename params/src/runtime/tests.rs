@@ -6,9 +6,7 @@ use super::*;
 use crate::options::CommandLine;
 
 fn chain() -> ParameterSet {
-    crate::file::parse(include_str!("../hash/recorded.dat"), "chain1")
-        .unwrap()
-        .0
+    crate::file::parse(include_str!("../hash/recorded.dat"), "chain1").unwrap().0
 }
 
 fn settings(arguments: &[&str]) -> Result<RuntimeSettings, OptionError> {
@@ -33,14 +31,7 @@ fn members_have_the_recorded_order_and_defaults() {
         maxqueryscanitems v1apicompatible miningrequirespeers mineemptyrounds miningturnover lockadminminerounds gen \
         genproclimit lockinlinemetadata acceptfiltertimeout sendfiltertimeout";
     assert_eq!(names.join(" "), recorded);
-    let value = |name| {
-        members
-            .iter()
-            .find(|member| member.0 == name)
-            .unwrap()
-            .1
-            .clone()
-    };
+    let value = |name| members.iter().find(|member| member.0 == name).unwrap().1.clone();
     assert_eq!(value("port"), Integer(2917));
     assert_eq!(value("mineemptyrounds"), Real(10.0));
     assert_eq!(value("miningturnover"), Real(0.5));
@@ -50,13 +41,8 @@ fn members_have_the_recorded_order_and_defaults() {
 
 #[test]
 fn options_override_the_chains_defaults() {
-    let settings = settings(&[
-        "-port=1234",
-        "-mineemptyrounds=-1",
-        "-miningturnover=1",
-        "-miningrequirespeers=0",
-    ])
-    .unwrap();
+    let settings =
+        settings(&["-port=1234", "-mineemptyrounds=-1", "-miningturnover=1", "-miningrequirespeers=0"]).unwrap();
     assert_eq!(settings.port, 1234);
     assert_eq!(settings.mineemptyrounds_millionths, -1_000_000);
     assert_eq!(settings.miningturnover_millionths, 1_000_000);

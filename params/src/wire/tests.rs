@@ -5,9 +5,7 @@ use super::*;
 use crate::file::parse;
 
 fn valid() -> ParameterSet {
-    parse(include_str!("../hash/recorded.dat"), "chain1")
-        .unwrap()
-        .0
+    parse(include_str!("../hash/recorded.dat"), "chain1").unwrap().0
 }
 
 #[test]
@@ -19,10 +17,7 @@ fn full_and_minimal_sets_survive_the_wire() {
     let read = ParameterSet::from_wire(&minimal).unwrap();
     assert_eq!(read, set.minimal());
     assert_eq!(read.state(), State::Minimal);
-    assert_eq!(
-        read.address_scheme().pubkeyhash_version,
-        set.address_scheme().pubkeyhash_version
-    );
+    assert_eq!(read.address_scheme().pubkeyhash_version, set.address_scheme().pubkeyhash_version);
     assert!(minimal.len() < 100, "{}", minimal.len());
 }
 
@@ -44,10 +39,7 @@ fn every_shortened_or_lengthened_message_is_refused() {
     for minimal in [true, false] {
         let bytes = valid().to_wire(minimal);
         for length in 0..bytes.len() {
-            assert!(
-                ParameterSet::from_wire(&bytes[..length]).is_err(),
-                "{length}"
-            );
+            assert!(ParameterSet::from_wire(&bytes[..length]).is_err(), "{length}");
         }
         let mut longer = bytes.clone();
         longer.push(0);
@@ -64,10 +56,7 @@ fn a_flipped_byte_of_a_full_set_is_refused_or_a_local_default() {
         let mut changed = bytes.clone();
         changed[index] ^= 1;
         if let Ok(read) = ParameterSet::from_wire(&changed) {
-            assert_eq!(
-                crate::hash::chain_params_hash(&read),
-                crate::hash::chain_params_hash(&set)
-            );
+            assert_eq!(crate::hash::chain_params_hash(&read), crate::hash::chain_params_hash(&set));
         }
     }
 }
@@ -76,9 +65,7 @@ fn a_flipped_byte_of_a_full_set_is_refused_or_a_local_default() {
 fn a_full_set_with_a_changed_rule_is_refused_with_both_hashes() {
     let mut set = valid();
     set.put(Parameter::TargetBlockTime, Value::U32(16));
-    let error = ParameterSet::from_wire(&set.to_wire(false))
-        .unwrap_err()
-        .to_string();
+    let error = ParameterSet::from_wire(&set.to_wire(false)).unwrap_err().to_string();
     assert!(error.contains("5c2392cb"), "{error}");
 }
 
@@ -93,10 +80,7 @@ fn a_name_that_would_leave_the_data_directory_is_refused() {
 fn values_out_of_range_and_parts_of_sets_are_refused() {
     let mut set = valid();
     set.put(Parameter::DefaultRpcPort, Value::U32(80));
-    assert!(matches!(
-        ParameterSet::from_wire(&set.to_wire(true)),
-        Err(ParameterError::OutOfRange { .. })
-    ));
+    assert!(matches!(ParameterSet::from_wire(&set.to_wire(true)), Err(ParameterError::OutOfRange { .. })));
     assert!(ParameterSet::from_wire(&[1, 0, 0]).is_err());
     assert!(ParameterSet::from_wire(&[1, 1, 0]).is_err());
     assert!(ParameterSet::from_wire(&[2, 0, 0]).is_err());

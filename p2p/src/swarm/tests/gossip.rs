@@ -36,10 +36,7 @@ impl Node {
     async fn announce_until_heard(&self, news: &[FullHash], other: &mut Node) -> Vec<FullHash> {
         let announcing = async {
             loop {
-                self.handle
-                    .announce_transactions(news.to_vec())
-                    .await
-                    .unwrap();
+                self.handle.announce_transactions(news.to_vec()).await.unwrap();
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
@@ -70,12 +67,7 @@ async fn many_transactions_go_in_several_announcements() {
     a.handle.announce_transactions(news.clone()).await.unwrap();
     let mut heard = Vec::new();
     while heard.len() < news.len() {
-        heard.extend(
-            b.transactions()
-                .await
-                .into_iter()
-                .filter(|hash| news.contains(hash)),
-        );
+        heard.extend(b.transactions().await.into_iter().filter(|hash| news.contains(hash)));
     }
     heard.sort();
     assert_eq!(heard, news);
@@ -93,28 +85,18 @@ async fn announcements_reach_permitted_peers_only() {
     stranger.connected().await;
     a.announce_until_heard(&hashes(0..1), &mut b).await;
     for number in 0..10 {
-        a.handle
-            .announce_transactions(hashes(number..number + 1))
-            .await
-            .unwrap();
+        a.handle.announce_transactions(hashes(number..number + 1)).await.unwrap();
         b.transactions().await;
     }
     while let Ok(event) = stranger.events.try_recv() {
-        assert!(
-            !matches!(event, Event::TransactionsAnnounced { .. }),
-            "{event:?}"
-        );
+        assert!(!matches!(event, Event::TransactionsAnnounced { .. }), "{event:?}");
     }
 }
 
 #[tokio::test]
 async fn a_block_is_passed_on_only_by_a_node_that_found_it_good() {
     let all = &[1, 2, 3];
-    let (mut a, mut b, mut c) = (
-        Node::start(1, all).await,
-        Node::start(2, all).await,
-        Node::start(3, all).await,
-    );
+    let (mut a, mut b, mut c) = (Node::start(1, all).await, Node::start(2, all).await, Node::start(3, all).await);
     a.keep(&b).await;
     c.keep(&b).await;
     let of_b = a.connected().await;
@@ -123,10 +105,7 @@ async fn a_block_is_passed_on_only_by_a_node_that_found_it_good() {
     b.connected().await;
     a.announce_until_heard(&hashes(0..1), &mut b).await;
     b.announce_until_heard(&hashes(1..2), &mut c).await;
-    let (bad, good) = (
-        CompactBlock::new(header(1), hashes(0..2)),
-        CompactBlock::new(header(2), hashes(0..3)),
-    );
+    let (bad, good) = (CompactBlock::new(header(1), hashes(0..2)), CompactBlock::new(header(2), hashes(0..3)));
     a.handle.announce_block(bad.clone()).await.unwrap();
     assert_eq!(b.block().await.1, bad);
     a.handle.announce_block(good.clone()).await.unwrap();

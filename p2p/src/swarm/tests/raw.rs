@@ -61,61 +61,33 @@ impl Raw {
             gossip: gossip(&config, &topics).unwrap(),
         };
         let transport = transport(&key, &Traffic::default()).unwrap();
-        let settings =
-            libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(NEVER);
+        let settings = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(NEVER);
         let mut swarm = Swarm::new(transport, behaviour, key.peer_id(), settings);
-        swarm
-            .dial(
-                DialOpts::unknown_peer_id()
-                    .address(multiaddr_of(node.place))
-                    .build(),
-            )
-            .unwrap();
+        swarm.dial(DialOpts::unknown_peer_id().address(multiaddr_of(node.place)).build()).unwrap();
         let node = loop {
-            if let SwarmEvent::ConnectionEstablished { peer_id, .. } =
-                swarm.select_next_some().await
-            {
+            if let SwarmEvent::ConnectionEstablished { peer_id, .. } = swarm.select_next_some().await {
                 break peer_id;
             }
         };
-        Raw {
-            swarm,
-            topics,
-            node,
-        }
+        Raw { swarm, topics, node }
     }
 
     pub fn send_join(&mut self, chain: &str) {
-        let request = JoinRequest {
-            chain_name: chain.to_owned(),
-        };
-        self.swarm
-            .behaviour_mut()
-            .join
-            .send_request(&self.node, Ok(request));
+        let request = JoinRequest { chain_name: chain.to_owned() };
+        self.swarm.behaviour_mut().join.send_request(&self.node, Ok(request));
     }
 
     pub fn send_hello(&mut self, hello: Hello) {
-        self.swarm
-            .behaviour_mut()
-            .hello
-            .send_request(&self.node, Ok(Greeting::Hello(hello)));
+        self.swarm.behaviour_mut().hello.send_request(&self.node, Ok(Greeting::Hello(hello)));
     }
 
     pub fn send_blob(&mut self, blob: Blob) {
-        self.swarm
-            .behaviour_mut()
-            .blob
-            .send_request(&self.node, Ok(blob));
+        self.swarm.behaviour_mut().blob.send_request(&self.node, Ok(blob));
     }
 
     pub fn publish(&mut self, bytes: Vec<u8>) {
         let topic = self.topics.blocks.clone();
-        self.swarm
-            .behaviour_mut()
-            .gossip
-            .publish(topic, bytes)
-            .unwrap();
+        self.swarm.behaviour_mut().gossip.publish(topic, bytes).unwrap();
     }
 
     /// The next thing of interest.
@@ -127,9 +99,7 @@ impl Raw {
                 }
             }
         };
-        tokio::time::timeout(DEADLINE, next)
-            .await
-            .expect("something happens in time")
+        tokio::time::timeout(DEADLINE, next).await.expect("something happens in time")
     }
 
     /// Keeps this side going while something else is awaited.
@@ -165,9 +135,11 @@ fn interest(event: SwarmEvent<RawBehaviourEvent>) -> Option<Seen> {
             error: OutboundFailure::UnsupportedProtocols,
             ..
         })) => Some(Seen::Unsupported),
-        SwarmEvent::Behaviour(RawBehaviourEvent::Gossip(
-            libp2p::gossipsub::Event::Subscribed { topic, .. },
-        )) if topic.as_str().ends_with("/block") => Some(Seen::Subscribed),
+        SwarmEvent::Behaviour(RawBehaviourEvent::Gossip(libp2p::gossipsub::Event::Subscribed { topic, .. }))
+            if topic.as_str().ends_with("/block") =>
+        {
+            Some(Seen::Subscribed)
+        }
         _ => None,
     }
 }
@@ -213,18 +185,12 @@ async fn an_unpermitted_peer_that_only_listens_is_cut() {
 #[tokio::test]
 async fn a_joiner_that_stays_is_cut_after_its_answer() {
     let node = Node::start(1, &[1]).await;
-    let answers = crate::join::JoinAnswers {
-        minimal: b"few".to_vec(),
-        full: b"all".to_vec(),
-    };
+    let answers = crate::join::JoinAnswers { minimal: b"few".to_vec(), full: b"all".to_vec() };
     node.handle.set_join_answers(answers).await.unwrap();
     let mut raw = Raw::connect(2, &node, "sync").await;
     raw.send_join(CHAIN);
     let seen = raw.next().await;
-    assert!(
-        matches!(&seen, Seen::Join(JoinAnswer::Minimal { parameters, .. }) if parameters == b"few"),
-        "{seen:?}"
-    );
+    assert!(matches!(&seen, Seen::Join(JoinAnswer::Minimal { parameters, .. }) if parameters == b"few"), "{seen:?}");
     raw.closed().await;
 }
 
@@ -275,10 +241,7 @@ async fn an_announcement_that_does_not_decode_is_named_and_ends_the_connection()
 async fn a_hello_with_an_endless_name_is_named() {
     let mut node = Node::start(1, &[1, 2]).await;
     let mut raw = Raw::connect(2, &node, "sync").await;
-    raw.send_hello(Hello {
-        software: "x".repeat(300),
-        ..good_hello(7)
-    });
+    raw.send_hello(Hello { software: "x".repeat(300), ..good_hello(7) });
     let (reason, ()) = tokio::join!(node.misbehaviour(), raw.closed());
     assert!(reason.contains("software"), "{reason}");
 }
