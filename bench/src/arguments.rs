@@ -6,8 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 
 /// What `--help` prints.
-pub const HELP: &str =
-    "rota-bench WORKLOAD --port N (--conf FILE | --user U --password P) [options]
+pub const HELP: &str = "rota-bench WORKLOAD --port N (--conf FILE | --user U --password P) [options]
 
 Workloads
   publish   publishes items of --size bytes, --items-per-tx of them a transaction
@@ -104,9 +103,7 @@ pub fn read(words: &[String]) -> anyhow::Result<Command> {
     let (user, password) = options.credentials()?;
     let target = Target {
         host: options.text("host").unwrap_or("127.0.0.1").to_owned(),
-        port: options
-            .number("port", 1, 65_535)?
-            .context("--port is missing")?,
+        port: options.number("port", 1, 65_535)?.context("--port is missing")?,
         user,
         password,
     };
@@ -146,34 +143,19 @@ impl Options {
         let mut pairs = Vec::new();
         let mut words = words.iter();
         while let Some(word) = words.next() {
-            let name = word
-                .strip_prefix("--")
-                .with_context(|| format!("expected --option, got {word}"))?;
+            let name = word.strip_prefix("--").with_context(|| format!("expected --option, got {word}"))?;
             let (name, value) = match name.split_once('=') {
                 Some((name, value)) => (name, value.to_owned()),
-                None => (
-                    name,
-                    words
-                        .next()
-                        .with_context(|| format!("--{name} needs a value"))?
-                        .clone(),
-                ),
+                None => (name, words.next().with_context(|| format!("--{name} needs a value"))?.clone()),
             };
-            ensure!(
-                NAMES.contains(&name),
-                "unknown option --{name} (--help lists them)"
-            );
+            ensure!(NAMES.contains(&name), "unknown option --{name} (--help lists them)");
             pairs.push((name.to_owned(), value));
         }
         Ok(Self(pairs))
     }
 
     fn text(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .rev()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     fn number<N>(&self, name: &str, least: N, most: N) -> anyhow::Result<Option<N>>
@@ -194,34 +176,23 @@ impl Options {
             return read_conf(Path::new(conf));
         }
         let user = self.text("user").context("--user (or --conf) is missing")?;
-        let password = self
-            .text("password")
-            .context("--password (or --conf) is missing")?;
+        let password = self.text("password").context("--password (or --conf) is missing")?;
         Ok((user.to_owned(), password.to_owned()))
     }
 }
 
 fn read_conf(path: &Path) -> anyhow::Result<(String, String)> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let value = |name: &str| {
-        let pair = text
-            .lines()
-            .filter_map(|line| line.split_once('='))
-            .find(|(key, _)| key.trim() == name);
-        pair.map(|(_, value)| value.trim().to_owned())
-            .with_context(|| format!("no {name} in {}", path.display()))
+        let pair = text.lines().filter_map(|line| line.split_once('=')).find(|(key, _)| key.trim() == name);
+        pair.map(|(_, value)| value.trim().to_owned()).with_context(|| format!("no {name} in {}", path.display()))
     };
     Ok((value("rpcuser")?, value("rpcpassword")?))
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        clippy::panic,
-        reason = "a test reports a failure by panicking"
-    )]
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test reports a failure by panicking")]
 
     use super::*;
 
@@ -231,18 +202,11 @@ mod tests {
 
     #[test]
     fn a_full_command_line_becomes_a_plan() {
-        let line = "publish --port 2916 --user u --password p --clients=8 --items-per-tx 30 --seconds 2 --chain-stream s1";
-        let Command::Run(plan) = read(&words(line)).unwrap() else {
-            panic!("help")
-        };
-        assert_eq!(
-            (plan.kind, plan.clients, plan.items_per_tx, plan.size),
-            (Kind::Publish, 8, 30, 100)
-        );
-        assert_eq!(
-            (plan.target.host.as_str(), plan.target.port),
-            ("127.0.0.1", 2916)
-        );
+        let line =
+            "publish --port 2916 --user u --password p --clients=8 --items-per-tx 30 --seconds 2 --chain-stream s1";
+        let Command::Run(plan) = read(&words(line)).unwrap() else { panic!("help") };
+        assert_eq!((plan.kind, plan.clients, plan.items_per_tx, plan.size), (Kind::Publish, 8, 30, 100));
+        assert_eq!((plan.target.host.as_str(), plan.target.port), ("127.0.0.1", 2916));
         assert_eq!((plan.stream.as_str(), plan.duration.as_secs()), ("s1", 2));
     }
 
@@ -252,9 +216,7 @@ mod tests {
         assert!(said("publish --user u --password p").contains("--port"));
         assert!(said("publish --port 1 --user u").contains("--password"));
         assert!(said("publish --port 70000 --user u --password p").contains("--port"));
-        assert!(
-            said("publish --port 1 --user u --password p --clients 0").contains("from 1 to 4096")
-        );
+        assert!(said("publish --port 1 --user u --password p --clients 0").contains("from 1 to 4096"));
         assert!(said("publish --prot 1").contains("--prot"));
         assert!(said("nothing").contains("nothing"));
         assert!(matches!(read(&[]).unwrap(), Command::Help));

@@ -37,27 +37,17 @@ impl Connection {
              Content-Length: ",
             target.host, target.port
         );
-        Ok(Self {
-            stream,
-            head,
-            request: Vec::new(),
-            response: Vec::new(),
-            body_start: 0,
-        })
+        Ok(Self { stream, head, request: Vec::new(), response: Vec::new(), body_start: 0 })
     }
 
     /// Sends a JSON-RPC body and gives the body of the answer, whatever its status.
     pub async fn exchange(&mut self, body: &[u8]) -> anyhow::Result<&[u8]> {
         self.request.clear();
         self.request.extend_from_slice(self.head.as_bytes());
-        self.request
-            .extend_from_slice(body.len().to_string().as_bytes());
+        self.request.extend_from_slice(body.len().to_string().as_bytes());
         self.request.extend_from_slice(b"\r\n\r\n");
         self.request.extend_from_slice(body);
-        self.stream
-            .write_all(&self.request)
-            .await
-            .context("the node closed the connection")?;
+        self.stream.write_all(&self.request).await.context("the node closed the connection")?;
         self.read_response().await?;
         Ok(&self.response[self.body_start..])
     }
@@ -66,9 +56,8 @@ impl Connection {
     pub async fn call(&mut self, method: &str, params: Value) -> anyhow::Result<Value> {
         let body = json!({"method": method, "params": params, "id": 0}).to_string();
         let answer = self.exchange(body.as_bytes()).await?;
-        let mut envelope: Value = serde_json::from_slice(answer).with_context(|| {
-            format!("{method} was not answered with JSON (wrong user or password?)")
-        })?;
+        let mut envelope: Value = serde_json::from_slice(answer)
+            .with_context(|| format!("{method} was not answered with JSON (wrong user or password?)"))?;
         if !envelope["error"].is_null() {
             bail!("{method} was refused: {}", envelope["error"]);
         }
@@ -85,22 +74,12 @@ impl Connection {
             if let Some((start, length)) = whole
                 && self.response.len() >= start + length
             {
-                ensure!(
-                    self.response.len() == start + length,
-                    "the node sent more than it announced"
-                );
+                ensure!(self.response.len() == start + length, "the node sent more than it announced");
                 self.body_start = start;
                 return Ok(());
             }
-            let count = self
-                .stream
-                .read_buf(&mut self.response)
-                .await
-                .context("reading an answer")?;
-            ensure!(
-                count > 0,
-                "the node closed the connection before it had answered"
-            );
+            let count = self.stream.read_buf(&mut self.response).await.context("reading an answer")?;
+            ensure!(count > 0, "the node closed the connection before it had answered");
         }
     }
 }
@@ -108,10 +87,7 @@ impl Connection {
 /// Where the body starts and how long it is, once the head is complete.
 fn whole_length(response: &[u8]) -> anyhow::Result<Option<(usize, usize)>> {
     let Some(end) = response.windows(4).position(|window| window == b"\r\n\r\n") else {
-        ensure!(
-            response.len() <= MAX_HEAD,
-            "a response head of over {MAX_HEAD} bytes"
-        );
+        ensure!(response.len() <= MAX_HEAD, "a response head of over {MAX_HEAD} bytes");
         return Ok(None);
     };
     let head = std::str::from_utf8(&response[..end]).context("a response head that is no text")?;
@@ -121,10 +97,7 @@ fn whole_length(response: &[u8]) -> anyhow::Result<Option<(usize, usize)>> {
         .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
         .and_then(|(_, value)| value.trim().parse::<usize>().ok())
         .context("a response without Content-Length")?;
-    ensure!(
-        length <= MAX_BODY,
-        "a response body of {length} bytes, the limit is {MAX_BODY}"
-    );
+    ensure!(length <= MAX_BODY, "a response body of {length} bytes, the limit is {MAX_BODY}");
     Ok(Some((end + 4, length)))
 }
 
@@ -144,15 +117,9 @@ mod tests {
 
     #[test]
     fn a_head_tells_where_its_body_ends() {
-        assert_eq!(
-            whole_length(b"HTTP/1.1 200 OK\r\nContent-Le").unwrap(),
-            None
-        );
+        assert_eq!(whole_length(b"HTTP/1.1 200 OK\r\nContent-Le").unwrap(), None);
         let response = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
-        assert_eq!(
-            whole_length(response).unwrap(),
-            Some((response.len() - 5, 5))
-        );
+        assert_eq!(whole_length(response).unwrap(), Some((response.len() - 5, 5)));
         assert!(whole_length(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
         assert!(whole_length(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n").is_err());
         assert!(whole_length(&vec![b'x'; MAX_HEAD + 1]).is_err());
@@ -161,9 +128,7 @@ mod tests {
     #[test]
     fn success_is_read_from_the_envelope() {
         assert!(succeeded(br#"{"result":"aa","error":null,"id":1}"#));
-        assert!(!succeeded(
-            br#"{"result":null,"error":{"code":-8,"message":"x"},"id":1}"#
-        ));
+        assert!(!succeeded(br#"{"result":null,"error":{"code":-8,"message":"x"},"id":1}"#));
         assert!(!succeeded(b""));
     }
 
@@ -177,23 +142,14 @@ mod tests {
             for round in 0..2 {
                 let count = stream.read(&mut bytes).await.unwrap();
                 assert!(bytes[..count].ends_with(b"\r\n\r\n{}"));
-                for part in [
-                    "HTTP/1.1 200 OK\r\nContent-",
-                    "Length: 9\r\n\r\nround",
-                    &format!(" {round}  "),
-                ] {
+                for part in ["HTTP/1.1 200 OK\r\nContent-", "Length: 9\r\n\r\nround", &format!(" {round}  ")] {
                     stream.write_all(part.as_bytes()).await.unwrap();
                     stream.flush().await.unwrap();
                     tokio::task::yield_now().await;
                 }
             }
         });
-        let target = Target {
-            host: "127.0.0.1".to_owned(),
-            port,
-            user: "u".to_owned(),
-            password: "p".to_owned(),
-        };
+        let target = Target { host: "127.0.0.1".to_owned(), port, user: "u".to_owned(), password: "p".to_owned() };
         let mut connection = Connection::open(&target).await.unwrap();
         assert_eq!(connection.exchange(b"{}").await.unwrap(), b"round 0  ");
         assert_eq!(connection.exchange(b"{}").await.unwrap(), b"round 1  ");

@@ -19,11 +19,7 @@ pub struct Histogram {
 impl Histogram {
     /// An empty one.
     pub fn new() -> Self {
-        Self {
-            counts: vec![0; BUCKETS],
-            total: 0,
-            longest: 0,
-        }
+        Self { counts: vec![0; BUCKETS], total: 0, longest: 0 }
     }
 
     /// Counts a duration.
@@ -94,8 +90,7 @@ mod tests {
 
     #[test]
     fn every_value_lies_in_a_bucket_that_ends_within_one_per_cent() {
-        let values =
-            (0..64).flat_map(|power| [1_u64 << power, (1_u64 << power) + 1, (1_u64 << power) - 1]);
+        let values = (0..64).flat_map(|power| [1_u64 << power, (1_u64 << power) + 1, (1_u64 << power) - 1]);
         for value in values.chain([u64::MAX, 123_456_789]) {
             let index = bucket(value);
             let end = upper_end(index);

@@ -21,25 +21,14 @@ pub struct List {
 impl List {
     /// The work of a plan on a stream with items.
     pub fn new(plan: &Plan, fill: Fill) -> anyhow::Result<Self> {
-        ensure!(
-            fill.items >= PAGE,
-            "{} holds {} items: publish {PAGE} or more first",
-            plan.stream,
-            fill.items
-        );
-        Ok(Self {
-            stream: serde_json::Value::from(plan.stream.as_str()).to_string(),
-            items: fill.items,
-        })
+        ensure!(fill.items >= PAGE, "{} holds {} items: publish {PAGE} or more first", plan.stream, fill.items);
+        Ok(Self { stream: serde_json::Value::from(plan.stream.as_str()).to_string(), items: fill.items })
     }
 
     /// Writes a request for the page of this client and number.
     pub fn write_request(&self, client: usize, number: u64, body: &mut Vec<u8>) {
         let places = self.items - PAGE + 1;
-        let start = (number
-            .wrapping_mul(STRIDE)
-            .wrapping_add(client as u64 * PAGE))
-            % places;
+        let start = (number.wrapping_mul(STRIDE).wrapping_add(client as u64 * PAGE)) % places;
         let stream = &self.stream;
         write!(body, r#"{{"method":"liststreamitems","params":[{stream},false,{PAGE},{start}],"id":{number}}}"#)
             .expect("a vector takes every byte");
@@ -54,10 +43,7 @@ mod tests {
 
     #[test]
     fn every_page_lies_within_the_stream_and_pages_differ() {
-        let list = List {
-            stream: "\"s\"".to_owned(),
-            items: 25,
-        };
+        let list = List { stream: "\"s\"".to_owned(), items: 25 };
         let mut starts = std::collections::BTreeSet::new();
         for number in 0..100 {
             let mut body = Vec::new();

@@ -37,10 +37,7 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
     let usage_after = plan.pid.and_then(probe::usage);
     let after = fill(&plan.stream, &mut control).await?;
     if total.accepted == 0 {
-        anyhow::bail!(
-            "no request was accepted: {}",
-            total.first_refusal.unwrap_or_default()
-        );
+        anyhow::bail!("no request was accepted: {}", total.first_refusal.unwrap_or_default());
     }
     Ok(Report {
         workload: workload.name(),
@@ -54,22 +51,13 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
         fill: (before, after),
         expected_items: total.accepted * workload.items_added(),
         node: usage_before.zip(usage_after).map(|(before, after)| {
-            (
-                after
-                    .processor_micros
-                    .saturating_sub(before.processor_micros),
-                after.resident_kib,
-            )
+            (after.processor_micros.saturating_sub(before.processor_micros), after.resident_kib)
         }),
     })
 }
 
 /// Runs every connection until the deadline and adds up what they counted.
-async fn drive(
-    workload: &Arc<Workload>,
-    connections: Vec<Connection>,
-    deadline: Instant,
-) -> anyhow::Result<Tally> {
+async fn drive(workload: &Arc<Workload>, connections: Vec<Connection>, deadline: Instant) -> anyhow::Result<Tally> {
     let mut clients = JoinSet::new();
     for (client, connection) in connections.into_iter().enumerate() {
         clients.spawn(work(Arc::clone(workload), client, connection, deadline));
@@ -103,9 +91,7 @@ async fn work(
             tally.latencies.record(sent.elapsed());
         } else {
             tally.refused += 1;
-            tally
-                .first_refusal
-                .get_or_insert_with(|| String::from_utf8_lossy(answer).into_owned());
+            tally.first_refusal.get_or_insert_with(|| String::from_utf8_lossy(answer).into_owned());
         }
     }
     Ok(tally)
@@ -113,12 +99,7 @@ async fn work(
 
 impl Tally {
     fn new() -> Self {
-        Self {
-            latencies: Histogram::new(),
-            accepted: 0,
-            refused: 0,
-            first_refusal: None,
-        }
+        Self { latencies: Histogram::new(), accepted: 0, refused: 0, first_refusal: None }
     }
 
     fn add(&mut self, other: Self) {

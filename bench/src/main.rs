@@ -15,10 +15,7 @@ use std::process::ExitCode;
 
 use arguments::Command;
 
-#[allow(
-    clippy::print_stdout,
-    reason = "a report on the console is what this program is for"
-)]
+#[allow(clippy::print_stdout, reason = "a report on the console is what this program is for")]
 fn main() -> ExitCode {
     match run() {
         Ok(text) => {
@@ -38,16 +35,11 @@ fn run() -> anyhow::Result<String> {
         return Ok(arguments::HELP.to_owned());
     };
     // One thread drives every client: it writes prepared bytes, and leaves the other cores to the node.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(load::run(&plan))?;
     if let Some(path) = &plan.json {
         std::fs::write(path, format!("{:#}\n", report.to_json()))?;
     }
-    anyhow::ensure!(
-        report.nothing_lost(),
-        "{report}\nacknowledged items are missing or doubled"
-    );
+    anyhow::ensure!(report.nothing_lost(), "{report}\nacknowledged items are missing or doubled");
     Ok(report.to_string())
 }

@@ -16,10 +16,7 @@ pub struct Usage {
 pub fn usage(pid: u32) -> Option<Usage> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    Some(Usage {
-        processor_micros: ticks(&stat)? * MICROS_PER_TICK,
-        resident_kib: resident(&status)?,
-    })
+    Some(Usage { processor_micros: ticks(&stat)? * MICROS_PER_TICK, resident_kib: resident(&status)? })
 }
 
 /// utime plus stime: the 14th and 15th field, counted behind the name, which may hold anything.
@@ -32,9 +29,7 @@ fn ticks(stat: &str) -> Option<u64> {
 }
 
 fn resident(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 

@@ -16,9 +16,7 @@ pub struct Publish {
 impl Publish {
     /// The work of a plan.
     pub fn new(plan: &Plan) -> Self {
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Self {
             stream: serde_json::Value::from(plan.stream.as_str()).to_string(),
             size: plan.size,
@@ -36,18 +34,12 @@ impl Publish {
     pub fn write_request(&self, client: usize, number: u64, body: &mut Vec<u8>) {
         let stream = &self.stream;
         if self.items == 1 {
-            put(
-                body,
-                format_args!(r#"{{"method":"publish","params":[{stream},"c{client}",""#),
-            );
+            put(body, format_args!(r#"{{"method":"publish","params":[{stream},"c{client}",""#));
             self.write_content(client, number, body);
             put(body, format_args!(r#""],"id":{number}}}"#));
             return;
         }
-        put(
-            body,
-            format_args!(r#"{{"method":"publishmulti","params":[{stream},["#),
-        );
+        put(body, format_args!(r#"{{"method":"publishmulti","params":[{stream},["#));
         for item in 0..self.items {
             let comma = if item == 0 { "" } else { "," };
             put(body, format_args!(r#"{comma}{{"key":"c{client}","data":""#));
@@ -59,8 +51,7 @@ impl Publish {
 
     /// Writes `size` bytes in hex: run, client and number as a counter, mixed so that nothing compresses well.
     fn write_content(&self, client: usize, number: u64, body: &mut Vec<u8>) {
-        let mut state =
-            self.run ^ (client as u64).rotate_left(48) ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut state = self.run ^ (client as u64).rotate_left(48) ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let end = body.len() + self.size * 2;
         while body.len() < end {
             state = mix(state);
@@ -90,12 +81,7 @@ mod tests {
     use serde_json::Value;
 
     fn request(size: usize, items: u64, client: usize, number: u64) -> Value {
-        let publish = Publish {
-            stream: r#""s \"1""#.to_owned(),
-            size,
-            items,
-            run: 7,
-        };
+        let publish = Publish { stream: r#""s \"1""#.to_owned(), size, items, run: 7 };
         let mut body = Vec::new();
         publish.write_request(client, number, &mut body);
         serde_json::from_slice(&body).unwrap()
@@ -118,11 +104,7 @@ mod tests {
             let request = request(16, 30, client, number);
             let items = request["params"][1].as_array().unwrap();
             assert_eq!(items.len(), 30);
-            seen.extend(
-                items
-                    .iter()
-                    .map(|item| item["data"].as_str().unwrap().to_owned()),
-            );
+            seen.extend(items.iter().map(|item| item["data"].as_str().unwrap().to_owned()));
         }
         assert_eq!(seen.len(), 90);
     }

@@ -106,17 +106,9 @@ impl fmt::Display for Report {
         )?;
         if let Some((micros, kib)) = self.node {
             let each = micros as f64 / self.accepted.max(1) as f64;
-            writeln!(
-                formatter,
-                "node: {each:.0} us of processor an operation, {} MiB resident",
-                kib / 1024
-            )?;
+            writeln!(formatter, "node: {each:.0} us of processor an operation, {} MiB resident", kib / 1024)?;
         }
-        let verdict = if self.nothing_lost() {
-            "every acknowledged item is there"
-        } else {
-            "ITEMS LOST OR DOUBLED"
-        };
+        let verdict = if self.nothing_lost() { "every acknowledged item is there" } else { "ITEMS LOST OR DOUBLED" };
         write!(formatter, "stream: {} items, {verdict}", self.fill.1.items)
     }
 }
@@ -137,16 +129,7 @@ mod tests {
             accepted: 10,
             refused: 1,
             latencies,
-            fill: (
-                Fill {
-                    items: 5,
-                    confirmed: 5,
-                },
-                Fill {
-                    items: 15,
-                    confirmed: 9,
-                },
-            ),
+            fill: (Fill { items: 5, confirmed: 5 }, Fill { items: 15, confirmed: 9 }),
             expected_items,
             node: Some((4_000, 2_048)),
         }

@@ -28,14 +28,8 @@ pub struct Fill {
 impl Workload {
     /// Makes and subscribes the stream if needed, and gets ready for the plan's work.
     pub async fn prepare(plan: &Plan, connection: &mut Connection) -> anyhow::Result<Self> {
-        if connection
-            .call("liststreams", json!([plan.stream]))
-            .await
-            .is_err()
-        {
-            connection
-                .call("create", json!(["stream", plan.stream, false]))
-                .await?;
+        if connection.call("liststreams", json!([plan.stream])).await.is_err() {
+            connection.call("create", json!(["stream", plan.stream, false])).await?;
         }
         connection.call("subscribe", json!([plan.stream])).await?;
         let fill = fill(&plan.stream, connection).await?;
@@ -80,16 +74,9 @@ impl Workload {
 
 /// How many items a subscribed stream holds.
 pub async fn fill(stream: &str, connection: &mut Connection) -> anyhow::Result<Fill> {
-    let streams = connection
-        .call("liststreams", json!([stream, true]))
-        .await?;
+    let streams = connection.call("liststreams", json!([stream, true])).await?;
     let number = |name: &str| {
-        streams[0][name]
-            .as_u64()
-            .with_context(|| format!("liststreams tells no {name} of {stream}: {streams}"))
+        streams[0][name].as_u64().with_context(|| format!("liststreams tells no {name} of {stream}: {streams}"))
     };
-    Ok(Fill {
-        items: number("items")?,
-        confirmed: number("confirmed")?,
-    })
+    Ok(Fill { items: number("items")?, confirmed: number("confirmed")? })
 }

@@ -120,7 +120,11 @@ pub fn front_config(options: &Options, chain: &str, rpc_port: u16) -> anyhow::Re
 ///
 /// # Errors
 /// A sentence that says what is wrong and what to do.
-pub fn network_options(options: &Options, listen: Vec<SocketAddr>, seed: Option<String>) -> anyhow::Result<NetworkOptions> {
+pub fn network_options(
+    options: &Options,
+    listen: Vec<SocketAddr>,
+    seed: Option<String>,
+) -> anyhow::Result<NetworkOptions> {
     let list = |name: &str| options.all(name).iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     let mut add_nodes = list("addnode");
     add_nodes.extend(list("seednode"));

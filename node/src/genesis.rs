@@ -15,7 +15,7 @@ use rota_consensus::work;
 use rota_params::hash::rules_hash;
 use rota_params::{GenesisFields, ParameterError, ParameterSet};
 use rota_storage::kv::Durability;
-use rota_storage::{AppliedBlock, BlockEntry, BlockStatus, Location, Store, Tip, TipCommit, UndoBlock};
+use rota_storage::{AppliedBlock, BlockEntry, BlockStatus, Location, StorageError, Store, Tip, TipCommit, UndoBlock};
 
 /// Makes the genesis block of a generated parameter set and seals the set with it.
 ///
@@ -108,19 +108,33 @@ pub fn check_stored(store: &Store, set: &ParameterSet) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Why a search of the block files ended before their end.
+enum Search {
+    Found(Location, Box<Block>),
+    Failed(StorageError),
+}
+
+impl From<StorageError> for Search {
+    fn from(error: StorageError) -> Search {
+        Search::Failed(error)
+    }
+}
+
 /// Finds the genesis block in the block files and stores it again, after the database was emptied.
 ///
 /// # Errors
 /// If the files do not hold it, or storage fails.
 pub fn restore(store: &Store, set: &ParameterSet, now: u64) -> anyhow::Result<()> {
-    let mut found = None;
-    store.for_each_stored_block(|location, block| {
-        if found.is_none() && Some(block.hash()) == set.genesis_hash() {
-            found = Some((location, block));
-        }
-        Ok::<(), rota_storage::StorageError>(())
-    })?;
-    let (location, block) =
-        found.ok_or_else(|| anyhow::anyhow!("the block files do not hold the genesis block: restore them, or join the chain anew in another directory"))?;
+    let search = store.for_each_stored_block(|location, block| match Some(block.hash()) == set.genesis_hash() {
+        true => Err(Search::Found(location, Box::new(block))),
+        false => Ok(()),
+    });
+    let (location, block) = match search {
+        Err(Search::Found(location, block)) => (location, *block),
+        Err(Search::Failed(error)) => return Err(error.into()),
+        Ok(()) => anyhow::bail!(
+            "the block files do not hold the genesis block: restore them, or join the chain anew in another directory"
+        ),
+    };
     self::store(store, block, Some(location), set, now)
 }

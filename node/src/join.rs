@@ -62,10 +62,6 @@ pub async fn ask(seed: &str, key: &PrivateKey, chain: &str) -> anyhow::Result<Ou
 }
 
 fn check_name(set: &ParameterSet, chain: &str, seed: &str) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        set.chain_name() == chain,
-        "{seed} belongs to chain {:?}, not to {chain:?}",
-        set.chain_name()
-    );
+    anyhow::ensure!(set.chain_name() == chain, "{seed} belongs to chain {:?}, not to {chain:?}", set.chain_name());
     Ok(())
 }

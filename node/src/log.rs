@@ -96,8 +96,9 @@ impl<'a> MakeWriter<'a> for LogFile {
 /// # Errors
 /// A sentence if the level is none, or a log was started before.
 pub fn start(file: LogFile, level: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(format!("warn,rota_node={level},rota_p2p={level},rota_storage={level},rota_wallet={level}"))
-        .map_err(|error| format!("-loglevel={level}: {error}"))?;
+    let filter =
+        EnvFilter::try_new(format!("warn,rota_node={level},rota_p2p={level},rota_storage={level},rota_wallet={level}"))
+            .map_err(|error| format!("-loglevel={level}: {error}"))?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(file)

@@ -5,9 +5,9 @@ mod fetch;
 mod follow;
 mod queue;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rota_chain::block::Block;
@@ -93,6 +93,8 @@ pub struct Offchain {
     settings: OffchainSettings,
     figures: Figures,
     wake: Notify,
+    /// New chunks whose transaction is not taken yet, and whether another item has come to need them too.
+    unsettled: Mutex<HashMap<ChunkHash, bool>>,
 }
 
 impl Offchain {
@@ -101,7 +103,14 @@ impl Offchain {
     /// # Errors
     /// [`StorageError`].
     pub fn new(store: Arc<Store>, rules: Arc<Rules>, settings: OffchainSettings) -> Result<Offchain, StorageError> {
-        let offchain = Offchain { store, rules, settings, figures: Figures::default(), wake: Notify::new() };
+        let offchain = Offchain {
+            store,
+            rules,
+            settings,
+            figures: Figures::default(),
+            wake: Notify::new(),
+            unsettled: Mutex::default(),
+        };
         let mut after = None;
         loop {
             let page = offchain.store.pending_chunks(after, fetch::PAGE)?;
@@ -216,13 +225,14 @@ impl Offchain {
         Ok(chunked)
     }
 
-    /// Gives up chunks whose transaction was not taken.
-    pub fn forget(&self, fresh: &[ChunkHash]) {
-        for hash in fresh {
-            if let Err(error) = self.store.disown_chunk(hash, ChunkOwner::Own) {
-                tracing::warn!(%hash, %error, "a chunk that nothing refers to stays on disk");
-            }
-        }
+    /// Holds new chunks until it is known whether their transaction is taken.
+    #[must_use]
+    pub fn hold(&self, fresh: Vec<ChunkHash>) -> Fresh<'_> {
+        Fresh { offchain: self, hashes: fresh }
+    }
+
+    fn unsettled(&self) -> MutexGuard<'_, HashMap<ChunkHash, bool>> {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives up what is kept for a stream alone.
@@ -279,7 +289,8 @@ impl Offchain {
     /// # Errors
     /// [`StorageError`].
     pub fn want_block(&self, block: &Block, followed: &dyn Fn(&Txid) -> bool) -> Result<(), StorageError> {
-        let is_offchain = |op: &Operation| matches!(op, Operation::Publish(p) if matches!(p.data, ItemData::Offchain(_)));
+        let is_offchain =
+            |op: &Operation| matches!(op, Operation::Publish(p) if matches!(p.data, ItemData::Offchain(_)));
         for tx in block.transactions.iter().filter(|tx| tx.operations().any(|(_, op)| is_offchain(op))) {
             self.want_transaction(tx.txid(), tx, followed)?;
         }
@@ -333,7 +344,7 @@ impl Cutter<'_> {
     pub fn push(&mut self, piece: &[u8]) -> Result<(), OffchainError> {
         let taken = self.store(piece);
         if taken.is_err() {
-            self.offchain.forget(&std::mem::take(&mut self.fresh));
+            self.offchain.hold(std::mem::take(&mut self.fresh)).forget();
         }
         taken
     }
@@ -349,10 +360,15 @@ impl Cutter<'_> {
         rand::fill(&mut salt[..]);
         let hash = chunk_hash(&salt, piece);
         let store = &self.offchain.store;
-        if !store.has_chunk(&hash)? {
+        let mut unsettled = self.offchain.unsettled();
+        if let Some(shared) = unsettled.get_mut(&hash) {
+            *shared = true;
+        } else if !store.has_chunk(&hash)? {
+            unsettled.insert(hash, false);
             self.fresh.push(hash);
         }
         store.put_chunk(&hash, &salt, piece, ChunkOwner::Own)?;
+        drop(unsettled);
         self.chunked.chunks.push(ChunkReference { size, hash });
         Ok(())
     }
@@ -364,5 +380,36 @@ impl Cutter<'_> {
     }
 }
 
-#[cfg(test)]
+/// New chunks of a transaction that is not taken yet. Dropped, they stay.
+#[derive(Debug)]
+pub struct Fresh<'o> {
+    offchain: &'o Offchain,
+    hashes: Vec<ChunkHash>,
+}
 
+impl Fresh<'_> {
+    /// The transaction was refused: what no other item needs is removed.
+    pub fn forget(mut self) {
+        let mut unsettled = self.offchain.unsettled();
+        for hash in std::mem::take(&mut self.hashes) {
+            let shared = unsettled.remove(&hash).unwrap_or(true);
+            if !shared && let Err(error) = self.offchain.store.disown_chunk(&hash, ChunkOwner::Own) {
+                tracing::warn!(%hash, %error, "a chunk that nothing refers to stays on disk");
+            }
+        }
+    }
+}
+
+impl Drop for Fresh<'_> {
+    fn drop(&mut self) {
+        if !self.hashes.is_empty() {
+            let mut unsettled = self.offchain.unsettled();
+            for hash in &self.hashes {
+                unsettled.remove(hash);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

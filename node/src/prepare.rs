@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
 use rota_chain::block::Block;
+use rota_chain::key::PrivateKey;
+use rota_chain::lock::Lock;
 use rota_params::options::Options;
 use rota_params::paths::ChainDirectory;
 use rota_params::seed::Seed;
@@ -46,16 +48,14 @@ pub async fn prepare(
     short: bool,
 ) -> anyhow::Result<Option<Prepared>> {
     let path = directory.params();
-    let (set, state) = if directory.exists() {
-        file::load(&path, directory.name())?
-    } else {
-        (ParameterSet::empty(), State::Empty)
-    };
+    let (set, state) =
+        if directory.exists() { file::load(&path, directory.name())? } else { (ParameterSet::empty(), State::Empty) };
     if let Some(fault) = state.fault(&path, directory.name()) {
         anyhow::bail!("{fault}");
     }
     let seed = seed.map(|seed| with_port(&seed, &set)).transpose()?;
-    let prepared = |set, seed| Prepared { directory: directory.clone(), options: options.clone(), set, seed, _lock: lock };
+    let prepared =
+        |set, seed| Prepared { directory: directory.clone(), options: options.clone(), set, seed, _lock: lock };
     match state {
         State::Valid => Ok(Some(prepared(set, seed))),
         State::Generated => {
@@ -103,7 +103,10 @@ pub fn open_wallet(directory: &ChainDirectory, options: &Options, set: &Paramete
     if wallet.default_lock().is_none() {
         match options.text("initprivkey") {
             Some(text) => {
-                let key = set.address_scheme().decode_private_key(text).map_err(|error| anyhow::anyhow!("-initprivkey: {error}"))?;
+                let key = set
+                    .address_scheme()
+                    .decode_private_key(text)
+                    .map_err(|error| anyhow::anyhow!("-initprivkey: {error}"))?;
                 wallet.import_private_key(key, "")?;
             }
             None => {
@@ -147,10 +150,8 @@ async fn first_join(
     let deadline = Instant::now() + Duration::from_secs(u64::try_from(retry)?);
     let (mut set, mut told) = (set, false);
     loop {
-        let scheme_known = set.state() != State::Empty;
-        let wallet = if scheme_known { open_wallet(directory, options, &set)? } else { probe_wallet(directory)? };
-        let first = wallet.default_lock().ok_or_else(|| anyhow::anyhow!("the wallet has no address"))?;
-        match join::ask(&seed, &wallet.private_key(&first)?, directory.name()).await {
+        let (key, first) = joining_key(directory, options, &set)?;
+        match join::ask(&seed, &key, directory.name()).await {
             Ok(join::Outcome::Permitted(set, block)) => {
                 keep_joined(directory, options, &set, *block)?;
                 let _ = std::fs::remove_file(&seed_file);
@@ -159,6 +160,7 @@ async fn first_join(
             Ok(join::Outcome::NotPermitted(minimal)) => {
                 set = *minimal;
                 file::save(&directory.params(), &set)?;
+                let Some(first) = first else { continue };
                 let address = set.address_scheme().encode(&first);
                 if !told {
                     console::say(&if short { address } else { console::ask_for_grant(directory.name(), &address) });
@@ -188,6 +190,22 @@ fn keep_joined(directory: &ChainDirectory, options: &Options, set: &ParameterSet
         tracing::info!(chain_params_hash = %hash, "joined");
     }
     Ok(())
+}
+
+/// The key to ask the seed with, and its address. While the address scheme is not known, `initprivkey` cannot be read:
+/// a passing key asks for the scheme then, and has no address.
+fn joining_key(
+    directory: &ChainDirectory,
+    options: &Options,
+    set: &ParameterSet,
+) -> anyhow::Result<(PrivateKey, Option<Lock>)> {
+    let scheme_known = set.state() != State::Empty;
+    if !scheme_known && options.text("initprivkey").is_some() {
+        return Ok((PrivateKey::from_bytes(rand::rng().random())?, None));
+    }
+    let wallet = if scheme_known { open_wallet(directory, options, set)? } else { probe_wallet(directory)? };
+    let first = wallet.default_lock().ok_or_else(|| anyhow::anyhow!("the wallet has no address"))?;
+    Ok((wallet.private_key(&first)?, Some(first)))
 }
 
 /// The wallet of a chain whose address scheme is not known yet.

@@ -209,10 +209,7 @@ fn open_ground(prepared: &Prepared) -> anyhow::Result<Ground> {
     })
 }
 
-fn spawn_ledger(
-    prepared: &Prepared,
-    ground: &Ground,
-) -> anyhow::Result<(LedgerHandle, std::thread::JoinHandle<()>)> {
+fn spawn_ledger(prepared: &Prepared, ground: &Ground) -> anyhow::Result<(LedgerHandle, std::thread::JoinHandle<()>)> {
     let Prepared { directory, options, .. } = prepared;
     let Ground { rules, settings, store, wallet, signatures, view, paused } = ground.clone();
     let spawned = ledger::spawn(LedgerParts {
@@ -303,7 +300,9 @@ async fn stop(running: Running) {
     if tokio::time::timeout(CLOSING_TIME, ended).await.is_err() {
         tracing::warn!("some tasks did not end in time");
     }
-    context.ledger.stop().await;
+    if tokio::time::timeout(CLOSING_TIME, context.ledger.stop()).await.is_err() {
+        tracing::warn!("the ledger does not take the order to stop");
+    }
     drop(context);
     let joined = tokio::task::spawn_blocking(move || ledger_thread.join());
     if tokio::time::timeout(CLOSING_TIME, joined).await.is_err() {

@@ -32,11 +32,7 @@ impl StandIn {
 
     fn keep(&self, count: u64) -> Value {
         for _ in 0..count {
-            let forget = self
-                .forgotten
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-                    left.checked_sub(1)
-                });
+            let forget = self.forgotten.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
             if forget.is_err() {
                 self.items.fetch_add(1, Ordering::SeqCst);
             }
@@ -64,13 +60,8 @@ impl StandIn {
             let mut body = vec![0; length];
             reader.read_exact(&mut body).await.unwrap();
             let request: Value = serde_json::from_slice(&body).unwrap();
-            let answer =
-                json!({"result": self.answer(&request), "error": null, "id": request["id"]})
-                    .to_string();
-            let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
-                answer.len()
-            );
+            let answer = json!({"result": self.answer(&request), "error": null, "id": request["id"]}).to_string();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", answer.len());
             writer.write_all((head + &answer).as_bytes()).await.unwrap();
         }
     }
@@ -80,10 +71,7 @@ impl StandIn {
 async fn run_against(kind: Kind, items: u64, forgotten: u64, items_per_tx: usize) -> Report {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let node = Arc::new(StandIn {
-        items: AtomicU64::new(items),
-        forgotten: AtomicU64::new(forgotten),
-    });
+    let node = Arc::new(StandIn { items: AtomicU64::new(items), forgotten: AtomicU64::new(forgotten) });
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(Arc::clone(&node).serve(stream));
@@ -91,12 +79,7 @@ async fn run_against(kind: Kind, items: u64, forgotten: u64, items_per_tx: usize
     });
     let plan = Plan {
         kind,
-        target: Target {
-            host: "127.0.0.1".to_owned(),
-            port,
-            user: "u".to_owned(),
-            password: "p".to_owned(),
-        },
+        target: Target { host: "127.0.0.1".to_owned(), port, user: "u".to_owned(), password: "p".to_owned() },
         stream: "s".to_owned(),
         clients: 3,
         size: 16,

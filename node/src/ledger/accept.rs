@@ -66,12 +66,13 @@ impl Ledger {
             return Ok(BlockOutcome::Paused);
         }
         let hash = block.hash();
-        if self.tree.get(&hash)?.is_some() {
+        if self.tree.get(&hash)?.is_some_and(|entry| entry.status != BlockStatus::Header) {
             let refused = self.refused.get(&hash).cloned();
             return Ok(refused.map_or(BlockOutcome::Known, BlockOutcome::Invalid));
         }
         let header = *block.header();
-        let Some(parent) = self.tree.get(&header.previous)? else { return Ok(BlockOutcome::Orphan) };
+        let parent = self.tree.get(&header.previous)?.filter(|parent| parent.status != BlockStatus::Header);
+        let Some(parent) = parent else { return Ok(BlockOutcome::Orphan) };
         let ahead = u64::from(self.rules.target_block_time).saturating_mul(10).max(LEAST_AHEAD);
         let until = u64::from(header.time.0).saturating_sub(ahead);
         if until > unix_time() {

@@ -267,7 +267,8 @@ impl Ledger {
     /// Makes everything written safe from power loss, before the node ends.
     fn close(&mut self) {
         self.set_catching_up(false);
-        if let Err(error) = self.journal.sync().and_then(|()| self.store.sync_files()).and_then(|()| self.store.sync()) {
+        if let Err(error) = self.journal.sync().and_then(|()| self.store.sync_files()).and_then(|()| self.store.sync())
+        {
             tracing::error!(%error, "the database cannot be synced");
         }
     }

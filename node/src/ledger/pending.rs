@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use rota_chain::amount::Height;
 use rota_chain::hash::Txid;
 use rota_chain::operation::Operation;
 use rota_chain::transaction::Transaction;
 use rota_consensus::rule::Rule;
 use rota_consensus::transaction::{VerifiedTransaction, check_transaction};
-use rota_storage::index::Indexes;
 use rota_storage::StorageError;
 use rota_storage::journal::journal_bytes;
 
@@ -19,23 +19,34 @@ use crate::pool::{Pool, PoolEntry, PoolError};
 
 /// Endings of transactions that stay visible.
 const ENDED_KEPT: usize = 10_000;
-/// Confirmations after which the journal forgets a transaction: deeper than any reorganisation seen in practice.
-const JOURNAL_DEPTH: u32 = 100;
+/// Confirmations after which the journal forgets a transaction: deeper than reorganisations of
+/// connected nodes go; after deeper ones the transactions return from the blocks all the same.
+const JOURNAL_DEPTH: u32 = 20;
 /// Journaled transactions beyond those still needed that make the file be written anew.
 const JOURNAL_SLACK: usize = 20_000;
 
 impl Ledger {
     /// Takes journaled transactions into the pool again.
     pub(super) fn readmit(&mut self) -> Result<(), StorageError> {
-        let mut admitted = Vec::new();
-        for transaction in self.journal.load()? {
+        let snapshot = self.view.snapshot();
+        let (rules, signatures) = (&self.rules, &self.signatures);
+        let judge = |transaction: Transaction| {
             let txid = transaction.txid();
-            if let Some(place) = self.view.snapshot().transaction_location(&txid)? {
-                self.confirmed_own.push_back((place.height, txid));
-                continue;
-            }
-            let verified = check_transaction(Arc::new(transaction), &self.rules)
-                .and_then(|checked| self.signatures.verify(checked).map_err(Rule::from));
+            let place = snapshot.transaction_location(&txid)?;
+            let verified = match place {
+                Some(_) => None,
+                None => Some(
+                    check_transaction(Arc::new(transaction), rules)
+                        .and_then(|checked| signatures.verify(checked).map_err(Rule::from)),
+                ),
+            };
+            Ok((txid, place, verified))
+        };
+        let journaled = self.journal.load()?.into_par_iter().map(judge).collect::<Result<Vec<_>, StorageError>>()?;
+        let mut admitted = Vec::new();
+        for (txid, place, verified) in journaled {
+            self.confirmed_own.extend(place.map(|place| (place.height, txid)));
+            let Some(verified) = verified else { continue };
             let reason = match verified {
                 Ok(tx) => match self.view.write().pool.admit(tx, true, unix_time(), &self.rules) {
                     Ok(entry) => {
@@ -50,6 +61,7 @@ impl Ledger {
             self.note_ended(txid, reason);
         }
         self.after_admission(&admitted);
+        self.trim_journal(self.view.tip().height);
         Ok(())
     }
 
@@ -91,9 +103,6 @@ impl Ledger {
     pub(super) fn after_admission(&mut self, entries: &[Arc<PoolEntry>]) {
         let seen: Vec<(Txid, &Transaction)> =
             entries.iter().map(|entry| (entry.tx.txid(), &**entry.tx.transaction())).collect();
-        for (txid, transaction) in &seen {
-            self.follow_new_stream(*txid, transaction);
-        }
         if let Err(error) = self.store.index_seen(&seen) {
             tracing::error!(%error, "the local order of stream items cannot be written");
         }
@@ -138,17 +147,6 @@ impl Ledger {
         drop(view);
         if let Err(error) = self.journal.retain(&keep) {
             tracing::error!(%error, "the journal cannot be shortened");
-        }
-    }
-
-    /// Follows a stream as it appears, where `autosubscribe` says so.
-    pub(super) fn follow_new_stream(&self, txid: Txid, transaction: &Transaction) {
-        let creates = transaction.operations().any(|(_, operation)| matches!(operation, Operation::CreateStream(_)));
-        if !creates || !self.settings().subscribes_streams() || self.store.subscription(&txid).is_some() {
-            return;
-        }
-        if let Err(error) = self.store.subscribe(&txid, Indexes::ALL, true, false) {
-            tracing::error!(%error, "a new stream cannot be followed (autosubscribe)");
         }
     }
 

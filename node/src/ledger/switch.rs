@@ -114,7 +114,9 @@ impl Ledger {
         };
         let mut height = self.view.tip().height;
         while height > fork {
-            let hash = snapshot.block_hash(height)?.ok_or_else(|| StorageError::Missing(format!("block at height {height}")))?;
+            let hash = snapshot
+                .block_hash(height)?
+                .ok_or_else(|| StorageError::Missing(format!("block at height {height}")))?;
             self.undo_on(&mut overlay, &mut plan, hash)?;
             height = Height(height.0 - 1);
         }
@@ -160,10 +162,7 @@ impl Ledger {
     ) -> Result<(), SwitchError> {
         let checked = self.checked(&hash, &entry)?;
         let header = *checked.block().header();
-        let parent = self
-            .tree
-            .get(&header.previous)?
-            .ok_or_else(|| missing_entry(&header.previous))?;
+        let parent = self.tree.get(&header.previous)?.ok_or_else(|| missing_entry(&header.previous))?;
         let place = BlockPlace {
             height: entry.height,
             median_time: self.tree.median_time(&header.previous)?,
@@ -199,11 +198,6 @@ impl Ledger {
         let Plan { undone, undone_blocks, mut applied, multiset, changes } = plan;
         for block in &mut applied {
             block.entry.undo = Some(self.store.append_undo(&UndoBlock::of(&block.changes))?);
-        }
-        for block in &applied {
-            for (txid, transaction) in block.txids.iter().zip(&block.block.transactions) {
-                self.follow_new_stream(*txid, transaction);
-            }
         }
         let synced = !self.catching_up;
         if synced {

@@ -59,19 +59,20 @@ impl Tree {
         for row in store.all_block_entries()? {
             let (hash, entry) = row?;
             tree.next_sequence = tree.next_sequence.max(entry.sequence.saturating_add(1));
-            if snapshot.block_hash(entry.height)? == Some(hash) {
-                continue;
+            if snapshot.block_hash(entry.height)? != Some(hash) {
+                side.push((hash, entry));
             }
-            let usable = is_usable(&entry);
+        }
+        let side = tree.forget_unwritten(side)?;
+        for (_, entry) in &side {
             parents.insert(entry.header.header.previous);
-            if usable {
+            if is_usable(entry) {
                 usable_parents.insert(entry.header.header.previous);
             }
-            side.push((hash, usable));
         }
         // A block with none but marked blocks on it is a leaf, and so is the last of the marked ones.
-        let is_leaf = |(hash, usable): &(BlockHash, bool)| {
-            if *usable { !usable_parents.contains(hash) } else { !parents.contains(hash) }
+        let is_leaf = |(hash, entry): &(BlockHash, BlockEntry)| {
+            if is_usable(entry) { !usable_parents.contains(hash) } else { !parents.contains(hash) }
         };
         tree.leaves = side.into_iter().filter(is_leaf).map(|(hash, _)| hash).collect();
         if let Some(tip) = snapshot.tip()
@@ -80,6 +81,38 @@ impl Tree {
             tree.leaves.insert(tip.hash);
         }
         Ok(tree)
+    }
+
+    /// Blocks off the active chain without those whose body is not on disk, and what stands on them: power was lost
+    /// after the block was noted and before it was written. They are fetched again.
+    fn forget_unwritten(
+        &mut self,
+        mut side: Vec<(BlockHash, BlockEntry)>,
+    ) -> Result<Vec<(BlockHash, BlockEntry)>, StorageError> {
+        side.sort_by_key(|(_, entry)| entry.height);
+        let (mut kept, mut gone) = (Vec::with_capacity(side.len()), HashSet::new());
+        for (hash, mut entry) in side {
+            let written = match entry.body.filter(|_| entry.status == BlockStatus::Body) {
+                Some(body) => match self.store.read_block(body) {
+                    Ok(block) => block.hash() == hash,
+                    Err(StorageError::DamagedFile { .. }) => false,
+                    Err(error) => return Err(error),
+                },
+                None => entry.status != BlockStatus::Header,
+            };
+            if written && !gone.contains(&entry.header.header.previous) {
+                kept.push((hash, entry));
+                continue;
+            }
+            gone.insert(hash);
+            if entry.status != BlockStatus::Header {
+                tracing::warn!(block = %hash, height = entry.height.0, "a block was not written before power was lost");
+                entry.status = BlockStatus::Header;
+                entry.body = None;
+                self.put(hash, entry)?;
+            }
+        }
+        Ok(kept)
     }
 
     /// A block's entry.

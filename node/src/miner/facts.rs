@@ -112,7 +112,8 @@ impl MinerFacts {
         let turnover = f64::from(settings.miningturnover_millionths) / 1e6;
         let target = f64::from(rules.target_block_time);
         let limit = empty_limit(settings.mineemptyrounds_millionths, spacing);
-        let depth = search_depth(pool_size(target, 0.0, turnover), miners, active);
+        // A rotation is seen whole in two rounds.
+        let depth = search_depth(pool_size(target, 0.0, turnover), miners, active).max(2 * permitted.len());
         let mut facts = MinerFacts {
             tip: tip.hash,
             next_height: next.0,
@@ -130,7 +131,8 @@ impl MinerFacts {
             ..MinerFacts::default()
         };
         for miner in permitted.iter().copied() {
-            if mining::earliest(snapshot, rules, miner, next)? <= next {
+            let last = snapshot.last_mined(miner)?;
+            if facts.in_setup() || last.is_none_or(|last| last.0.saturating_add(spacing) <= next.0) {
                 facts.eligible.insert(miner);
             }
         }
@@ -143,7 +145,7 @@ impl MinerFacts {
         let empties = self.empty_limit.map_or(0, |limit| limit as usize);
         let mut in_empty_run = true;
         let mut next = tip.hash;
-        for index in 0..depth.max(empties).max(ARRIVALS).min(MOST_LOOKED_BACK) {
+        for index in 0..depth.max(empties).clamp(ARRIVALS, MOST_LOOKED_BACK) {
             let Some(entry) = snapshot.block_entry(&next).map_err(StateError::from)? else { break };
             if index < ARRIVALS {
                 self.arrivals.push(entry.received as f64);
@@ -158,6 +160,11 @@ impl MinerFacts {
             next = entry.header.header.previous;
         }
         Ok(())
+    }
+
+    /// Whether diversity bars none of several miners.
+    pub fn rotates(&self) -> bool {
+        self.miners > 1 && self.active == self.miners && !self.anyone_can_mine
     }
 
     /// Whether the next block is one of the setup phase.

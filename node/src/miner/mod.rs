@@ -180,6 +180,7 @@ impl Miner {
             arrivals: &facts.arrivals,
             recent_miners: &facts.recent_miners,
             active: facts.active,
+            rotates: facts.rotates(),
             own: address,
         };
         if newcomer(&facts.recent_miners) {

@@ -80,7 +80,8 @@ fn the_time_is_drawn_once_a_tip() {
 
 #[test]
 fn the_first_block_is_made_at_once() {
-    let facts = MinerFacts { next_height: 1, ..facts() };
+    let own = vec![OwnMiner { address: ME, earliest: Height(1), last: None }];
+    let facts = MinerFacts { next_height: 1, own, ..facts() };
     assert_eq!(decide(&facts), Decision::Mine(ME));
 }
 

@@ -273,7 +273,8 @@ mod tests {
     fn a_damaged_line_costs_only_its_node() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("peers.dat");
-        std::fs::write(&path, format!("{HEAD}\nnonsense\n{}\n", StoredNode::new("127.0.0.1:7000", SEED).line())).unwrap();
+        std::fs::write(&path, format!("{HEAD}\nnonsense\n{}\n", StoredNode::new("127.0.0.1:7000", SEED).line()))
+            .unwrap();
         assert_eq!(Book::load(path).nodes().len(), 1);
     }
 
@@ -282,10 +283,10 @@ mod tests {
         let mut book = Book::load(PathBuf::from("/nonexistent/peers.dat"));
         let target = place(1).to_string();
         book.heard(place(1), PEERS);
-        assert_eq!(book.due(0), [target.clone()]);
+        assert_eq!(book.due(0), std::slice::from_ref(&target));
         book.failed(&target, 1_000);
         assert!(book.due(1_009).is_empty());
-        assert_eq!(book.due(1_010), [target.clone()]);
+        assert_eq!(book.due(1_010), std::slice::from_ref(&target));
         book.failed(&target, 1_010);
         assert!(book.due(1_029).is_empty());
         book.change(place(1), true, 2_000).unwrap();

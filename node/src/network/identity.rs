@@ -110,15 +110,18 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
     use std::os::unix::fs::PermissionsExt as _;
 
-    use rota_params::ParameterSet;
-
     use super::*;
 
     #[test]
     fn a_key_file_is_its_owners_alone_and_gives_the_key_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        let scheme = ParameterSet::empty().address_scheme();
+        let scheme = AddressScheme {
+            pubkeyhash_version: vec![0, 1],
+            scripthash_version: vec![2, 3],
+            private_key_version: vec![128, 4],
+            checksum: [1, 2, 3, 4],
+        };
         let key = PrivateKey::from_bytes([5; 32]).unwrap();
         write_key(&path, &key, &scheme).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

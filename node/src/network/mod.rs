@@ -338,7 +338,8 @@ fn with_port(node: &str, port: u16) -> String {
     if let Ok(ip) = node.parse::<IpAddr>() {
         return SocketAddr::new(ip, port).to_string();
     }
-    if node.parse::<SocketAddr>().is_ok() || node.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+    if node.parse::<SocketAddr>().is_ok() || node.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+    {
         return node.to_owned();
     }
     format!("{node}:{port}")

@@ -8,7 +8,9 @@ use std::time::Duration;
 use rota_chain::lock::{KeyHash, Lock};
 use rota_chain::permission::Permission;
 use rota_consensus::authority;
-use rota_p2p::{Config, Event, GateRules, Handle, PeerHandle, PeerKey, Permitted, RefusalCause, Request, Response, Tip};
+use rota_p2p::{
+    Config, Event, GateRules, Handle, PeerHandle, PeerKey, Permitted, RefusalCause, Request, Response, Tip,
+};
 use tokio::sync::{mpsc, watch};
 
 use super::book::{PEERS, SEED};
@@ -139,13 +141,15 @@ fn gate(parts: &NetworkParts, behind: bool) -> GateRules {
     if parts.rules.anyone.connect {
         return GateRules { permitted: Permitted::Everyone, behind };
     }
-    let (snapshot, height) = {
-        let view = parts.view.read();
-        (view.snapshot.clone(), view.tip.height.next())
-    };
-    let rules = Arc::clone(&parts.rules);
+    let (view, rules) = (Arc::clone(&parts.view), Arc::clone(&parts.rules));
+    // By the tip; a grant that waits for its block lets its holder in already, so that joining need not wait for it.
     let judge = move |address: &KeyHash| {
-        authority::may(&*snapshot, &rules, Permission::Connect, &Lock::Key(*address), height).unwrap_or_else(|error| {
+        let view = view.read();
+        let (lock, height) = (Lock::Key(*address), view.tip.height.next());
+        let by_tip = authority::may(&*view.snapshot, &rules, Permission::Connect, &lock, height);
+        let may = by_tip
+            .and_then(|may| Ok(may || authority::may(view.pool.state(), &rules, Permission::Connect, &lock, height)?));
+        may.unwrap_or_else(|error| {
             tracing::error!(%error, "rights to connect cannot be read");
             false
         })
@@ -188,7 +192,9 @@ async fn dial_first(network: &Network, handle: &Handle) {
     if let Some(seed) = &options.seed {
         let target = super::with_port(seed, port);
         if let Ok(place) = target.parse::<SocketAddr>() {
-            lock(&network.0.book).heard(place, SEED);
+            let mut book = lock(&network.0.book);
+            book.heard(place, SEED);
+            book.save();
         }
         let _ = handle.add_node(target).await;
     }
@@ -298,9 +304,8 @@ async fn dial_from_book(network: &Network, handle: &Handle) {
         handle.added_nodes().await.unwrap_or_default().into_iter().map(|node| node.target).collect();
     let own: HashSet<String> = network.listening().iter().map(ToString::to_string).collect();
     let due = lock(&network.0.book).due(unix_time());
-    let due = due.into_iter().filter(|target| {
-        !connected.contains(target) && !kept.contains(target) && !own.contains(target)
-    });
+    let due =
+        due.into_iter().filter(|target| !connected.contains(target) && !kept.contains(target) && !own.contains(target));
     for target in due.take(OWN_CONNECTIONS.saturating_sub(outbound)) {
         let _ = handle.dial(target).await;
     }

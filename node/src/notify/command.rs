@@ -141,11 +141,14 @@ mod tests {
 
     #[test]
     fn hostile_values_arrive_unchanged_in_every_kind_of_quotes() {
-        for value in ["$(echo hacked)", "`echo hacked`", "\"; echo hacked; \"", "' ; echo hacked ; '", "a  b\n*", "%s %j"] {
+        for value in
+            ["$(echo hacked)", "`echo hacked`", "\"; echo hacked; \"", "' ; echo hacked ; '", "a  b\n*", "%s %j"]
+        {
             for command in ["printf %%s %j", "printf '%%s' \"%j\"", "printf '%%s' '%j'"] {
                 // `%%` is no token, so printf gets its own.
                 let command = command.replace("%%s", "\\045s");
-                let command = command.replace("'\\045s'", "\"$(printf '\\045')s\"").replace("\\045s", "\"$(printf '\\045')s\"");
+                let command =
+                    command.replace("'\\045s'", "\"$(printf '\\045')s\"").replace("\\045s", "\"$(printf '\\045')s\"");
                 assert_eq!(run(&command, value), value, "{command}");
             }
         }

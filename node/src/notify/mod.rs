@@ -3,9 +3,11 @@
 
 mod command;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lru::LruCache;
 use rota_chain::codec::encode;
 use rota_chain::hash::{BlockHash, Txid};
 use rota_chain::lock::Lock;
@@ -26,6 +28,9 @@ const PROGRAMS: usize = 8;
 const WAITING: usize = 10_000;
 /// How long a program may run.
 const PROGRAM_TIME: Duration = Duration::from_secs(300);
+
+/// Transactions remembered as seen: more than wait and come back with a lost branch.
+const SEEN: NonZeroUsize = NonZeroUsize::new(65_536).expect("65536 is not zero");
 
 /// The operator's programs.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +62,12 @@ pub async fn run(context: Arc<Context>, programs: Programs, mut shutdown: watch:
         return;
     }
     let mut events = context.ledger.subscribe_events();
-    let notifier = Notifier {
+    let mut seen = LruCache::new(SEEN);
+    for entry in context.view.read().pool.entries() {
+        seen.put(entry.tx.txid(), ());
+    }
+    let mut notifier = Notifier {
+        seen,
         context,
         programs,
         places: Arc::new(Semaphore::new(PROGRAMS)),
@@ -71,7 +81,8 @@ pub async fn run(context: Arc<Context>, programs: Programs, mut shutdown: watch:
         match event {
             Ok(LedgerEvent::Tip { applied, .. }) => notifier.on_blocks(&applied).await,
             Ok(LedgerEvent::Admitted(entry)) => {
-                let standing = Standing { first_seen: true, block: None };
+                let first_seen = notifier.is_new(entry.tx.txid());
+                let standing = Standing { first_seen, block: None };
                 notifier.on_transaction(entry.tx.transaction(), standing);
             }
             Ok(LedgerEvent::Ended { .. }) => {}
@@ -84,6 +95,7 @@ pub async fn run(context: Arc<Context>, programs: Programs, mut shutdown: watch:
 }
 
 struct Notifier {
+    seen: LruCache<Txid, ()>,
     context: Arc<Context>,
     programs: Programs,
     places: Arc<Semaphore>,
@@ -91,7 +103,12 @@ struct Notifier {
 }
 
 impl Notifier {
-    async fn on_blocks(&self, applied: &[(BlockHash, rota_chain::amount::Height)]) {
+    /// Whether a transaction is seen for the first time, in the pool or in a block.
+    fn is_new(&mut self, txid: Txid) -> bool {
+        self.seen.put(txid, ()).is_none()
+    }
+
+    async fn on_blocks(&mut self, applied: &[(BlockHash, rota_chain::amount::Height)]) {
         for (hash, height) in applied {
             if let Some(template) = &self.programs.block {
                 self.start(template, |token| match token {
@@ -107,7 +124,8 @@ impl Notifier {
             let block = tokio::task::spawn_blocking(move || snapshot.block(&wanted)).await;
             let Ok(Ok(Some(block))) = block else { continue };
             for transaction in block.transactions.iter().skip(1) {
-                let standing = Standing { first_seen: false, block: Some((*hash, height.0)) };
+                let first_seen = self.is_new(transaction.txid());
+                let standing = Standing { first_seen, block: Some((*hash, height.0)) };
                 self.on_transaction(transaction, standing);
             }
         }
@@ -134,7 +152,8 @@ impl Notifier {
             Token::Addresses => addresses.join(","),
             Token::Entities => entities.join(","),
             Token::Chain => self.context.parameters.chain_name().to_owned(),
-            Token::Json => decode::transaction(&self.context, transaction).map_or_else(|error| error.to_string(), |json| json.to_string()),
+            Token::Json => decode::transaction(&self.context, transaction)
+                .map_or_else(|error| error.to_string(), |json| json.to_string()),
         });
     }
 

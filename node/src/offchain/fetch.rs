@@ -368,6 +368,7 @@ impl Offchain {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
     fn wanted(number: u8, size: u32) -> Wanted {
@@ -392,5 +393,58 @@ mod tests {
         let seconds: Vec<u64> = (0..7).map(|rounds| wait_after(rounds, longest).as_secs()).collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 25, 25]);
         assert_eq!(wait_after(u32::MAX, longest), longest);
+    }
+
+    /// The offer of one node, and what another noted to fetch.
+    fn offered() -> (Offchain, Offchain, Vec<ChunkBody>, [tempfile::TempDir; 2]) {
+        let (there, folder) = super::super::tests::offchain();
+        let (here, other) = super::super::tests::offchain();
+        let mut cutter = there.cutter(rota_chain::data::DataFormat::Raw, true);
+        cutter.push(b"first").unwrap();
+        cutter.push(b"second").unwrap();
+        let (chunked, _) = cutter.finish();
+        here.want(Txid([7; 32]), Txid([8; 32]), 0, &chunked).unwrap();
+        let bodies = there.serve(&chunked.chunks.iter().map(|chunk| chunk.hash).collect::<Vec<_>>());
+        (there, here, bodies, [folder, other])
+    }
+
+    fn queue(offchain: &Offchain) -> Vec<Wanted> {
+        let group = offchain.store.pending_chunks(None, PAGE).unwrap();
+        for (_, pending) in &group {
+            offchain.figures.retrieve(pending.size, true);
+        }
+        group
+    }
+
+    #[test]
+    fn what_a_peer_delivers_is_kept_and_leaves_the_queue() {
+        let (_there, here, bodies, _folders) = offered();
+        let hashes: Vec<ChunkHash> = bodies.iter().map(|body| body.hash).collect();
+        let taken = here.take(queue(&here), bodies);
+        assert!(taken.left.is_empty() && !taken.bad);
+        assert_eq!(here.figures().queue(), super::super::QueueFigures::default());
+        assert_eq!(here.figures().totals().chunks.delivered, 2);
+        assert_eq!(here.serve(&hashes).len(), 2);
+        assert!(here.store.pending_chunks(None, PAGE).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_chunk_with_another_hash_is_refused_and_stays_wanted() {
+        let (_there, here, mut bodies, _folders) = offered();
+        bodies[0].bytes.push(0);
+        let taken = here.take(queue(&here), bodies.clone());
+        assert!(taken.bad);
+        assert_eq!(taken.left.iter().map(|(hash, _)| *hash).collect::<Vec<_>>(), [bodies[0].hash]);
+        assert_eq!(here.figures().totals().chunks.baddelivered, 1);
+        assert!(!here.store.has_chunk(&bodies[0].hash).unwrap());
+    }
+
+    #[test]
+    fn a_chunk_nobody_asked_for_is_refused() {
+        let (_there, here, bodies, _folders) = offered();
+        let group: Vec<Wanted> = queue(&here).into_iter().filter(|(hash, _)| *hash == bodies[0].hash).collect();
+        let taken = here.take(group, bodies.clone());
+        assert!(taken.bad && taken.left.is_empty());
+        assert!(!here.store.has_chunk(&bodies[1].hash).unwrap());
     }
 }

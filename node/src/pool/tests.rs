@@ -173,8 +173,9 @@ fn confirmed_transactions_leave_and_those_of_a_lost_branch_return_first() {
     pool.admit(a.clone(), true, 5, &world.rules).unwrap();
     pool.admit(b.clone(), true, 5, &world.rules).unwrap();
     let confirmed = HashSet::from([a.txid()]);
-    let (next, ended) =
-        pool.rebuild(Arc::clone(&world.state), place(2), vec![(c.clone(), false)], &confirmed, &world.rules, 9).unwrap();
+    let (next, ended) = pool
+        .rebuild(Arc::clone(&world.state), place(2), vec![(c.clone(), false)], &confirmed, &world.rules, 9)
+        .unwrap();
     assert!(ended.is_empty());
     let left: HashSet<Txid> = next.entries().map(|entry| entry.tx.txid()).collect();
     assert_eq!(left, HashSet::from([b.txid(), c.txid()]));

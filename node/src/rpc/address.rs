@@ -294,10 +294,7 @@ fn multisig_keys(ctx: &Context, params: &Params) -> Result<MultisigKeys, RpcErro
 
 fn createmultisig(ctx: &Context, params: &Params) -> Answer {
     let keys = multisig_keys(ctx, params)?;
-    shape(&Multisig {
-        address: ctx.scheme.encode(&keys.lock()),
-        redeem_script: hex::encode(redeem_script(&keys)),
-    })
+    shape(&Multisig { address: ctx.scheme.encode(&keys.lock()), redeem_script: hex::encode(redeem_script(&keys)) })
 }
 
 fn addmultisigaddress(ctx: &Context, params: &Params) -> Answer {

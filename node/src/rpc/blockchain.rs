@@ -25,8 +25,8 @@ use rota_storage::{BlockEntry, BlockStatus, Snapshot};
 use serde_json::{Map, Value, json};
 
 use super::blockset::{block_set, c_integer};
-use super::resolve::{confirmations, heavy, shape, short, state_error, stopped, storage_error, txid};
 use super::decode::{self, Moment};
+use super::resolve::{confirmations, heavy, shape, short, state_error, stopped, storage_error, txid};
 use super::{Answer, Answerer};
 use crate::context::Context;
 use crate::ledger::LedgerError;
@@ -245,13 +245,16 @@ fn getblock(ctx: &Context, params: &Params) -> Answer {
 fn listed_transaction(moment: &Moment<'_>, tx: Transaction, level: i64) -> Answer {
     let id = || tx.txid().to_string();
     let hex = || hex::encode(encode(&tx));
+    // A coinbase's lock time only binds it to its block.
+    let lock_time = if tx.is_coinbase() { 0 } else { tx.body.lock_time };
     Ok(match level {
         1 => Value::from(id()),
         2 => json!({"txid": id(), "hex": hex()}),
-        3 => json!({"txid": id(), "version": tx.body.version, "locktime": tx.body.lock_time, "hex": hex()}),
+        3 => json!({"txid": id(), "version": tx.body.version, "locktime": lock_time, "hex": hex()}),
         _ => {
             let mut decoded = decode::transaction(moment.ctx, &tx)?;
             if let Value::Object(members) = &mut decoded {
+                members.insert("locktime".to_owned(), Value::from(lock_time));
                 members.insert("hex".to_owned(), Value::from(hex()));
             }
             decoded

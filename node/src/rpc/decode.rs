@@ -54,7 +54,9 @@ fn write(moment: &Moment<'_>, known: &Known, map: &mut Map<String, Value>) -> Re
     let tx = &known.tx;
     map.insert("txid".into(), known.txid.to_string().into());
     map.insert("version".into(), tx.body.version.into());
-    map.insert("locktime".into(), tx.body.lock_time.into());
+    // A coinbase is bound to its height by more than a lock: it shows none.
+    let lock_time = if tx.is_coinbase() { 0 } else { tx.body.lock_time };
+    map.insert("locktime".into(), lock_time.into());
     map.insert("vin".into(), inputs(tx));
     map.insert("vout".into(), outputs(moment, known)?);
     if let Some(issue) = output::issued(moment, known)? {
@@ -79,10 +81,8 @@ fn inputs(tx: &Transaction) -> Value {
 fn raw_input(tx: &Transaction, index: usize, input: &Input) -> Value {
     let script = tx.part_witness(index).or_else(|| full_witness(tx)).map_or_else(Vec::new, witness_parts);
     let asm: Vec<String> = script.iter().map(hex::encode).collect();
-    let pushes: Vec<u8> = script
-        .iter()
-        .flat_map(|part| u8::try_from(part.len()).into_iter().chain(part.iter().copied()))
-        .collect();
+    let pushes: Vec<u8> =
+        script.iter().flat_map(|part| u8::try_from(part.len()).into_iter().chain(part.iter().copied())).collect();
     json!({
         "txid": input.outpoint.txid.to_string(),
         "vout": input.outpoint.index,
@@ -122,4 +122,3 @@ fn outputs(moment: &Moment<'_>, known: &Known) -> Result<Value, RpcError> {
     }
     Ok(Value::Array(list))
 }
-

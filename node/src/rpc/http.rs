@@ -3,9 +3,7 @@
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{
-    ALLOW, CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, SERVER, WWW_AUTHENTICATE,
-};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, SERVER, WWW_AUTHENTICATE};
 use hyper::service::service_fn;
 use hyper::{Method as HttpMethod, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -95,9 +93,7 @@ pub async fn serve(
     for address in &config.binds {
         match TcpListener::bind(address).await {
             Ok(listener) => listeners.push(listener),
-            Err(error)
-                if address.is_ipv6() && address.ip().is_loopback() && !listeners.is_empty() =>
-            {
+            Err(error) if address.is_ipv6() && address.ip().is_loopback() && !listeners.is_empty() => {
                 tracing::debug!(%address, %error, "no loopback of this family");
             }
             Err(error) => return Err(FrontError::bind(*address, &error)),
@@ -106,15 +102,9 @@ pub async fn serve(
     if listeners.is_empty() {
         return Err(FrontError::NoAddress);
     }
-    let addresses = listeners
-        .iter()
-        .map(TcpListener::local_addr)
-        .collect::<Result<Vec<_>, _>>();
+    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>();
     let addresses = addresses.map_err(|error| FrontError::Io(error.to_string()))?;
-    for address in addresses
-        .iter()
-        .filter(|address| !address.ip().is_loopback())
-    {
+    for address in addresses.iter().filter(|address| !address.ip().is_loopback()) {
         tracing::warn!(%address, "JSON-RPC listens beyond this machine, unencrypted, for addresses in rpcallowip");
     }
     let front = Arc::new(Front::new(config, methods, phase));
@@ -122,11 +112,7 @@ pub async fn serve(
     Ok(Bound { addresses, task })
 }
 
-async fn accept_all(
-    front: Arc<Front>,
-    listeners: Vec<TcpListener>,
-    shutdown: watch::Receiver<bool>,
-) {
+async fn accept_all(front: Arc<Front>, listeners: Vec<TcpListener>, shutdown: watch::Receiver<bool>) {
     let mut loops = JoinSet::new();
     for listener in listeners {
         loops.spawn(accept_loop(Arc::clone(&front), listener, shutdown.clone()));
@@ -134,11 +120,7 @@ async fn accept_all(
     while loops.join_next().await.is_some() {}
 }
 
-async fn accept_loop(
-    front: Arc<Front>,
-    listener: TcpListener,
-    mut shutdown: watch::Receiver<bool>,
-) {
+async fn accept_loop(front: Arc<Front>, listener: TcpListener, mut shutdown: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     let stopping = shutdown.clone();
     loop {
@@ -156,12 +138,7 @@ async fn accept_loop(
                         continue;
                     }
                 };
-                connections.spawn(connection(
-                    Arc::clone(&front),
-                    stream,
-                    peer,
-                    stopping.clone(),
-                ));
+                connections.spawn(connection(Arc::clone(&front), stream, peer, stopping.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -171,10 +148,7 @@ async fn accept_loop(
     }
     drop(listener);
     let last_words = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(SHUTDOWN_GRACE, last_words)
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(SHUTDOWN_GRACE, last_words).await.is_err() {
         tracing::debug!("connections that were still open are cut off");
     }
 }
@@ -186,7 +160,8 @@ async fn told_to_stop(shutdown: &mut watch::Receiver<bool>) {
 
 /// One fixed line to a connection too many. A fresh socket has room for it, so nothing waits.
 fn refuse_connection(stream: &TcpStream) {
-    const REPLY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 20\r\nConnection: close\r\n\r\nToo many connections";
+    const REPLY: &[u8] =
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 20\r\nConnection: close\r\n\r\nToo many connections";
     tracing::warn!(limit = CONNECTION_LIMIT, "too many JSON-RPC connections");
     if let Err(error) = stream.try_write(REPLY) {
         tracing::debug!(%error, "a refused connection got no answer");
@@ -237,11 +212,7 @@ struct Front {
 }
 
 impl Front {
-    fn new(
-        config: FrontConfig,
-        methods: watch::Receiver<Methods>,
-        phase: watch::Receiver<Phase>,
-    ) -> Self {
+    fn new(config: FrontConfig, methods: watch::Receiver<Methods>, phase: watch::Receiver<Phase>) -> Self {
         let memory = kibibytes(config.body_limit.saturating_mul(BODY_MEMORY_FACTOR));
         Self {
             credentials: Credentials::new(&config.user, &config.password),
@@ -264,9 +235,7 @@ impl Front {
         }
         if head.method != HttpMethod::POST {
             let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("POST"));
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return self.without_body(body, response).await;
         }
         if let Err(refusal) = self.credentials.check(&head.headers) {
@@ -275,10 +244,7 @@ impl Front {
                 tokio::time::sleep(WRONG_PASSWORD_DELAY).await;
             }
             let mut response = empty(StatusCode::UNAUTHORIZED);
-            response.headers_mut().insert(
-                WWW_AUTHENTICATE,
-                HeaderValue::from_static("Basic realm=\"jsonrpc\""),
-            );
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"jsonrpc\""));
             return self.without_body(body, response).await;
         }
         let waits_for_leave = head.headers.contains_key(EXPECT);
@@ -293,11 +259,7 @@ impl Front {
     }
 
     /// Answers without having wanted the body. A small one is read, so that the connection stays usable.
-    async fn without_body(
-        &self,
-        body: Incoming,
-        response: Response<Full<Bytes>>,
-    ) -> Response<Full<Bytes>> {
+    async fn without_body(&self, body: Incoming, response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
         match self.discard(body, DISCARD_LIMIT).await {
             true => response,
             false => closing(response),
@@ -319,16 +281,12 @@ impl Front {
             Some(length) if length <= SMALL_BODY => None,
             _ => Some(self.take_memory(announced.unwrap_or(limit)).await?),
         };
-        let mut collected: Vec<u8> =
-            Vec::with_capacity(announced.unwrap_or(0).min(SMALL_BODY) as usize);
+        let mut collected: Vec<u8> = Vec::with_capacity(announced.unwrap_or(0).min(SMALL_BODY) as usize);
         let deadline = tokio::time::Instant::now() + self.config.timeout * BODY_TIME_FACTOR;
         loop {
             let piece = tokio::time::timeout(self.config.timeout, body.frame());
             let Ok(Ok(piece)) = tokio::time::timeout_at(deadline, piece).await else {
-                return Err(closing(plain(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "The body took too long",
-                )));
+                return Err(closing(plain(StatusCode::REQUEST_TIMEOUT, "The body took too long")));
             };
             match piece {
                 None => break,
@@ -359,28 +317,18 @@ impl Front {
         let waiting = Arc::clone(&self.body_memory).acquire_many_owned(kibibytes(bytes));
         match tokio::time::timeout(self.config.timeout, waiting).await {
             Ok(Ok(permit)) => Ok(permit),
-            _ => Err(closing(plain(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Too many large requests at once",
-            ))),
+            _ => Err(closing(plain(StatusCode::SERVICE_UNAVAILABLE, "Too many large requests at once"))),
         }
     }
 
     /// 413 with a JSON-RPC error. A sender that does not wait for leave reads nothing before it has sent, so what
     /// it sends is dropped first, within bounds.
-    async fn refuse_oversize(
-        &self,
-        body: Incoming,
-        waits_for_leave: bool,
-    ) -> Response<Full<Bytes>> {
+    async fn refuse_oversize(&self, body: Incoming, waits_for_leave: bool) -> Response<Full<Bytes>> {
         let limit = self.config.body_limit;
         if !waits_for_leave {
-            self.discard(body, limit.saturating_mul(OVERSIZE_DISCARD_FACTOR))
-                .await;
+            self.discard(body, limit.saturating_mul(OVERSIZE_DISCARD_FACTOR)).await;
         }
-        let fault = Fault::invalid_request(format!(
-            "Request body larger than the limit of {limit} bytes"
-        ));
+        let fault = Fault::invalid_request(format!("Request body larger than the limit of {limit} bytes"));
         let mut reply = Reply::fault(&fault, None);
         reply.status = StatusCode::PAYLOAD_TOO_LARGE.as_u16();
         closing(json(reply))
@@ -397,9 +345,7 @@ impl Front {
             let piece = tokio::time::timeout(self.config.timeout, body.frame());
             match tokio::time::timeout_at(deadline, piece).await {
                 Ok(Ok(None)) => return true,
-                Ok(Ok(Some(Ok(frame)))) => {
-                    seen += frame.data_ref().map_or(0, |data| data.len() as u64)
-                }
+                Ok(Ok(Some(Ok(frame)))) => seen += frame.data_ref().map_or(0, |data| data.len() as u64),
                 _ => return false,
             }
             if seen > limit {
@@ -415,8 +361,7 @@ fn kibibytes(bytes: u64) -> u32 {
 
 fn json(reply: Reply) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(reply.body)));
-    *response.status_mut() =
-        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(SERVER, HeaderValue::from_static(SERVER_NAME));
@@ -432,16 +377,12 @@ fn empty(status: StatusCode) -> Response<Full<Bytes>> {
 fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     response
 }
 
 fn closing(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
-    response
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("close"));
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 

@@ -127,18 +127,40 @@ pub fn publisher(ctx: &Context, text: &str) -> Result<Lock, RpcError> {
     ctx.scheme.decode(text).map_err(|_| RpcError::new(Code::InvalidAddressOrKey, "Invalid address"))
 }
 
+/// A transaction that concerns this node: the stream is followed, or one of its addresses takes part. Others are no
+/// business of these two calls, as callers know them.
+struct Concern {
+    followed: bool,
+}
+
+impl Concern {
+    fn of(moment: &Moment<'_>, stream: &Txid) -> Result<Concern, RpcError> {
+        let reader = moment.snapshot.stream(stream).map_err(resolve::storage_error)?;
+        Ok(Concern { followed: reader.is_some() })
+    }
+
+    fn covers(&self, moment: &Moment<'_>, known: &Known) -> bool {
+        let wallet = &moment.ctx.wallet;
+        let tx = &known.tx;
+        self.followed
+            || tx.body.outputs.iter().filter_map(|output| output.recipient).any(|lock| wallet.contains(&lock))
+            || tx.witnesses.iter().filter_map(|witness| witness.lock()).any(|lock| wallet.contains(&lock))
+    }
+}
+
 /// Answers getstreamitem.
 ///
 /// # Errors
-/// As the method's description says.
+/// -710 if the transaction carries no item of the stream, -701 if it carries several.
 pub fn get_item(ctx: &Context, params: &Params) -> Answer {
     let (stream, entity) = resolve::stream(ctx, params.text(0)?)?;
     look::check_readable(&entity)?;
     let txid = resolve::txid(params.text(1)?, "txid")?;
     let verbose = params.verbose(2)?;
-    let moment = Moment::now(ctx);
+    let moment = Moment::fresh(ctx)?;
     let missing = || RpcError::new(Code::TxNotFound, "This transaction was not found in this stream");
-    let known = moment.transaction(&txid)?.ok_or_else(missing)?;
+    let concern = Concern::of(&moment, &stream)?;
+    let known = moment.transaction(&txid)?.filter(|known| concern.covers(&moment, known)).ok_or_else(missing)?;
     let mut found = items(&known.tx).filter(|item| item.publish.stream == stream);
     let item = found.next().ok_or_else(missing)?;
     if found.next().is_some() {
@@ -157,10 +179,12 @@ pub fn list_tx_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, An
         let txids: Vec<Txid> =
             params.list(1)?.iter().map(|text| resolve::txid(text, "txid")).collect::<Result<_, _>>()?;
         let verbose = params.verbose(2)?;
-        let moment = Moment::now(&ctx);
+        let moment = Moment::fresh(&ctx)?;
+        let concern = Concern::of(&moment, &stream)?;
         let mut list = Vec::new();
         for txid in txids {
-            let Some(known) = moment.transaction(&txid)? else { continue };
+            let known = moment.transaction(&txid)?.filter(|known| concern.covers(&moment, known));
+            let Some(known) = known else { continue };
             for item in items(&known.tx).filter(|item| item.publish.stream == stream) {
                 let shown = show(&moment, &known, item.vout, item.publish, verbose)?;
                 list.push(serde_json::to_value(shown.item).map_err(RpcError::internal)?);

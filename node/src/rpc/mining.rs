@@ -12,6 +12,7 @@ use rota_chain::permission::{BlockRange, Permission};
 use rota_consensus::mining::{earliest, permitted_miners, spacing};
 use rota_consensus::state::{StateError, StateView};
 use rota_storage::{BlockEntry, Snapshot};
+use rota_wallet::EncryptionState;
 use serde_json::Value;
 
 use super::blockchain::{chain_kind, difficulty, entry_of, hash_at};
@@ -20,6 +21,7 @@ use super::resolve::{shape, state_error};
 use super::{Answer, Answerer};
 use crate::context::{Context, unix_time};
 use crate::miner::{MinerState, MinerStatus};
+use crate::pause::Task;
 use crate::view::View;
 
 /// Bytes of a block that only holds its coinbase, about.
@@ -70,7 +72,7 @@ impl ChainState {
 
 /// The miners, those who may mine soonest first, of those the most recent first.
 pub fn miners(ctx: &Context, verbose: bool) -> Result<Vec<Value>, RpcError> {
-    let status = ctx.miner.borrow().clone();
+    let status = status_now(ctx);
     let view = ctx.view.read();
     let height = view.pool.place().height;
     let mut entries = Vec::new();
@@ -82,6 +84,21 @@ pub fn miners(ctx: &Context, verbose: bool) -> Result<Vec<Value>, RpcError> {
         (entry.diversitywaitblocks.unwrap_or(i64::MAX), std::cmp::Reverse(entry.lastmined.unwrap_or(-1)))
     });
     entries.iter().map(shape).collect()
+}
+
+/// What the miner does. It looks at switches when it wakes; callers see at once what they have switched.
+fn status_now(ctx: &Context) -> MinerStatus {
+    let status = ctx.miner.borrow().clone();
+    let state = if !ctx.settings().gen_enabled {
+        MinerState::Disabled
+    } else if ctx.paused.is_paused(Task::Mining) {
+        MinerState::Paused
+    } else if ctx.wallet.state() == EncryptionState::Locked {
+        MinerState::WalletLocked
+    } else {
+        return status;
+    };
+    MinerStatus { state, until: None, ..status }
 }
 
 fn known_miners(view: &View) -> Result<BTreeSet<KeyHash>, StateError> {
@@ -104,11 +121,8 @@ struct MinerFacts {
 
 /// What the chain knows of a miner; none if it neither may mine nor is about to.
 fn miner_facts(ctx: &Context, view: &View, miner: KeyHash, height: Height) -> Result<Option<MinerFacts>, StateError> {
-    let key = rota_consensus::state::PermissionKey {
-        entity: None,
-        permission: Permission::Mine,
-        address: Lock::Key(miner),
-    };
+    let key =
+        rota_consensus::state::PermissionKey { entity: None, permission: Permission::Mine, address: Lock::Key(miner) };
     let snapshot = &view.snapshot;
     let range = |record: Option<rota_consensus::state::PermissionRecord>| record.unwrap_or_default().range;
     let confirmed = range(snapshot.permission(key)?);

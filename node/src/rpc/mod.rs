@@ -70,10 +70,12 @@ pub fn answerer(name: &str) -> Option<Answerer> {
 /// The table of methods over a running node.
 pub fn methods(context: Arc<Context>) -> anyhow::Result<Methods> {
     let mut module = RpcModule::new(context);
-    for (_, method) in method::methods() {
-        let name = method.name;
-        let Some(answerer) = answerer(name).or_else(|| answerer(method.target().name)) else { continue };
-        module.register_async_method(name, move |params, context, _| async move {
+    for (family, method) in method::methods() {
+        if family == method::Family::FilterCallback {
+            continue;
+        }
+        let answerer = answerer(method.name).or_else(|| answerer(method.target().name));
+        module.register_async_method(method.name, move |params, context, _| async move {
             let answer = call(method, answerer, params.as_str().map(str::to_owned), Arc::clone(&context)).await;
             answer.map_err(ErrorObjectOwned::from)
         })?;
@@ -81,11 +83,12 @@ pub fn methods(context: Arc<Context>) -> anyhow::Result<Methods> {
     Ok(module.into())
 }
 
-async fn call(method: &Method, answerer: Answerer, params: Option<String>, context: Arc<Context>) -> Answer {
+async fn call(method: &Method, answerer: Option<Answerer>, params: Option<String>, context: Arc<Context>) -> Answer {
     let params = Params::for_method(method, params.as_deref())?;
     match answerer {
-        Answerer::Now(answer) => answer(&context, &params),
-        Answerer::Later(answer) => answer(context, params).await,
+        Some(Answerer::Now(answer)) => answer(&context, &params),
+        Some(Answerer::Later(answer)) => answer(context, params).await,
+        None => Err(not_answered(method.name)),
     }
 }
 

@@ -10,6 +10,7 @@ use rota_api::network::{
     NetTotals, NetworkInfo, NetworkReach, PeerInfo as ShownPeer, StoredHandshake, StoredNode,
 };
 use rota_api::params::Params;
+use rota_chain::amount::Height;
 use rota_p2p::PeerInfo;
 use serde_json::Value;
 
@@ -93,11 +94,7 @@ fn getnettotals(ctx: &Context, _params: &Params) -> Answer {
     let (sent, received) = ctx.network.totals();
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let millis = since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
-    shape(&NetTotals {
-        totalbytesrecv: number(received),
-        totalbytessent: number(sent),
-        timemillis: number(millis),
-    })
+    shape(&NetTotals { totalbytesrecv: number(received), totalbytessent: number(sent), timemillis: number(millis) })
 }
 
 /// The connected peers, as `getpeerinfo` shows them.
@@ -109,6 +106,8 @@ pub async fn peer_values(ctx: &Context) -> Result<Vec<Value>, RpcError> {
 fn shown_peer(ctx: &Context, peer: &PeerInfo) -> ShownPeer {
     let proved = !ctx.rules.anyone.connect;
     let own = ctx.network.handshake().filter(|_| proved);
+    let sync = ctx.network.peer_sync(peer.peer);
+    let height = |height: Option<Height>| height.map_or(-1, |height| i64::from(height.0));
     ShownPeer {
         id: number(peer.peer.0),
         addr: peer.remote.to_string(),
@@ -129,9 +128,9 @@ fn shown_peer(ctx: &Context, peer: &PeerInfo) -> ShownPeer {
         encrypted: true,
         startingheight: i64::from(peer.hello.tip.height.0),
         banscore: 0,
-        synced_headers: -1,
-        synced_blocks: -1,
-        inflight: Vec::new(),
+        synced_headers: height(sync.synced_headers),
+        synced_blocks: height(sync.synced_blocks),
+        inflight: sync.inflight.iter().map(|height| i64::from(height.0)).collect(),
         whitelisted: false,
     }
 }
@@ -143,11 +142,7 @@ fn node_address(ctx: &Context, text: &str) -> Result<SocketAddr, RpcError> {
     }
     let host = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     let refused = |_| RpcError::not_allowed(format!("A numeric IP address is needed, not {}", short(text)));
-    Ok(SocketAddr::new(host.map_err(refused)?, default_port(ctx)))
-}
-
-fn default_port(ctx: &Context) -> u16 {
-    u16::try_from(ctx.parameters.default_network_port()).unwrap_or(ctx.facts.port)
+    Ok(SocketAddr::new(host.map_err(refused)?, ctx.parameters.default_network_port()))
 }
 
 /// What a caller is told when a node is not added, removed, dialled or stored.
@@ -268,7 +263,15 @@ fn getchunkqueuetotals(ctx: &Context, _params: &Params) -> Answer {
     macro_rules! totals {
         ($from:expr) => {
             figures!(
-                ChunkTotalCount, $from, queries, responded, unresponded, requests, delivered, undelivered, baddelivered
+                ChunkTotalCount,
+                $from,
+                queries,
+                responded,
+                unresponded,
+                requests,
+                delivered,
+                undelivered,
+                baddelivered
             )
         };
     }

@@ -80,12 +80,13 @@ struct Draft {
 }
 
 impl Draft {
-    fn read(ctx: &Context, identifier: &str, keys: Vec<Vec<u8>>, data: &Value, options: &Value) -> Result<Draft, RpcError> {
+    fn read(ctx: &Context, identifier: &str, given: &Value, data: &Value, options: &Value) -> Result<Draft, RpcError> {
         let (stream, entity) = {
             let view = ctx.view.read();
             resolve::entity_in(&view, identifier, Wanted::Stream)?
         };
         super::item::look::check_readable(&entity)?;
+        let keys = keys(given)?;
         let EntityKind::Stream { restriction, salted } = entity.kind else {
             return Err(RpcError::internal("a stream is no stream"));
         };
@@ -180,20 +181,18 @@ fn keys(value: &Value) -> Result<Vec<Vec<u8>>, RpcError> {
             return Err(RpcError::invalid("Invalid item-key-string: *"));
         }
         if text.len() > MAX_KEY as usize {
-            return Err(RpcError::invalid(format!("Item key is too long: {} bytes, the limit is {MAX_KEY}", text.len())));
+            return Err(RpcError::invalid(format!(
+                "Item key is too long: {} bytes, the limit is {MAX_KEY}",
+                text.len()
+            )));
         }
     }
     Ok(texts.into_iter().map(|text| text.as_bytes().to_vec()).collect())
 }
 
 async fn one(ctx: Arc<Context>, params: &Params, from: Option<Lock>, at: usize) -> Answer {
-    let identifier = params.text(at)?;
-    let keys = keys(params.value(at + 1));
-    let draft = {
-        // An unknown stream is told before a malformed key.
-        resolve::stream(&ctx, identifier)?;
-        Draft::read(&ctx, identifier, keys?, params.value(at + 2), params.value(at + 3))?
-    };
+    let (keys, data, options) = (params.value(at + 1), params.value(at + 2), params.value(at + 3));
+    let draft = Draft::read(&ctx, params.text(at)?, keys, data, options)?;
     send(ctx, vec![draft], from).await
 }
 
@@ -229,7 +228,7 @@ fn draft(ctx: &Context, default: &str, item: &Map<String, Value>, options: &Valu
             "key" if !value.is_string() => return Err(RpcError::invalid("Invalid key field, should be string")),
             "keys" if !value.is_array() => return Err(RpcError::invalid("Invalid keys field, should be array")),
             "key" | "keys" => {
-                if given.replace(keys(value)?).is_some() {
+                if given.replace(value).is_some() {
                     return Err(RpcError::invalid("only one of the key fields can appear in the object"));
                 }
             }
@@ -252,9 +251,10 @@ async fn send(ctx: Arc<Context>, drafts: Vec<Draft>, from: Option<Lock>) -> Answ
     } else {
         outputs(&ctx, drafts)?
     };
+    let fresh = ctx.offchain.hold(fresh);
     let sent = resolve::submit_outputs(Arc::clone(&ctx), vec![author], outputs).await;
     if sent.is_err() {
-        ctx.offchain.forget(&fresh);
+        fresh.forget();
     }
     sent.map(|txid| txid.to_string().into())
 }
@@ -267,7 +267,7 @@ fn outputs(ctx: &Context, drafts: Vec<Draft>) -> Result<Made, RpcError> {
         match draft.finish(ctx, &mut fresh) {
             Ok(operation) => outputs.push(Output::operation(operation)),
             Err(error) => {
-                ctx.offchain.forget(&fresh);
+                ctx.offchain.hold(fresh).forget();
                 return Err(error);
             }
         }

@@ -218,8 +218,7 @@ pub async fn submit_outputs(ctx: Arc<Context>, authors: Vec<Lock>, outputs: Vec<
 
 /// Signs with this wallet's keys and checks what needs no state.
 fn sign(ctx: &Context, mut tx: Transaction) -> Result<VerifiedTransaction, RpcError> {
-    let completeness =
-        ctx.wallet.sign_transaction(&mut tx, &ctx.rules.genesis, |_| None, &[]).map_err(wallet_error)?;
+    let completeness = ctx.wallet.sign_transaction(&mut tx, &ctx.rules.genesis, |_| None, &[]).map_err(wallet_error)?;
     if !completeness.is_complete() {
         return Err(RpcError::new(Code::Verify, "This wallet does not hold every key that must sign"));
     }
@@ -261,9 +260,7 @@ pub fn pool_error(error: &PoolError) -> RpcError {
         PoolError::Rule(rule) => rule_error(rule),
         PoolError::State(error) => state_error(error),
         PoolError::Known(_) => RpcError::new(Code::AlreadyInChain, error.to_string()),
-        PoolError::Full { .. } | PoolError::AuthorFull { .. } => {
-            RpcError::new(Code::VerifyRejected, error.to_string())
-        }
+        PoolError::Full { .. } | PoolError::AuthorFull { .. } => RpcError::new(Code::VerifyRejected, error.to_string()),
     }
 }
 
@@ -282,9 +279,7 @@ pub fn rule_error(rule: &Rule) -> RpcError {
         Rule::Permission(PermissionRule::NoEntity { .. }) | Rule::Stream(StreamRule::Missing { .. }) => {
             Code::EntityNotFound
         }
-        Rule::Transaction(TransactionRule::Known { .. }) | Rule::Coin(CoinRule::Missing { .. }) => {
-            Code::AlreadyInChain
-        }
+        Rule::Transaction(TransactionRule::Known { .. }) | Rule::Coin(CoinRule::Missing { .. }) => Code::AlreadyInChain,
         _ => Code::VerifyRejected,
     };
     RpcError::new(code, rule.to_string())
@@ -373,10 +368,7 @@ mod tests {
             (Rule::Entity(EntityRule::NameTaken { name: "a".to_owned() }), Code::DuplicateName),
             (Rule::Entity(EntityRule::Create), Code::InsufficientPermissions),
             (Rule::Transaction(TransactionRule::Send { address: lock }), Code::InsufficientPermissions),
-            (
-                Rule::Permission(PermissionRule::Denied { permission: Permission::Mine }),
-                Code::InsufficientPermissions,
-            ),
+            (Rule::Permission(PermissionRule::Denied { permission: Permission::Mine }), Code::InsufficientPermissions),
             (Rule::Stream(StreamRule::Write { stream: id }), Code::InsufficientPermissions),
             (Rule::Stream(StreamRule::Onchain), Code::NotAllowed),
             (Rule::Stream(StreamRule::Missing { stream: id }), Code::EntityNotFound),

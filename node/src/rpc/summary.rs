@@ -129,9 +129,7 @@ impl Merger {
             if self.mode.ignore_missing {
                 return Ok(());
             }
-            return Err(RpcError::not_allowed(
-                "Some items to be merged are not available (try using 'ignoremissing')",
-            ));
+            return Err(RpcError::not_allowed("Some items to be merged are not available (try using 'ignoremissing')"));
         }
         match object_of(item.data).filter(|_| shown.is_json) {
             Some(object) => self.merge(object),
@@ -169,11 +167,7 @@ fn object_of(data: Value) -> Option<Map<String, Value>> {
 
 /// Merges a later object over an earlier one: members in order of name, the later value wins unless the mode says
 /// otherwise.
-fn merge(
-    earlier: Map<String, Value>,
-    later: Map<String, Value>,
-    mode: Mode,
-) -> Result<Map<String, Value>, RpcError> {
+fn merge(earlier: Map<String, Value>, later: Map<String, Value>, mode: Mode) -> Result<Map<String, Value>, RpcError> {
     let mut members: BTreeMap<String, Value> = earlier.into_iter().collect();
     for (name, value) in later {
         let merged = match members.remove(&name) {
@@ -250,7 +244,8 @@ mod tests {
     #[test]
     fn a_mode_without_jsonobjectmerge_or_with_an_unknown_or_second_choice_is_refused() {
         let refused = |words: &str| Mode::read(&words.split(',').map(str::to_owned).collect::<Vec<_>>()).unwrap_err();
-        for words in ["recursive", "jsonobjectmerge,nonsense", "jsonobjectmerge,firstpublishersany,firstpublishersall"] {
+        for words in ["recursive", "jsonobjectmerge,nonsense", "jsonobjectmerge,firstpublishersany,firstpublishersall"]
+        {
             assert_eq!(refused(words).code.number(), -8, "{words}");
         }
         assert_eq!(mode("jsonobjectmerge,ignore"), mode("jsonobjectmerge,ignoreother"));

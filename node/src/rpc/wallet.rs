@@ -7,6 +7,7 @@ pub mod note;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use rota_api::error::{Code, RpcError};
 use rota_api::number::amount_value;
 use rota_api::params::{Params, type_word};
@@ -47,7 +48,7 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("dumpwallet", Answerer::Later(|ctx, params| heavy(ctx, params, dumpwallet))),
     ("importwallet", Answerer::Later(|ctx, params| heavy(ctx, params, importwallet))),
     ("encryptwallet", Answerer::Later(|ctx, params| heavy(ctx, params, encryptwallet))),
-    ("walletpassphrase", Answerer::Later(|ctx, params| heavy(ctx, params, walletpassphrase))),
+    ("walletpassphrase", Answerer::Later(walletpassphrase)),
     ("walletpassphrasechange", Answerer::Later(|ctx, params| heavy(ctx, params, walletpassphrasechange))),
     ("walletlock", Answerer::Now(walletlock)),
     ("keypoolrefill", Answerer::Later(|ctx, params| heavy(ctx, params, keypoolrefill))),
@@ -171,9 +172,8 @@ fn own_address(ctx: &Context, params: &Params) -> Result<Lock, RpcError> {
 /// How many of the newest transactions a caller wants, and how many of them to leave out: -8 where negative.
 fn newest(params: &Params, index: usize) -> Result<(usize, usize), RpcError> {
     let (count, skip) = (params.integer_or(index, 10)?, params.integer_or(index + 1, 0)?);
-    let number = |number: i64, name: &str| {
-        usize::try_from(number).map_err(|_| RpcError::invalid(format!("Negative {name}")))
-    };
+    let number =
+        |number: i64, name: &str| usize::try_from(number).map_err(|_| RpcError::invalid(format!("Negative {name}")));
     Ok((number(count, "count")?, number(skip, "skip")?))
 }
 
@@ -221,13 +221,8 @@ fn listunspent(ctx: &Context, params: &Params) -> Answer {
 
 fn unspent(moment: &Moment<'_>, outpoint: OutPoint, coin: &Coin) -> Answer {
     let ctx = moment.ctx;
-    let may_send = authority::may(
-        &moment.snapshot,
-        &ctx.rules,
-        Permission::Send,
-        &coin.owner,
-        moment.tip.height.next(),
-    );
+    let may_send =
+        authority::may(&moment.snapshot, &ctx.rules, Permission::Send, &coin.owner, moment.tip.height.next());
     let info = ctx.wallet.info(&coin.owner);
     let amount = i64::try_from(coin.amount.0).unwrap_or(i64::MAX);
     shape(&Unspent {
@@ -278,15 +273,22 @@ fn importwallet(ctx: &Context, params: &Params) -> Answer {
 
 fn encryptwallet(ctx: &Context, params: &Params) -> Answer {
     ctx.wallet.encrypt(params.text(0)?).map_err(|error| match error {
-        WalletError::Io { .. } | WalletError::Randomness(_) => {
-            RpcError::new(Code::EncryptionFailed, error.to_string())
-        }
+        WalletError::Io { .. } | WalletError::Randomness(_) => RpcError::new(Code::EncryptionFailed, error.to_string()),
         other => wallet_error(other),
     })?;
     Ok(Value::from("wallet encrypted: make a new backup; older ones and dumps still hold the keys in readable form"))
 }
 
-fn walletpassphrase(ctx: &Context, params: &Params) -> Answer {
+fn walletpassphrase(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
+    Box::pin(async move {
+        let answer = heavy(Arc::clone(&ctx), params, unlock).await?;
+        // Peers may have waited for the identity's key.
+        ctx.network.identity_changed().await;
+        Ok(answer)
+    })
+}
+
+fn unlock(ctx: &Context, params: &Params) -> Answer {
     let (passphrase, seconds) = (params.text(0)?, params.integer(1)?);
     let seconds = u64::try_from(seconds.min(LONGEST_UNLOCK));
     let seconds = seconds.map_err(|_| RpcError::invalid("timeout should be non-negative"))?;

@@ -56,6 +56,8 @@ pub(super) struct Progress {
     moved: Duration,
     /// Since when headers ahead of the tip are known.
     ahead_since: Option<Duration>,
+    /// Whether blocks and transactions of peers were paused at the last tick.
+    pub was_paused: bool,
     logged: Duration,
     logged_height: Height,
     block_bytes: usize,
@@ -70,6 +72,7 @@ impl Progress {
             catching_up: false,
             moved: now.steady,
             ahead_since: None,
+            was_paused: false,
             logged: now.steady,
             logged_height: Height(0),
             block_bytes: ANSWER_BYTES / MAX_BLOCKS as usize,
@@ -206,10 +209,7 @@ impl<V: ChainFacts> Sync<V> {
                 self.settled.put(hash, known);
                 self.tree.remove(&hash);
             }
-            BlockOutcome::Orphan => {
-                self.tree.remove_branch(&hash);
-                self.ask_headers(peer);
-            }
+            BlockOutcome::Orphan => self.orphan(hash, block, peer),
             BlockOutcome::Future { until } => self.hold(hash, block, peer, until),
             BlockOutcome::Message(rule) => self.bad_message(hash, peer, &rule),
             BlockOutcome::Invalid(rule) => self.invalid(hash, peer, &rule),
@@ -222,6 +222,21 @@ impl<V: ChainFacts> Sync<V> {
                 let until = HeldUntil::Steady(self.now.steady + STORAGE_PAUSE);
                 self.tree.set_body(&hash, Body::Held { block, peer, until });
             }
+        }
+    }
+
+    /// The parent did not become known: it is fetched again, or the branch is.
+    fn orphan(&mut self, hash: BlockHash, block: Arc<Block>, peer: PeerHandle) {
+        let parent = block.header().previous;
+        if self.tree.get(&parent).is_some() {
+            let body = if self.peers.contains_key(&peer) { Body::Here { block, peer } } else { Body::Wanted };
+            self.tree.set_body(&hash, body);
+            return;
+        }
+        let sources = self.tree.get(&hash).map(|node| node.sources.clone()).unwrap_or_default();
+        self.tree.remove_branch(&hash);
+        for source in sources {
+            self.headers_failed(source);
         }
     }
 
@@ -241,6 +256,9 @@ impl<V: ChainFacts> Sync<V> {
             node.sources.retain(|source| *source != peer);
         }
         self.tree.set_body(&hash, Body::Wanted);
+        for other in self.tree.bodies(|body| matches!(body, Body::Here { peer: of, .. } if *of == peer)) {
+            self.tree.set_body(&other, Body::Wanted);
+        }
         self.misbehaving(peer, format!("it delivered block {hash} with bytes that are not its: {rule}"));
         if self.tree.get(&hash).is_some_and(|node| node.sources.is_empty()) {
             self.tree.remove_branch(&hash);

@@ -77,7 +77,8 @@ impl<V: ChainFacts> Sync<V> {
         let Some(height) = self.tree.get(&hash).map(|node| node.height) else { return };
         let mut found = self.facts.pool_find(&hashes);
         if let (Some(first), Some(wanted)) = (found.first_mut(), hashes.first()) {
-            *first = self.usual_coinbase(&header, height).filter(|coinbase| coinbase.full_hash() == *wanted).map(Arc::new);
+            *first =
+                self.usual_coinbase(&header, height).filter(|coinbase| coinbase.full_hash() == *wanted).map(Arc::new);
         }
         let building = Building { peer, header, hashes, found, until: self.now.steady + BUILDING_TIME };
         let missing = building.missing();

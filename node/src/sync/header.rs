@@ -42,28 +42,15 @@ pub(super) enum Body {
     /// To be asked for.
     Wanted,
     /// Asked of a peer; from `until` on another is asked.
-    Asked {
-        peer: PeerHandle,
-        until: Duration,
-    },
+    Asked { peer: PeerHandle, until: Duration },
     /// Being put together from a compact announcement.
     Building,
     /// Here, waiting for its parent.
-    Here {
-        block: Arc<Block>,
-        peer: PeerHandle,
-    },
+    Here { block: Arc<Block>, peer: PeerHandle },
     /// Given to the ledger; kept until its verdict.
-    Given {
-        block: Arc<Block>,
-        peer: PeerHandle,
-    },
+    Given { block: Arc<Block>, peer: PeerHandle },
     /// Here, to be given again at a time on the steady clock, or in unix seconds.
-    Held {
-        block: Arc<Block>,
-        peer: PeerHandle,
-        until: HeldUntil,
-    },
+    Held { block: Arc<Block>, peer: PeerHandle, until: HeldUntil },
 }
 
 /// When a held block is given again.
@@ -169,7 +156,8 @@ impl HeaderTree {
     /// Takes a header and all that stand on it out; gives their ids.
     pub fn remove_branch(&mut self, hash: &BlockHash) -> Vec<BlockHash> {
         let mut gone = vec![*hash];
-        let mut by_height: Vec<(Height, BlockHash)> = self.nodes.iter().map(|(hash, node)| (node.height, *hash)).collect();
+        let mut by_height: Vec<(Height, BlockHash)> =
+            self.nodes.iter().map(|(hash, node)| (node.height, *hash)).collect();
         by_height.sort_unstable();
         let mut members: std::collections::HashSet<BlockHash> = std::collections::HashSet::from([*hash]);
         for (_, candidate) in by_height {
@@ -255,7 +243,8 @@ impl HeaderTree {
 
     /// Heights of blocks asked of a peer.
     pub fn asked_of(&self, peer: PeerHandle) -> Vec<Height> {
-        let asked = self.nodes.values().filter(|node| matches!(node.body, Body::Asked { peer: asked, .. } if asked == peer));
+        let asked =
+            self.nodes.values().filter(|node| matches!(node.body, Body::Asked { peer: asked, .. } if asked == peer));
         let mut heights: Vec<Height> = asked.map(|node| node.height).collect();
         heights.sort_unstable();
         heights
@@ -405,7 +394,8 @@ impl<V: ChainFacts> Sync<V> {
             self.misbehaving(peer, "it answered with headers that do not follow each other");
             return;
         }
-        let news: Vec<bool> = hashes.iter().map(|hash| self.tree.get(hash).is_none() && self.known(hash).is_none()).collect();
+        let news: Vec<bool> =
+            hashes.iter().map(|hash| self.tree.get(hash).is_none() && self.known(hash).is_none()).collect();
         let rules = Arc::clone(&self.rules);
         let check = |(header, new): (&SignedHeader, bool)| new.then(|| check_header(header, &rules));
         let checked: Vec<Option<Result<(), BlockRule>>> = headers.par_iter().zip(news).map(check).collect();
@@ -432,7 +422,8 @@ impl<V: ChainFacts> Sync<V> {
 
     /// Notes the last block a peer told of.
     pub(super) fn peer_has(&mut self, peer: PeerHandle, hash: BlockHash) {
-        let height = self.tree.get(&hash).map(|node| node.height).or_else(|| self.known(&hash).map(|known| known.height));
+        let height =
+            self.tree.get(&hash).map(|node| node.height).or_else(|| self.known(&hash).map(|known| known.height));
         if let Some(state) = self.peers.get_mut(&peer) {
             state.last_header = Some(hash);
             state.best = state.best.max(height);

@@ -39,6 +39,9 @@ use transaction::Traffic;
 /// Blocks that the ledger has, or refused, and the view may not show yet: more than a window of headers.
 const SETTLED: NonZeroUsize = NonZeroUsize::new(8_192).expect("8,192 is not zero");
 
+/// Peers with which pools are compared after a reorganisation: each of them compared with others.
+const RECONCILED: usize = 4;
+
 /// The moment of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
@@ -204,7 +207,7 @@ pub struct Sync<V> {
     facts: V,
     rules: Arc<Rules>,
     peers: BTreeMap<PeerHandle, Peer>,
-    queries: HashMap<QueryId, Query>,
+    queries: HashMap<QueryId, (PeerHandle, Query)>,
     next_query: u64,
     tree: HeaderTree,
     building: HashMap<BlockHash, Building>,
@@ -273,7 +276,7 @@ impl<V: ChainFacts> Sync<V> {
     }
 
     fn on_response(&mut self, peer: PeerHandle, query: QueryId, result: Result<Response, RequestError>) {
-        let Some(asked) = self.queries.remove(&query) else { return };
+        let Some((_, asked)) = self.queries.remove(&query) else { return };
         if let Some(state) = self.peers.get_mut(&peer) {
             state.answered(&asked);
         }
@@ -292,10 +295,10 @@ impl<V: ChainFacts> Sync<V> {
             (Query::Transactions { hashes }, _) => self.on_transactions(peer, &hashes, Vec::new()),
             (Query::Parents { txids }, Ok(Response::Transactions(found))) => self.on_parents(peer, &txids, found),
             (Query::Parents { txids }, _) => self.on_parents(peer, &txids, Vec::new()),
-            (Query::Inventory, Ok(Response::PoolInventory { hashes, more })) => {
-                self.on_inventory(peer, &hashes, more);
+            (Query::Inventory { after }, Ok(Response::PoolInventory { hashes, more })) => {
+                self.on_inventory(peer, after, &hashes, more);
             }
-            (Query::Inventory, _) => {}
+            (Query::Inventory { .. }, _) => {}
         }
     }
 
@@ -306,7 +309,7 @@ impl<V: ChainFacts> Sync<V> {
             self.tree.mark_stale();
             self.traffic.forget();
             let soon = self.now.steady;
-            for peer in self.peers.values_mut().filter(|peer| peer.full) {
+            for peer in self.peers.values_mut().filter(|peer| peer.full).take(RECONCILED) {
                 peer.reconcile_at = Some(soon);
             }
         }
@@ -331,13 +334,17 @@ impl<V: ChainFacts> Sync<V> {
         let query = QueryId(self.next_query);
         if let Some(state) = self.peers.get_mut(&peer) {
             state.asked(&asked);
-            self.queries.insert(query, asked);
+            self.queries.insert(query, (peer, asked));
             self.out.push(SyncAction::Request { peer, query, request });
         }
     }
 
+    /// Names a peer that broke a rule; from now on it counts as gone.
     fn misbehaving(&mut self, peer: PeerHandle, reason: impl Into<String>) {
-        self.out.push(SyncAction::Misbehaving { peer, reason: reason.into() });
+        if self.peers.contains_key(&peer) {
+            self.out.push(SyncAction::Misbehaving { peer, reason: reason.into() });
+            self.on_disconnected(peer);
+        }
     }
 
     /// A block the ledger has or refused.

@@ -26,7 +26,7 @@ pub(super) enum Query {
     BlockTransactions { block: BlockHash },
     Transactions { hashes: Vec<FullHash> },
     Parents { txids: Vec<Txid> },
-    Inventory,
+    Inventory { after: FullHash },
 }
 
 /// A connected peer.
@@ -76,7 +76,7 @@ impl Peer {
         match query {
             Query::Headers => &mut self.headers_asked,
             Query::Blocks { .. } => &mut self.blocks_asked,
-            Query::Inventory => &mut self.inventory_asked,
+            Query::Inventory { .. } => &mut self.inventory_asked,
             Query::BlockTransactions { .. } | Query::Transactions { .. } | Query::Parents { .. } => {
                 &mut self.transactions_asked
             }
@@ -112,6 +112,7 @@ impl<V: ChainFacts> Sync<V> {
 
     pub(super) fn on_disconnected(&mut self, peer: PeerHandle) {
         self.peers.remove(&peer);
+        self.queries.retain(|_, (asked, _)| *asked != peer);
         let built: Vec<BlockHash> =
             self.building.iter().filter(|(_, building)| building.peer == peer).map(|(hash, _)| *hash).collect();
         for hash in built {
@@ -143,9 +144,16 @@ impl<V: ChainFacts> Sync<V> {
 
     pub(super) fn tick_peers(&mut self) {
         if self.facts.incoming_paused() {
+            self.progress.was_paused = true;
             return;
         }
         let now = self.now.steady;
+        if std::mem::take(&mut self.progress.was_paused) {
+            for peer in self.peers.values_mut() {
+                peer.headers_at = now;
+                peer.reconcile_at = peer.full.then_some(now);
+            }
+        }
         let due: Vec<PeerHandle> =
             self.peers.iter().filter(|(_, peer)| peer.headers_at <= now).map(|(peer, _)| *peer).collect();
         for peer in due {
@@ -172,6 +180,6 @@ impl<V: ChainFacts> Sync<V> {
     }
 
     pub(super) fn ask_inventory(&mut self, peer: PeerHandle, after: FullHash) {
-        self.ask(peer, Query::Inventory, Request::PoolInventory { after, limit: MAX_INVENTORY });
+        self.ask(peer, Query::Inventory { after }, Request::PoolInventory { after, limit: MAX_INVENTORY });
     }
 }

@@ -29,9 +29,7 @@ pub(super) fn answer(view: &SharedView, offchain: &Offchain, places: &[SocketAdd
         Request::PoolInventory { after, limit } => Ok(inventory(view, after, limit)),
         Request::Chunks { hashes } => Ok(Response::Chunks(offchain.serve(&hashes))),
         Request::BlockTransactions { block, indexes } => block_transactions(&view.snapshot(), &block, &indexes),
-        Request::Addresses => {
-            Ok(Response::Addresses(places.iter().copied().take(MAX_ADDRESSES as usize).collect()))
-        }
+        Request::Addresses => Ok(Response::Addresses(places.iter().copied().take(MAX_ADDRESSES as usize).collect())),
     };
     answer.unwrap_or_else(|error| {
         tracing::error!(%error, "a peer's request cannot be answered");

@@ -170,7 +170,8 @@ impl Driver {
 
     async fn feed(&mut self, input: SyncInput) {
         let now = self.now();
-        let long = matches!(&input, SyncInput::Response { result: Ok(Response::Headers(headers)), .. } if headers.len() > 64);
+        let long =
+            matches!(&input, SyncInput::Response { result: Ok(Response::Headers(headers)), .. } if headers.len() > 64);
         let actions = if long {
             tokio::task::block_in_place(|| self.machine.handle(now, input))
         } else {
@@ -378,7 +379,8 @@ async fn relay(ledger: LedgerHandle, mut batches: mpsc::Receiver<Checked>, verdi
         if !transactions.is_empty() {
             let Ok(outcomes) = ledger.relay(transactions).await else { return };
             let outcomes = outcomes.into_iter().map(verdict);
-            results.extend(offered.into_iter().zip(outcomes).map(|(delivered, verdict)| Relayed { delivered, verdict }));
+            results
+                .extend(offered.into_iter().zip(outcomes).map(|(delivered, verdict)| Relayed { delivered, verdict }));
         }
         if verdicts.send(SyncInput::Relayed(results)).await.is_err() {
             return;

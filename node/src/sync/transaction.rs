@@ -18,6 +18,8 @@ use super::{ChainFacts, Delivered, Relayed, Sync, SyncAction, Verdict};
 
 /// Full hashes remembered of transactions taken, confirmed or refused for good: minutes of a busy chain, 20 MB.
 const KNOWN: NonZeroUsize = NonZeroUsize::new(131_072).expect("131,072 is not zero");
+/// Full hashes remembered of transactions that the state at the tip refuses.
+const REFUSED: NonZeroUsize = NonZeroUsize::new(16_384).expect("16,384 is not zero");
 /// Parents remembered as asked for.
 const PARENTS: NonZeroUsize = NonZeroUsize::new(4_096).expect("4,096 is not zero");
 /// A transaction asked of one peer is not asked of another before this time.
@@ -53,6 +55,8 @@ pub(super) struct Traffic {
     asked: HashMap<FullHash, Asked>,
     parents: LruCache<Txid, Duration>,
     known: LruCache<FullHash, ()>,
+    /// Refused by the state at the tip.
+    refused: LruCache<FullHash, ()>,
     checking: HashSet<FullHash>,
     waiting: WaitingRoom,
     news: Vec<FullHash>,
@@ -66,6 +70,7 @@ impl Default for Traffic {
             asked: HashMap::new(),
             parents: LruCache::new(PARENTS),
             known: LruCache::new(KNOWN),
+            refused: LruCache::new(REFUSED),
             checking: HashSet::new(),
             waiting: WaitingRoom::default(),
             news: Vec::new(),
@@ -84,6 +89,7 @@ impl Traffic {
     /// Forgets what was decided about transactions: the state they were judged by is another now.
     pub fn forget(&mut self) {
         self.known.clear();
+        self.refused.clear();
     }
 
     /// Remembers the transactions of a block.
@@ -95,7 +101,10 @@ impl Traffic {
     }
 
     fn is_known(&self, hash: &FullHash) -> bool {
-        self.known.contains(hash) || self.checking.contains(hash) || self.waiting.contains(hash)
+        self.known.contains(hash)
+            || self.refused.contains(hash)
+            || self.checking.contains(hash)
+            || self.waiting.contains(hash)
     }
 }
 
@@ -163,7 +172,13 @@ impl<V: ChainFacts> Sync<V> {
                 break;
             }
             self.traffic.asked.remove(&hash);
-            delivered.push(Delivered { peer, address, hash, transaction: Arc::new(transaction), since: self.now.steady });
+            delivered.push(Delivered {
+                peer,
+                address,
+                hash,
+                transaction: Arc::new(transaction),
+                since: self.now.steady,
+            });
         }
         let gave = !delivered.is_empty();
         for hash in hashes {
@@ -208,7 +223,13 @@ impl<V: ChainFacts> Sync<V> {
             }
             let hash = transaction.full_hash();
             if !self.traffic.is_known(&hash) {
-                delivered.push(Delivered { peer, address, hash, transaction: Arc::new(transaction), since: self.now.steady });
+                delivered.push(Delivered {
+                    peer,
+                    address,
+                    hash,
+                    transaction: Arc::new(transaction),
+                    since: self.now.steady,
+                });
             }
         }
         self.check(delivered);
@@ -237,7 +258,9 @@ impl<V: ChainFacts> Sync<V> {
                 }
                 Verdict::Refused(rule) => {
                     tracing::debug!(%hash, %rule, "a peer's transaction is not taken");
-                    self.traffic.known.put(hash, ());
+                    let remembered =
+                        if rule.is_lasting() { &mut self.traffic.known } else { &mut self.traffic.refused };
+                    remembered.put(hash, ());
                 }
             }
         }
@@ -268,6 +291,7 @@ impl<V: ChainFacts> Sync<V> {
     }
 
     pub(super) fn retry_waiting(&mut self) {
+        self.traffic.refused.clear();
         let again = self.traffic.waiting.after_block();
         self.check(again);
     }
@@ -313,14 +337,15 @@ impl<V: ChainFacts> Sync<V> {
     }
 
     /// A page of a peer's pool: what is unknown is asked for, then the next page.
-    pub(super) fn on_inventory(&mut self, peer: PeerHandle, hashes: &[FullHash], more: bool) {
-        let ascending = hashes.is_sorted_by(|a, b| a < b);
+    pub(super) fn on_inventory(&mut self, peer: PeerHandle, after: FullHash, hashes: &[FullHash], more: bool) {
+        let ascending = hashes.is_sorted_by(|a, b| a < b) && hashes.first().is_none_or(|first| *first > after);
         if !ascending {
             self.misbehaving(peer, "it answered with an inventory out of order");
             return;
         }
         self.on_transactions_announced(peer, hashes);
-        if let (true, Some(last)) = (more, hashes.last()) {
+        // A page that is not full and promises more would let a peer talk for ever.
+        if let (true, Some(last)) = (more && hashes.len() >= MAX_INVENTORY as usize, hashes.last()) {
             self.ask_inventory(peer, *last);
         }
     }

@@ -81,7 +81,8 @@ impl WaitingRoom {
     }
 
     fn take(&mut self, which: impl Fn(&Waiting) -> bool) -> Vec<Delivered> {
-        let taken: Vec<FullHash> = self.entries.iter().filter(|(_, waiting)| which(waiting)).map(|(hash, _)| *hash).collect();
+        let taken: Vec<FullHash> =
+            self.entries.iter().filter(|(_, waiting)| which(waiting)).map(|(hash, _)| *hash).collect();
         taken.into_iter().filter_map(|hash| self.remove(&hash)).collect()
     }
 
@@ -133,7 +134,13 @@ mod tests {
 
     fn delivered(number: u32, from: u8) -> Delivered {
         let transaction = Arc::new(Transaction::coinbase(Height(number), Vec::new()));
-        Delivered { peer: PeerHandle(1), address: KeyHash([from; 20]), hash: transaction.full_hash(), transaction, since: Duration::ZERO }
+        Delivered {
+            peer: PeerHandle(1),
+            address: KeyHash([from; 20]),
+            hash: transaction.full_hash(),
+            transaction,
+            since: Duration::ZERO,
+        }
     }
 
     #[test]

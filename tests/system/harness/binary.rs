@@ -20,7 +20,5 @@ fn folder() -> PathBuf {
     }
     let executable = std::env::current_exe().expect("a running program has a path");
     let deps = executable.parent().expect("an executable lies in a folder");
-    deps.parent()
-        .expect("deps lies in the profile's folder")
-        .to_path_buf()
+    deps.parent().expect("deps lies in the profile's folder").to_path_buf()
 }

@@ -45,9 +45,7 @@ pub async fn post(port: u16, authorization: &str, body: &[u8]) -> Reply {
 /// Sends raw bytes and reads the answer; writing may fail when the other side has answered already.
 pub async fn exchange(port: u16, request: &[u8]) -> Reply {
     let work = async {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-            .await
-            .expect("the port answers");
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.expect("the port answers");
         let (mut reader, mut writer) = stream.split();
         let send = async {
             // A server that refuses by the head may close before the body is through: not a failure here.
@@ -60,12 +58,7 @@ pub async fn exchange(port: u16, request: &[u8]) -> Reply {
     };
     tokio::time::timeout(ANSWER_LIMIT, work)
         .await
-        .unwrap_or_else(|_| {
-            panic!(
-                "port {port} left a request of {} bytes without an answer",
-                request.len()
-            )
-        })
+        .unwrap_or_else(|_| panic!("port {port} left a request of {} bytes without an answer", request.len()))
 }
 
 async fn read_reply(reader: &mut (impl tokio::io::AsyncRead + Unpin), bytes: &mut Vec<u8>) {
@@ -80,10 +73,7 @@ async fn read_reply(reader: &mut (impl tokio::io::AsyncRead + Unpin), bytes: &mu
 
 fn split(bytes: &[u8]) -> Option<(String, &[u8])> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
-    Some((
-        String::from_utf8_lossy(&bytes[..end]).to_lowercase(),
-        &bytes[end + 4..],
-    ))
+    Some((String::from_utf8_lossy(&bytes[..end]).to_lowercase(), &bytes[end + 4..]))
 }
 
 fn is_complete(bytes: &[u8]) -> bool {
@@ -99,30 +89,15 @@ fn is_complete(bytes: &[u8]) -> bool {
 
 fn parse(bytes: &[u8]) -> Reply {
     let (head, body) = split(bytes).unwrap_or((String::new(), &[]));
-    let status = head
-        .split_whitespace()
-        .nth(1)
-        .and_then(|word| word.parse().ok())
-        .unwrap_or(0);
-    Reply {
-        status,
-        head,
-        body: body.to_vec(),
-    }
+    let status = head.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
+    Reply { status, head, body: body.to_vec() }
 }
 
 #[test]
 fn a_reply_is_complete_when_its_announced_length_has_come() {
-    assert!(!is_complete(
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab"
-    ));
-    assert!(is_complete(
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
-    ));
+    assert!(!is_complete(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab"));
+    assert!(is_complete(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"));
     let reply = parse(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno");
-    assert_eq!(
-        (reply.status, reply.body.as_slice()),
-        (404, b"no".as_slice())
-    );
+    assert_eq!((reply.status, reply.body.as_slice()), (404, b"no".as_slice()));
     assert_eq!(parse(b"").status, 0);
 }

@@ -18,13 +18,8 @@ pub struct Link {
 impl Link {
     /// A whole link to a port of 127.0.0.1.
     pub async fn to(target: u16) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .expect("a loopback port");
-        let port = listener
-            .local_addr()
-            .expect("a bound listener has an address")
-            .port();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a loopback port");
+        let port = listener.local_addr().expect("a bound listener has an address").port();
         let (whole, state) = watch::channel(true);
         let task = tokio::spawn(serve(listener, target, state));
         Self { port, whole, task }
@@ -114,9 +109,7 @@ impl Links {
     fn between<'a>(&'a self, one: &'a str, other: &'a str) -> impl Iterator<Item = &'a Link> {
         self.wires
             .iter()
-            .filter(move |((from, to), _)| {
-                (from == one && to == other) || (from == other && to == one)
-            })
+            .filter(move |((from, to), _)| (from == one && to == other) || (from == other && to == one))
             .map(|(_, link)| link)
     }
 }
@@ -156,18 +149,12 @@ mod tests {
     #[tokio::test]
     async fn a_cut_link_drops_what_it_carried_and_refuses_more_until_healed() {
         let link = Link::to(echo().await).await;
-        let mut old = TcpStream::connect((Ipv4Addr::LOCALHOST, link.port()))
-            .await
-            .unwrap();
+        let mut old = TcpStream::connect((Ipv4Addr::LOCALHOST, link.port())).await.unwrap();
         old.write_all(b"a").await.unwrap();
         let mut byte = [0];
         assert_eq!(old.read(&mut byte).await.unwrap(), 1);
         link.cut();
-        assert_eq!(
-            old.read(&mut byte).await.unwrap_or(0),
-            0,
-            "the old connection survived the cut"
-        );
+        assert_eq!(old.read(&mut byte).await.unwrap_or(0), 0, "the old connection survived the cut");
         assert!(!carries(link.port()).await);
         link.heal();
         assert!(carries(link.port()).await);

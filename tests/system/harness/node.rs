@@ -14,6 +14,9 @@ use super::rpc::{self, Refusal};
 use super::wait::{check, until};
 use super::{http, port, process_table};
 
+/// How much of each log is printed when a test fails.
+const TAIL_BYTES: usize = 6_000;
+
 /// A node of one chain in a data directory of its own.
 pub struct Node {
     /// The name a scenario calls it by.
@@ -112,19 +115,10 @@ impl Node {
 
     /// Starts a prepared command as this node's process, its output appended to console.log.
     pub fn spawn(&self, mut command: Command) {
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.home.join("console.log"))
-            .expect("a log file");
-        command
-            .stdout(log.try_clone().expect("a second handle"))
-            .stderr(log)
-            .stdin(Stdio::null());
-        let child = command
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the node's program runs");
+        let log =
+            std::fs::File::options().create(true).append(true).open(self.home.join("console.log")).expect("a log file");
+        command.stdout(log.try_clone().expect("a second handle")).stderr(log).stdin(Stdio::null());
+        let child = command.kill_on_drop(true).spawn().expect("the node's program runs");
         *self.slot() = Some(child);
     }
 
@@ -132,24 +126,16 @@ impl Node {
     pub async fn wait_ready(&self) {
         until(&format!("node {} to answer", self.name), async || {
             if let Some(status) = self.exit_status() {
-                panic!(
-                    "node {} ended with {status} while starting:\n{}",
-                    self.name,
-                    self.log_tail(4_000)
-                );
+                panic!("node {} ended with {status} while starting:\n{}", self.name, self.log_tail(4_000));
             }
-            self.try_call("getinfo", json!([]))
-                .await
-                .map(drop)
-                .map_err(|refusal| format!("{refusal:?}"))
+            self.try_call("getinfo", json!([])).await.map(drop).map_err(|refusal| format!("{refusal:?}"))
         })
         .await;
     }
 
     /// The RPC Authorization header of this node.
     pub fn authorization(&self) -> String {
-        let (user, password) =
-            rpc::credentials(&self.folder().join("node.conf")).unwrap_or_default();
+        let (user, password) = rpc::credentials(&self.folder().join("node.conf")).unwrap_or_default();
         http::basic(&user, &password)
     }
 
@@ -164,9 +150,7 @@ impl Node {
         let shown = params.to_string();
         self.try_call(method, params)
             .await
-            .unwrap_or_else(|refusal| {
-                panic!("{}: {method} {shown} was refused: {refusal:?}", self.name)
-            })
+            .unwrap_or_else(|refusal| panic!("{}: {method} {shown} was refused: {refusal:?}", self.name))
     }
 
     /// Calls a method that has to be refused, and gives the refusal.
@@ -174,26 +158,18 @@ impl Node {
         let shown = params.to_string();
         match self.try_call(method, params).await {
             Err(refusal) => refusal,
-            Ok(result) => panic!(
-                "{}: {method} {shown} was not refused but answered {result}",
-                self.name
-            ),
+            Ok(result) => panic!("{}: {method} {shown} was not refused but answered {result}", self.name),
         }
     }
 
     /// Process id of the running node.
     pub fn id(&self) -> u32 {
-        self.slot()
-            .as_ref()
-            .and_then(Child::id)
-            .unwrap_or_else(|| panic!("node {} does not run", self.name))
+        self.slot().as_ref().and_then(Child::id).unwrap_or_else(|| panic!("node {} does not run", self.name))
     }
 
     /// Exit status of a node that was started and has ended.
     pub fn exit_status(&self) -> Option<std::process::ExitStatus> {
-        self.slot()
-            .as_mut()
-            .and_then(|child| child.try_wait().expect("a child can be waited for"))
+        self.slot().as_mut().and_then(|child| child.try_wait().expect("a child can be waited for"))
     }
 
     /// Ends the process at once, as a crash would.
@@ -222,12 +198,7 @@ impl Node {
         })
         .await;
         *self.slot() = None;
-        assert!(
-            status.success(),
-            "node {} ended with {status}:\n{}",
-            self.name,
-            self.log_tail(4_000)
-        );
+        assert!(status.success(), "node {} ended with {status}:\n{}", self.name, self.log_tail(4_000));
     }
 
     /// Starts the node again on its chain after a stop or a kill.
@@ -238,12 +209,8 @@ impl Node {
     /// The last bytes of every log in the data directory.
     pub fn log_tail(&self, bytes: usize) -> String {
         let mut text = String::new();
-        for path in [
-            self.home.join("console.log"),
-            self.folder().join("debug.log"),
-        ] {
-            let log =
-                String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()).into_owned();
+        for path in [self.home.join("console.log"), self.folder().join("debug.log")] {
+            let log = String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()).into_owned();
             let mut start = log.len().saturating_sub(bytes);
             while !log.is_char_boundary(start) {
                 start += 1;
@@ -255,28 +222,24 @@ impl Node {
 
     /// Waits until a log of this node contains all of `parts` in one line (case does not matter).
     pub async fn wait_logged(&self, parts: &[&str]) {
-        until(
-            &format!("a log line of {} with {parts:?}", self.name),
-            async || {
-                let log = self.log_tail(1 << 20).to_lowercase();
-                let found = log
-                    .lines()
-                    .any(|line| parts.iter().all(|part| line.contains(&part.to_lowercase())));
-                check(found, self.log_tail(600))
-            },
-        )
+        until(&format!("a log line of {} with {parts:?}", self.name), async || {
+            let log = self.log_tail(1 << 20).to_lowercase();
+            let found = log.lines().any(|line| parts.iter().all(|part| line.contains(&part.to_lowercase())));
+            check(found, self.log_tail(600))
+        })
         .await;
     }
 
     fn slot(&self) -> MutexGuard<'_, Option<Child>> {
-        self.process
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.process.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("==== node {}\n{}", self.name, self.log_tail(TAIL_BYTES));
+        }
         if let Some(mut child) = self.slot().take() {
             // Nothing to do about a child that has ended already.
             let _ = child.start_kill();

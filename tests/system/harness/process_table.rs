@@ -58,12 +58,7 @@ async fn a_process_is_found_by_a_path_in_its_command_line_and_ended() {
     // A command line is empty for a moment while a program is being loaded.
     super::wait::until("the child's command line", async || {
         let found = working_in(folder.path());
-        super::wait::check(
-            found
-                .iter()
-                .any(|id| id.as_raw() == child.id().cast_signed()),
-            found,
-        )
+        super::wait::check(found.iter().any(|id| id.as_raw() == child.id().cast_signed()), found)
     })
     .await;
     assert!(resident_kib(child.id()) > 0);

@@ -31,35 +31,23 @@ pub fn credentials(conf: &Path) -> Option<(String, String)> {
 
 /// A typed client of the node on this port; it connects at its first call.
 pub fn client(port: u16, conf: &Path) -> Result<Client, Refusal> {
-    let (user, password) = credentials(conf).ok_or_else(|| Refusal {
-        code: 0,
-        message: format!("no credentials in {}", conf.display()),
-    })?;
+    let (user, password) = credentials(conf)
+        .ok_or_else(|| Refusal { code: 0, message: format!("no credentials in {}", conf.display()) })?;
     Ok(Client::new(format!("127.0.0.1:{port}"), &user, &password).with_timeout(CALL_LIMIT))
 }
 
 impl From<ClientError> for Refusal {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Rpc { code, message, .. } => Self {
-                code: code.into(),
-                message,
-            },
-            other => Self {
-                code: 0,
-                message: other.to_string(),
-            },
+            ClientError::Rpc { code, message, .. } => Self { code: code.into(), message },
+            other => Self { code: 0, message: other.to_string() },
         }
     }
 }
 
 #[test]
 fn an_error_answer_keeps_its_code_and_a_broken_connection_has_none() {
-    let refusal = Refusal::from(ClientError::Rpc {
-        code: -703,
-        message: "no".to_owned(),
-        data: None,
-    });
+    let refusal = Refusal::from(ClientError::Rpc { code: -703, message: "no".to_owned(), data: None });
     assert_eq!((refusal.code, refusal.message.as_str()), (-703, "no"));
     assert_eq!(Refusal::from(ClientError::Unauthorized).code, 0);
 }

@@ -10,21 +10,14 @@ pub const LONG_PATIENCE: Duration = Duration::from_secs(240);
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Repeats `probe` until it yields a value; after `limit` the test fails with what it last said.
-pub async fn until_within<T>(
-    limit: Duration,
-    what: &str,
-    mut probe: impl AsyncFnMut() -> Result<T, String>,
-) -> T {
+pub async fn until_within<T>(limit: Duration, what: &str, mut probe: impl AsyncFnMut() -> Result<T, String>) -> T {
     let started = Instant::now();
     loop {
         let reason = match probe().await {
             Ok(value) => return value,
             Err(reason) => reason,
         };
-        assert!(
-            started.elapsed() < limit,
-            "waited {limit:?} for {what}; last seen: {reason}"
-        );
+        assert!(started.elapsed() < limit, "waited {limit:?} for {what}; last seen: {reason}");
         tokio::time::sleep(INTERVAL).await;
     }
 }
@@ -36,9 +29,5 @@ pub async fn until<T>(what: &str, probe: impl AsyncFnMut() -> Result<T, String>)
 
 /// `Ok` when the condition holds, else a description of what was seen instead.
 pub fn check(holds: bool, seen: impl std::fmt::Debug) -> Result<(), String> {
-    if holds {
-        Ok(())
-    } else {
-        Err(format!("{seen:?}"))
-    }
+    if holds { Ok(()) } else { Err(format!("{seen:?}")) }
 }

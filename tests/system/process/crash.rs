@@ -27,10 +27,7 @@ async fn publish_until_death(node: &Node, round: usize, kill_after: usize) -> Ve
 
 async fn publish_alongside(node: &Node) -> Vec<String> {
     let mut acknowledged = Vec::new();
-    while let Ok(txid) = node
-        .try_call("publish", json!(["s", "other", {"text": "alongside"}]))
-        .await
-    {
+    while let Ok(txid) = node.try_call("publish", json!(["s", "other", {"text": "alongside"}])).await {
         acknowledged.push(text(&txid));
     }
     acknowledged
@@ -43,15 +40,8 @@ async fn wait_each_once(node: &Node, acknowledged: &[String]) {
         for item in node.items("s").await {
             *counts.entry(text(&item["txid"])).or_default() += 1;
         }
-        let wrong: Vec<_> = acknowledged
-            .iter()
-            .filter(|txid| counts.get(*txid) != Some(&1))
-            .take(3)
-            .collect();
-        check(
-            wrong.is_empty(),
-            format!("{} items; not once: {wrong:?}", counts.len()),
-        )
+        let wrong: Vec<_> = acknowledged.iter().filter(|txid| counts.get(*txid) != Some(&1)).take(3).collect();
+        check(wrong.is_empty(), format!("{} items; not once: {wrong:?}", counts.len()))
     })
     .await;
 }
@@ -63,10 +53,7 @@ async fn items_acknowledged_before_a_kill_are_there_after_the_restart() {
     a.open_stream("s", true).await;
     let mut acknowledged = Vec::new();
     for (round, kill_after) in [40, 90, 7].into_iter().enumerate() {
-        let (one, other) = tokio::join!(
-            publish_until_death(a, round, kill_after),
-            publish_alongside(a)
-        );
+        let (one, other) = tokio::join!(publish_until_death(a, round, kill_after), publish_alongside(a));
         assert!(one.len() >= kill_after, "publishing ended before the kill");
         acknowledged.extend(one);
         acknowledged.extend(other);
@@ -81,11 +68,7 @@ async fn items_acknowledged_before_a_kill_are_there_after_the_restart() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_node_catches_up_with_the_network_and_mines_again() {
-    let chain = Chain::create("c")
-        .param("mining-diversity", "0")
-        .nodes(&["a", "b"])
-        .start()
-        .await;
+    let chain = Chain::create("c").param("mining-diversity", "0").nodes(&["a", "b"]).start().await;
     chain.grant_mine_to_all().await;
     let (a, b) = (chain.node("a"), chain.node("b"));
     a.open_stream("s", true).await;

@@ -27,53 +27,34 @@ fn calls(folder: &Path) -> Vec<Vec<String>> {
     let entries = std::fs::read_dir(folder.join("calls")).unwrap();
     entries
         .filter_map(Result::ok)
-        .filter(|entry| {
-            entry
-                .path()
-                .extension()
-                .is_some_and(|extension| extension == "call")
-        })
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "call"))
         .map(|entry| {
             let bytes = std::fs::read(entry.path()).unwrap();
             let text = String::from_utf8(bytes).unwrap();
-            text.trim_end_matches('\0')
-                .split('\0')
-                .map(str::to_owned)
-                .collect()
+            text.trim_end_matches('\0').split('\0').map(str::to_owned).collect()
         })
         .collect()
 }
 
 /// A call with this transaction id and flag (1: first seen, 0: confirmed), waited for.
 async fn notified(folder: &Path, txid: &str, fresh: &str) -> Vec<String> {
-    until(
-        &format!("a notification of {txid} with %c={fresh}"),
-        async || {
-            let calls = calls(folder);
-            let found = calls
-                .iter()
-                .find(|call| call[0] == txid && call[1] == fresh);
-            found
-                .cloned()
-                .ok_or_else(|| format!("{} calls", calls.len()))
-        },
-    )
+    until(&format!("a notification of {txid} with %c={fresh}"), async || {
+        let calls = calls(folder);
+        let found = calls.iter().find(|call| call[0] == txid && call[1] == fresh);
+        found.cloned().ok_or_else(|| format!("{} calls", calls.len()))
+    })
     .await
 }
 
 /// Characters that mean something to a shell, to printf, or to a token replacer that runs twice.
-const HOSTILE: &str =
-    "$(touch HERE) `touch HERE` \"; touch HERE; ' && touch HERE | %s %j %m \\ \n * ~ é";
+const HOSTILE: &str = "$(touch HERE) `touch HERE` \"; touch HERE; ' && touch HERE | %s %j %m \\ \n * ~ é";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn walletnotify_passes_every_token_and_hostile_data_stays_data() {
     let folder = tempfile::tempdir().unwrap();
     let program = recorder(folder.path(), "");
     let chain = Chain::create("c")
-        .option(&format!(
-            "-walletnotify={} %s %c %n %b %h %a %e %m %j",
-            program.display()
-        ))
+        .option(&format!("-walletnotify={} %s %c %n %b %h %a %e %m %j", program.display()))
         .node("a")
         .start()
         .await;
@@ -81,12 +62,7 @@ async fn walletnotify_passes_every_token_and_hostile_data_stays_data() {
     a.open_stream("s", true).await;
     let marker = folder.path().join("owned");
     let hostile = HOSTILE.replace("HERE", &marker.display().to_string());
-    let txid = a
-        .call(
-            "publish",
-            json!(["s", hostile, {"json": {"evil": hostile}}]),
-        )
-        .await;
+    let txid = a.call("publish", json!(["s", hostile, {"json": {"evil": hostile}}])).await;
     let txid = txid.as_str().unwrap().to_owned();
 
     let first = notified(folder.path(), &txid, "1").await;
@@ -100,11 +76,7 @@ async fn walletnotify_passes_every_token_and_hostile_data_stays_data() {
     assert_eq!(first[7], "c");
     let shown: Value = serde_json::from_str(&first[8]).expect("%j is JSON");
     assert_eq!(shown["txid"], txid.as_str());
-    assert!(
-        first[8].contains("touch"),
-        "the data is in the JSON: {}",
-        first[8]
-    );
+    assert!(first[8].contains("touch"), "the data is in the JSON: {}", first[8]);
 
     let confirmed = notified(folder.path(), &txid, "0").await;
     let height: u64 = confirmed[2].parse().expect("%n is a height");
@@ -116,11 +88,8 @@ async fn walletnotify_passes_every_token_and_hostile_data_stays_data() {
 async fn walletnotifynew_calls_once_at_first_sight() {
     let folder = tempfile::tempdir().unwrap();
     let program = recorder(folder.path(), "");
-    let chain = Chain::create("c")
-        .option(&format!("-walletnotifynew={} %s %c", program.display()))
-        .node("a")
-        .start()
-        .await;
+    let chain =
+        Chain::create("c").option(&format!("-walletnotifynew={} %s %c", program.display())).node("a").start().await;
     let a = chain.node("a");
     a.open_stream("s", true).await;
     let txid = a.publish("s", "k", "once").await;
@@ -129,10 +98,7 @@ async fn walletnotifynew_calls_once_at_first_sight() {
     let later = a.publish("s", "k", "a later one").await;
     notified(folder.path(), &later, "1").await;
     a.wait_confirmed(&later).await;
-    let times = calls(folder.path())
-        .iter()
-        .filter(|call| call[0] == txid)
-        .count();
+    let times = calls(folder.path()).iter().filter(|call| call[0] == txid).count();
     assert_eq!(times, 1);
 }
 
@@ -140,20 +106,13 @@ async fn walletnotifynew_calls_once_at_first_sight() {
 async fn blocknotify_tells_the_hash_of_new_blocks() {
     let folder = tempfile::tempdir().unwrap();
     let program = recorder(folder.path(), "");
-    let chain = Chain::create("c")
-        .option(&format!("-blocknotify={} %s", program.display()))
-        .node("a")
-        .start()
-        .await;
+    let chain = Chain::create("c").option(&format!("-blocknotify={} %s", program.display())).node("a").start().await;
     let a = chain.node("a");
     let height = a.wait_blocks(1).await;
     let hash = a.hash_at(height).await;
     until("a notification of the block", async || {
         let calls = calls(folder.path());
-        check(
-            calls.iter().any(|call| call == std::slice::from_ref(&hash)),
-            calls,
-        )
+        check(calls.iter().any(|call| call == std::slice::from_ref(&hash)), calls)
     })
     .await;
 }
@@ -162,10 +121,7 @@ async fn blocknotify_tells_the_hash_of_new_blocks() {
 async fn a_program_that_never_ends_and_one_that_does_not_exist_delay_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let release = folder.path().join("release");
-    let program = recorder(
-        folder.path(),
-        &format!("while [ ! -e '{}' ]; do sleep 0.2; done", release.display()),
-    );
+    let program = recorder(folder.path(), &format!("while [ ! -e '{}' ]; do sleep 0.2; done", release.display()));
     let chain = Chain::create("c")
         .option(&format!("-walletnotify={} %s %c", program.display()))
         .option("-blocknotify=/nonexistent/program %s")
@@ -181,10 +137,7 @@ async fn a_program_that_never_ends_and_one_that_does_not_exist_delay_nothing() {
     for txid in &published {
         a.wait_confirmed(txid).await;
     }
-    assert!(
-        !calls(folder.path()).is_empty(),
-        "the program was never called"
-    );
+    assert!(!calls(folder.path()).is_empty(), "the program was never called");
     // A clean stop waits for none of them either.
     a.stop().await;
     std::fs::write(&release, "").unwrap();

@@ -20,38 +20,25 @@ fn body(seed: u32) -> String {
 }
 
 async fn publish_offchain(node: &Node, content: &str) -> String {
-    text(
-        &node
-            .call("publish", json!(["s", "k", content, "offchain"]))
-            .await,
-    )
+    text(&node.call("publish", json!(["s", "k", content, "offchain"])).await)
 }
 
 /// Waits until the item is delivered, and gives its body.
 async fn delivered(node: &Node, txid: &str) -> String {
-    until(
-        &format!("the body of {txid} on {}", node.name),
-        async || {
-            let item = node.call("getstreamitem", json!(["s", txid])).await;
-            check(item["available"] == true, item)
-        },
-    )
+    until(&format!("the body of {txid} on {}", node.name), async || {
+        let item = node.call("getstreamitem", json!(["s", txid])).await;
+        check(item["available"] == true, item)
+    })
     .await;
     let item = node.call("getstreamitem", json!(["s", txid])).await;
     assert_eq!(item["offchain"], true);
-    let vout = item["data"]["vout"]
-        .as_u64()
-        .expect("a large body is shown by reference");
+    let vout = item["data"]["vout"].as_u64().expect("a large body is shown by reference");
     text(&node.call("gettxoutdata", json!([txid, vout])).await)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_offchain_item_reaches_a_subscribed_peer_whole() {
-    let chain = Chain::create("c")
-        .param("maximum-chunk-size", "4096")
-        .nodes(&["a", "b"])
-        .start()
-        .await;
+    let chain = Chain::create("c").param("maximum-chunk-size", "4096").nodes(&["a", "b"]).start().await;
     let (a, b) = (chain.node("a"), chain.node("b"));
     a.open_stream("s", true).await;
     chain.wait_agreed().await;
@@ -66,11 +53,7 @@ async fn an_offchain_item_reaches_a_subscribed_peer_whole() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_late_subscriber_fetches_old_bodies_and_waits_for_an_absent_publisher() {
-    let chain = Chain::create("c")
-        .param("maximum-chunk-size", "4096")
-        .nodes(&["a", "b"])
-        .start()
-        .await;
+    let chain = Chain::create("c").param("maximum-chunk-size", "4096").nodes(&["a", "b"]).start().await;
     let (a, b) = (chain.node("a"), chain.node("b"));
     a.open_stream("s", true).await;
     chain.wait_agreed().await;
@@ -84,31 +67,20 @@ async fn a_late_subscriber_fetches_old_bodies_and_waits_for_an_absent_publisher(
     b.stop().await;
     later.call("subscribe", json!(["s"])).await;
     let item = later.wait_item("s", &txid).await;
-    assert_eq!(
-        item["available"], false,
-        "there is nobody to have it from: {item}"
-    );
+    assert_eq!(item["available"], false, "there is nobody to have it from: {item}");
     b.restart().await;
     assert_eq!(delivered(&later, &txid).await, content);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_chain_itself_holds_hashes_and_not_the_body() {
-    let chain = Chain::create("c")
-        .param("maximum-chunk-size", "4096")
-        .node("a")
-        .start()
-        .await;
+    let chain = Chain::create("c").param("maximum-chunk-size", "4096").node("a").start().await;
     let a = chain.node("a");
     a.open_stream("s", true).await;
     let content = body(3);
     let txid = publish_offchain(a, &content).await;
     a.wait_confirmed(&txid).await;
     let raw = text(&a.call("getrawtransaction", json!([txid])).await);
-    assert!(
-        raw.len() < content.len() / 4,
-        "the transaction has {} digits",
-        raw.len()
-    );
+    assert!(raw.len() < content.len() / 4, "the transaction has {} digits", raw.len());
     assert!(!raw.contains(&content[..64]));
 }

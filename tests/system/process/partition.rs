@@ -20,17 +20,13 @@ async fn wait_islands(chain: &Chain, islands: &[&[&str]]) {
 /// Waits until every node's active chain holds this block at this height.
 async fn wait_adopted(chain: &Chain, height: u64, hash: &str) {
     for node in chain.nodes() {
-        until_within(
-            LONG_PATIENCE,
-            &format!("block {height} of the winning branch on {}", node.name),
-            async || {
-                if node.height().await < height {
-                    return Err("too short".to_owned());
-                }
-                let there = node.hash_at(height).await;
-                check(there == hash, there)
-            },
-        )
+        until_within(LONG_PATIENCE, &format!("block {height} of the winning branch on {}", node.name), async || {
+            if node.height().await < height {
+                return Err("too short".to_owned());
+            }
+            let there = node.hash_at(height).await;
+            check(there == hash, there)
+        })
         .await;
     }
 }
@@ -56,10 +52,7 @@ async fn at_high_diversity_the_smaller_island_freezes_and_the_larger_ones_branch
     // Three of four miners satisfy a spacing of three; one alone may add at most the one block it was due.
     let grown = a.wait_blocks(9).await;
     let frozen = d.height().await;
-    assert!(
-        frozen <= at_cut + 1,
-        "the smaller island went from {at_cut} to {frozen}"
-    );
+    assert!(frozen <= at_cut + 1, "the smaller island went from {at_cut} to {frozen}");
     let winner = a.hash_at(grown).await;
 
     chain.links.heal_all();
@@ -91,33 +84,20 @@ async fn at_low_diversity_both_islands_advance_and_the_longer_branch_wins_with_a
     assert!(shorter >= c_start + 3);
     c.wait_confirmed(&lost).await;
     for name in ["c", "d"] {
-        chain
-            .node(name)
-            .call("pause", serde_json::json!(["mining"]))
-            .await;
+        chain.node(name).call("pause", serde_json::json!(["mining"])).await;
     }
     let behind = c.height().await;
     let longer = behind.max(a_start) + 4;
     a.wait_height(longer).await;
     let winner = a.hash_at(longer).await;
-    assert_ne!(
-        c.hash_at(behind).await,
-        a.hash_at(behind).await,
-        "the islands were one network all the time"
-    );
+    assert_ne!(c.hash_at(behind).await, a.hash_at(behind).await, "the islands were one network all the time");
 
     chain.links.heal_all();
     wait_adopted(&chain, longer, &winner).await;
     a.wait_confirmed(&lost).await;
-    assert_eq!(
-        a.wait_item("s", &lost).await["data"]["text"],
-        "the losing side"
-    );
+    assert_eq!(a.wait_item("s", &lost).await["data"]["text"], "the losing side");
     for name in ["c", "d"] {
-        chain
-            .node(name)
-            .call("resume", serde_json::json!(["mining"]))
-            .await;
+        chain.node(name).call("resume", serde_json::json!(["mining"])).await;
     }
     chain.wait_agreed().await;
 }

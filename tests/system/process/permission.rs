@@ -16,10 +16,7 @@ async fn a_node_that_loses_connect_is_disconnected_and_returns_when_it_is_grante
     let left_behind = b.height().await;
     let grown = a.wait_blocks(3).await;
     let still = b.height().await;
-    assert!(
-        still < grown,
-        "the dropped node went from {left_behind} to {still}, the chain to {grown}"
-    );
+    assert!(still < grown, "the dropped node went from {left_behind} to {still}, the chain to {grown}");
     assert!(!a.has_permission(&address, "connect").await);
 
     let txid = a.call("grant", json!([address, "connect"])).await;
@@ -34,9 +31,7 @@ async fn writing_to_a_closed_stream_needs_the_streams_permission() {
     let (a, b) = (chain.node("a"), chain.node("b"));
     a.open_stream("s", false).await;
     chain.wait_agreed().await;
-    let refusal = b
-        .refusal("publish", json!(["s", "k", {"text": "no"}]))
-        .await;
+    let refusal = b.refusal("publish", json!(["s", "k", {"text": "no"}])).await;
     assert_eq!(refusal.code, -704, "{refusal:?}");
 
     chain.grant("b", "s.write").await;
@@ -46,12 +41,7 @@ async fn writing_to_a_closed_stream_needs_the_streams_permission() {
 
     chain.revoke("b", "s.write").await;
     chain.wait_agreed().await;
-    assert_eq!(
-        b.refusal("publish", json!(["s", "k", {"text": "no more"}]))
-            .await
-            .code,
-        -704
-    );
+    assert_eq!(b.refusal("publish", json!(["s", "k", {"text": "no more"}])).await.code, -704);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -50,22 +50,11 @@ async fn miners_who_trust_each_other_rotate_and_any_of_them_steps_in() {
         able.insert(node.address().await);
     }
     let paused_at = a.height().await + 1;
-    until_within(
-        LONG_PATIENCE,
-        "two blocks of a miner who stepped in",
-        async || {
-            let to = a.height().await;
-            let miners = if to > paused_at {
-                a.miners(paused_at + 1, to).await
-            } else {
-                Vec::new()
-            };
-            check(
-                miners.iter().filter(|miner| able.contains(*miner)).count() >= 2,
-                miners,
-            )
-        },
-    )
+    until_within(LONG_PATIENCE, "two blocks of a miner who stepped in", async || {
+        let to = a.height().await;
+        let miners = if to > paused_at { a.miners(paused_at + 1, to).await } else { Vec::new() };
+        check(miners.iter().filter(|miner| able.contains(*miner)).count() >= 2, miners)
+    })
     .await;
 }
 
@@ -85,11 +74,7 @@ async fn miners_who_guard_against_abuse_all_take_part_and_none_dominates() {
     let miners = a.miners(from, from + 11).await;
     for window in miners.windows(3) {
         let distinct: BTreeSet<&String> = window.iter().collect();
-        assert_eq!(
-            distinct.len(),
-            3,
-            "three blocks running have three miners: {miners:#?}"
-        );
+        assert_eq!(distinct.len(), 3, "three blocks running have three miners: {miners:#?}");
     }
     // One silent miner is borne: three of four satisfy the spacing of three.
     chain.node("d").kill().await;
@@ -98,12 +83,8 @@ async fn miners_who_guard_against_abuse_all_take_part_and_none_dominates() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_grant_of_mine_that_may_stall_the_chain_is_done_and_warned_of() {
-    let chain = Chain::create("stall")
-        .param("mining-diversity", "1")
-        .param("setup-first-blocks", "2")
-        .node("a")
-        .start()
-        .await;
+    let chain =
+        Chain::create("stall").param("mining-diversity", "1").param("setup-first-blocks", "2").node("a").start().await;
     let a = chain.node("a");
     a.wait_height(3).await;
 
@@ -113,10 +94,6 @@ async fn a_grant_of_mine_that_may_stall_the_chain_is_done_and_warned_of() {
     a.wait_confirmed(txid.as_str().unwrap()).await;
     a.wait_logged(&["warn", "mine"]).await;
     let miners = a.call("listminers", json!([true])).await;
-    let shown = miners
-        .as_array()
-        .unwrap()
-        .iter()
-        .any(|entry| entry["address"] == stranger.as_str());
+    let shown = miners.as_array().unwrap().iter().any(|entry| entry["address"] == stranger.as_str());
     assert!(shown, "listminers shows the absent miner: {miners:#}");
 }

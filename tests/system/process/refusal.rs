@@ -14,11 +14,7 @@ async fn an_unknown_chain_is_refused_with_the_ways_to_make_or_join_one() {
     let node = Node::new(root.path(), "nosuchchain", "a", &[]);
     for further in [&[][..], &["-daemon"]] {
         let outcome = node.run_to_end("nosuchchain", further).await;
-        outcome.failed_saying(&[
-            "nosuchchain",
-            "node-util create nosuchchain",
-            "noded nosuchchain@",
-        ]);
+        outcome.failed_saying(&["nosuchchain", "node-util create nosuchchain", "noded nosuchchain@"]);
     }
 }
 
@@ -28,14 +24,10 @@ async fn an_occupied_port_is_named_with_the_option_that_changes_it() {
     let node = Node::new(root.path(), "c", "a", &[]);
     node.util(&["create", "c"]).await.succeeded();
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, node.port)).unwrap();
-    node.run_to_end("c", &[])
-        .await
-        .failed_saying(&[&node.port.to_string(), "-port"]);
+    node.run_to_end("c", &[]).await.failed_saying(&[&node.port.to_string(), "-port"]);
     drop(taken);
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, node.rpc_port)).unwrap();
-    node.run_to_end("c", &["-daemon"])
-        .await
-        .failed_saying(&[&node.rpc_port.to_string(), "-rpcport"]);
+    node.run_to_end("c", &["-daemon"]).await.failed_saying(&[&node.rpc_port.to_string(), "-rpcport"]);
     drop(taken);
     node.start().await;
     node.stop().await;
@@ -49,21 +41,14 @@ async fn parameters_edited_after_genesis_are_refused_and_restored_ones_work() {
     a.stop().await;
     let path = a.folder().join("params.dat");
     let original = std::fs::read_to_string(&path).unwrap();
-    let edited: Vec<String> = original
-        .lines()
-        .map(|line| {
-            if line.starts_with("mining-diversity") {
-                "mining-diversity = 0.9".to_owned()
-            } else {
-                line.to_owned()
-            }
-        })
-        .collect();
-    assert_ne!(
-        edited.join("\n"),
-        original.trim_end(),
-        "there was a line to edit"
-    );
+    let edited: Vec<String> =
+        original
+            .lines()
+            .map(|line| {
+                if line.starts_with("mining-diversity") { "mining-diversity = 0.9".to_owned() } else { line.to_owned() }
+            })
+            .collect();
+    assert_ne!(edited.join("\n"), original.trim_end(), "there was a line to edit");
     std::fs::write(&path, edited.join("\n") + "\n").unwrap();
     a.run_to_end("c", &[]).await.failed_saying(&["params.dat"]);
     std::fs::write(&path, original).unwrap();
@@ -74,21 +59,12 @@ async fn parameters_edited_after_genesis_are_refused_and_restored_ones_work() {
 async fn a_parameter_out_of_range_is_named_with_its_range_and_nothing_is_overwritten() {
     let root = tempfile::tempdir().unwrap();
     let node = Node::new(root.path(), "c", "a", &[]);
-    node.util(&["create", "c", "-mining-diversity=2.0"])
-        .await
-        .failed_saying(&["mining-diversity", "2", "0", "1"]);
+    node.util(&["create", "c", "-mining-diversity=2.0"]).await.failed_saying(&["mining-diversity", "2", "0", "1"]);
     assert!(!node.folder().join("params.dat").exists());
-    node.util(&["create", "c", "-target-block-time=5"])
-        .await
-        .succeeded();
+    node.util(&["create", "c", "-target-block-time=5"]).await.succeeded();
     let first = std::fs::read(node.folder().join("params.dat")).unwrap();
-    node.util(&["create", "c"])
-        .await
-        .failed_saying(&["params.dat", "already exists"]);
-    assert_eq!(
-        std::fs::read(node.folder().join("params.dat")).unwrap(),
-        first
-    );
+    node.util(&["create", "c"]).await.failed_saying(&["params.dat", "already exists"]);
+    assert_eq!(std::fs::read(node.folder().join("params.dat")).unwrap(), first);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -98,15 +74,9 @@ async fn an_address_or_key_of_another_chain_is_refused() {
     let (a, b) = (one.node("a"), two.node("a"));
     let foreign = b.address().await;
     let key = b.call("dumpprivkey", json!([foreign])).await;
-    assert_eq!(
-        a.refusal("grant", json!([foreign, "connect"])).await.code,
-        -5
-    );
+    assert_eq!(a.refusal("grant", json!([foreign, "connect"])).await.code, -5);
     assert_eq!(a.refusal("importprivkey", json!([key])).await.code, -5);
-    assert_eq!(
-        a.call("validateaddress", json!([foreign])).await["isvalid"],
-        false
-    );
+    assert_eq!(a.call("validateaddress", json!([foreign])).await["isvalid"], false);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -116,13 +86,9 @@ async fn a_peer_of_another_chain_is_refused_by_name() {
     let (a, b) = (one.node("a"), two.node("a"));
     let newcomer = one.outsider("newcomer");
     let target = format!("one@127.0.0.1:{}", b.port);
-    newcomer
-        .run_to_end(&target, &[])
-        .await
-        .failed_saying(&["one", "two"]);
+    newcomer.run_to_end(&target, &[]).await.failed_saying(&["one", "two"]);
 
-    a.call("addnode", json!([format!("127.0.0.1:{}", b.port), "add"]))
-        .await;
+    a.call("addnode", json!([format!("127.0.0.1:{}", b.port), "add"])).await;
     a.wait_logged(&["two"]).await;
     a.wait_peers(&[]).await;
     b.wait_peers(&[]).await;
@@ -162,11 +128,9 @@ async fn a_data_directory_that_cannot_be_written_is_named() {
     // A path through a file cannot be made by anybody, root included.
     let datadir = format!("-datadir={}", file.join("below").display());
     let scratch = root.path();
-    let created =
-        crate::harness::console::run("node-util", &["create", "c", &datadir], scratch).await;
+    let created = crate::harness::console::run("node-util", &["create", "c", &datadir], scratch).await;
     created.failed_saying(&["a-file"]);
-    let started =
-        crate::harness::console::run("noded", &["c@127.0.0.1:1", &datadir], scratch).await;
+    let started = crate::harness::console::run("noded", &["c@127.0.0.1:1", &datadir], scratch).await;
     started.failed_saying(&["a-file"]);
 }
 
@@ -175,9 +139,7 @@ async fn an_unknown_option_is_refused_before_anything_is_made() {
     let root = tempfile::tempdir().unwrap();
     let node = Node::new(root.path(), "c", "a", &[]);
     node.util(&["create", "c"]).await.succeeded();
-    node.run_to_end("c", &["-rpcprot=5"])
-        .await
-        .failed_saying(&["rpcprot", "rpcport"]);
+    node.run_to_end("c", &["-rpcprot=5"]).await.failed_saying(&["rpcprot", "rpcport"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

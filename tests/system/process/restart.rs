@@ -32,10 +32,7 @@ async fn after_a_stop_everything_is_there_and_the_chain_goes_on() {
     a.restart().await;
     assert!(a.height().await >= height);
     assert_eq!(facts(a, &confirmed).await, before);
-    assert_eq!(
-        a.wait_item("s", &waiting).await["data"]["text"],
-        "not yet confirmed"
-    );
+    assert_eq!(a.wait_item("s", &waiting).await["data"]["text"], "not yet confirmed");
     a.wait_confirmed(&waiting).await;
     a.wait_blocks(2).await;
 }

@@ -12,11 +12,7 @@ const BLOCKS: u64 = 24;
 /// The spacing the rule demands of `miners` at a diversity in millionths: its ceiling share, at least 1.
 fn spacing(miners: u64, diversity_millionths: u64) -> u64 {
     let share = miners * diversity_millionths;
-    let spacing = if share > 0 {
-        (share - 1) / 1_000_000 + 1
-    } else {
-        1
-    };
+    let spacing = if share > 0 { (share - 1) / 1_000_000 + 1 } else { 1 };
     spacing.clamp(1, miners)
 }
 
@@ -24,14 +20,7 @@ fn spacing(miners: u64, diversity_millionths: u64) -> u64 {
 fn the_expected_spacings_are_those_of_the_rule() {
     let of_four = [0, 300_000, 750_000, 1_000_000].map(|diversity| spacing(4, diversity));
     assert_eq!(of_four, [1, 2, 3, 4]);
-    assert_eq!(
-        (
-            spacing(10, 300_000),
-            spacing(10, 750_000),
-            spacing(1, 1_000_000)
-        ),
-        (3, 8, 1)
-    );
+    assert_eq!((spacing(10, 300_000), spacing(10, 750_000), spacing(1, 1_000_000)), (3, 8, 1));
 }
 
 /// Runs four miners and checks that no miner comes back before `spacing` blocks have passed.
@@ -67,27 +56,16 @@ async fn four_miners_keep_distance(diversity: &str, spacing: u64) {
     }
     // Fewer than `spacing` miners could not have gone on; with chance alone, two of four for 24 blocks cannot be.
     let least = usize::try_from(spacing.max(3)).expect("a small number");
-    assert!(
-        seen.len() >= least,
-        "only {seen:?} mined at diversity {diversity}"
-    );
+    assert!(seen.len() >= least, "only {seen:?} mined at diversity {diversity}");
 
     for node in chain.nodes() {
         let entries = node.call("listminers", json!([])).await;
-        let mut waits: Vec<u64> = entries
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|entry| entry["diversitywaitblocks"].as_u64().unwrap())
-            .collect();
+        let mut waits: Vec<u64> =
+            entries.as_array().unwrap().iter().map(|entry| entry["diversitywaitblocks"].as_u64().unwrap()).collect();
         waits.sort_unstable();
         let mut expected = vec![0; usize::try_from(4 - (spacing - 1)).unwrap()];
         expected.extend(1..spacing);
-        assert_eq!(
-            waits, expected,
-            "listminers of {} at diversity {diversity}: {entries:#}",
-            node.name
-        );
+        assert_eq!(waits, expected, "listminers of {} at diversity {diversity}: {entries:#}", node.name);
     }
 }
 

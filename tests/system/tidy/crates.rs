@@ -10,29 +10,10 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("params", &["rota-chain"]),
     ("consensus", &["rota-chain", "rota-params"]),
     ("storage", &["rota-chain", "rota-params", "rota-consensus"]),
-    (
-        "wallet",
-        &[
-            "rota-chain",
-            "rota-params",
-            "rota-consensus",
-            "rota-storage",
-        ],
-    ),
+    ("wallet", &["rota-chain", "rota-params", "rota-consensus", "rota-storage"]),
     ("p2p", &["rota-chain", "rota-params"]),
     ("api", &["rota-chain", "rota-params"]),
-    (
-        "node",
-        &[
-            "rota-chain",
-            "rota-params",
-            "rota-consensus",
-            "rota-storage",
-            "rota-wallet",
-            "rota-p2p",
-            "rota-api",
-        ],
-    ),
+    ("node", &["rota-chain", "rota-params", "rota-consensus", "rota-storage", "rota-wallet", "rota-p2p", "rota-api"]),
     ("cli", &["rota-api", "rota-params"]),
     ("tests", &["rota-api"]),
     ("bench", &["rota-api", "rota-chain"]),
@@ -53,44 +34,26 @@ const PLACES: &[(&str, &[&str])] = &[
 ];
 
 fn metadata() -> Metadata {
-    MetadataCommand::new()
-        .manifest_path(root().join("Cargo.toml"))
-        .no_deps()
-        .exec()
-        .expect("cargo metadata answers")
+    MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().expect("cargo metadata answers")
 }
 
 fn folder(package: &Package) -> String {
-    let folder = package
-        .manifest_path
-        .parent()
-        .expect("a manifest lies in a folder");
-    folder
-        .strip_prefix(root().to_str().expect("a UTF-8 path"))
-        .map_or_else(|_| folder.to_string(), ToString::to_string)
+    let folder = package.manifest_path.parent().expect("a manifest lies in a folder");
+    folder.strip_prefix(root().to_str().expect("a UTF-8 path")).map_or_else(|_| folder.to_string(), ToString::to_string)
 }
 
 fn allowed<'a>(table: &[(&str, &'a [&'a str])], key: &str) -> Option<&'a [&'a str]> {
-    table
-        .iter()
-        .find(|(name, _)| *name == key)
-        .map(|(_, list)| *list)
+    table.iter().find(|(name, _)| *name == key).map(|(_, list)| *list)
 }
 
 #[test]
 fn every_package_has_a_floor_and_every_floor_a_package() {
     let metadata = metadata();
     let mut found: Vec<String> = metadata.packages.iter().map(folder).collect();
-    let mut listed: Vec<String> = FLOORS
-        .iter()
-        .map(|(folder, _)| (*folder).to_owned())
-        .collect();
+    let mut listed: Vec<String> = FLOORS.iter().map(|(folder, _)| (*folder).to_owned()).collect();
     found.sort();
     listed.sort();
-    assert_eq!(
-        found, listed,
-        "the table of floors and the workspace differ"
-    );
+    assert_eq!(found, listed, "the table of floors and the workspace differ");
 }
 
 #[test]
@@ -101,10 +64,7 @@ fn no_arrow_points_up_or_sideways() {
         let below = allowed(FLOORS, &folder).unwrap_or_default();
         for dependency in &package.dependencies {
             if dependency.name.starts_with("rota-") && !below.contains(&dependency.name.as_str()) {
-                complaints.push(format!(
-                    "{folder}/Cargo.toml: may not use {}",
-                    dependency.name
-                ));
+                complaints.push(format!("{folder}/Cargo.toml: may not use {}", dependency.name));
             }
         }
     }
@@ -120,10 +80,7 @@ fn heavy_crates_stay_in_their_places() {
             if let Some(places) = allowed(PLACES, &dependency.name)
                 && !places.contains(&folder.as_str())
             {
-                complaints.push(format!(
-                    "{folder}/Cargo.toml: {} belongs to {places:?} only",
-                    dependency.name
-                ));
+                complaints.push(format!("{folder}/Cargo.toml: {} belongs to {places:?} only", dependency.name));
             }
         }
     }

@@ -15,9 +15,7 @@ pub struct Source {
 impl Source {
     /// Whether the file holds tests only.
     pub fn is_test(&self) -> bool {
-        self.path.starts_with("tests/")
-            || self.path.contains("/tests/")
-            || self.path.ends_with("/tests.rs")
+        self.path.starts_with("tests/") || self.path.contains("/tests/") || self.path.ends_with("/tests.rs")
     }
 }
 
@@ -30,11 +28,7 @@ pub fn sources() -> Vec<Source> {
             collect(&root, &entry, &mut sources);
         }
     }
-    assert!(
-        sources.len() > 20,
-        "the project's sources were not found below {}",
-        root.display()
-    );
+    assert!(sources.len() > 20, "the project's sources were not found below {}", root.display());
     sources
 }
 
@@ -47,20 +41,14 @@ fn collect(root: &Path, folder: &Path, sources: &mut Vec<Source>) {
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(&path).expect("a source is UTF-8");
             let short = path.strip_prefix(root).expect("a path below the root");
-            sources.push(Source {
-                path: short.to_string_lossy().replace('\\', "/"),
-                text,
-            });
+            sources.push(Source { path: short.to_string_lossy().replace('\\', "/"), text });
         }
     }
 }
 
 fn children(folder: &Path) -> Vec<PathBuf> {
-    let entries =
-        std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut paths: Vec<PathBuf> = entries
-        .map(|entry| entry.expect("a readable folder").path())
-        .collect();
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
     paths.sort();
     paths
 }

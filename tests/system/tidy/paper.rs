@@ -15,12 +15,7 @@ fn papers() -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         papers.extend(markdown(&folder));
         let entries = std::fs::read_dir(&folder).expect("a readable folder");
-        folders.extend(
-            entries
-                .filter_map(Result::ok)
-                .map(|entry| entry.path())
-                .filter(|path| path.is_dir()),
-        );
+        folders.extend(entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.is_dir()));
     }
     papers
 }
@@ -28,9 +23,7 @@ fn papers() -> Vec<PathBuf> {
 fn markdown(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a readable folder");
     let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
-    paths
-        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
-        .collect()
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
 }
 
 /// The targets of `[text](target)` links that point into the project, without their `#` part.
@@ -40,11 +33,7 @@ fn links(text: &str) -> Vec<&str> {
             let rest = &text[at + opening.len()..];
             rest.find(')').map(|end| &rest[..end])
         })
-        .filter(|target| {
-            !target.contains("://")
-                && !target.starts_with('#')
-                && !target.contains(char::is_whitespace)
-        })
+        .filter(|target| !target.contains("://") && !target.starts_with('#') && !target.contains(char::is_whitespace))
         .map(|target| target.split('#').next().unwrap_or_default())
         .collect()
 }
@@ -53,12 +42,8 @@ fn links(text: &str) -> Vec<&str> {
 fn cited_pages(text: &str) -> Vec<String> {
     text.match_indices("docs/protocol/")
         .map(|(at, start)| {
-            let is_name =
-                |letter: &char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.');
-            text[at + start.len()..]
-                .chars()
-                .take_while(is_name)
-                .collect::<String>()
+            let is_name = |letter: &char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.');
+            text[at + start.len()..].chars().take_while(is_name).collect::<String>()
         })
         .map(|name| name.trim_end_matches('.').to_owned())
         .filter(|name| name.ends_with(".md"))
@@ -95,7 +80,8 @@ fn every_page_that_the_code_cites_exists() {
 
 #[test]
 fn links_and_citations_are_found_in_running_text() {
-    let text = "see [a](x/y.md#part), [b](https://example.org) and [c](#here); docs/protocol/block.md. `docs/protocol/`";
+    let text =
+        "see [a](x/y.md#part), [b](https://example.org) and [c](#here); docs/protocol/block.md. `docs/protocol/`";
     assert_eq!(links(text), ["x/y.md"]);
     assert_eq!(cited_pages(text), ["block.md"]);
 }

@@ -9,9 +9,7 @@ const FILE_LIMIT: usize = 800;
 /// Longest function, in lines.
 const FUNCTION_LIMIT: usize = 70;
 /// Names that say nothing about what a file is about.
-const EMPTY_NAMES: &[&str] = &[
-    "util", "utils", "common", "helper", "helpers", "misc", "manager",
-];
+const EMPTY_NAMES: &[&str] = &["util", "utils", "common", "helper", "helpers", "misc", "manager"];
 /// Words that mark unfinished work.
 const UNFINISHED: &[&str] = &["TODO", "FIXME", "HACK"];
 /// Crates whose code is a pure function of its arguments.
@@ -37,11 +35,7 @@ const IMPURE: &[&str] = &[
 fn complaints(judge: impl Fn(&Source) -> Vec<String>) -> Vec<String> {
     sources()
         .iter()
-        .flat_map(|source| {
-            judge(source)
-                .into_iter()
-                .map(|complaint| format!("{}{complaint}", source.path))
-        })
+        .flat_map(|source| judge(source).into_iter().map(|complaint| format!("{}{complaint}", source.path)))
         .collect()
 }
 
@@ -61,14 +55,8 @@ fn lines_with(layer: &str, words: &[&str]) -> Vec<String> {
 fn every_source_opens_by_saying_what_it_holds() {
     let found = complaints(|source| {
         let first = source.text.lines().next().unwrap_or_default();
-        let says = first
-            .strip_prefix("//! ")
-            .is_some_and(|words| words.len() >= 10);
-        if says {
-            Vec::new()
-        } else {
-            vec![":1: no `//!` line that says what lives here".to_owned()]
-        }
+        let says = first.strip_prefix("//! ").is_some_and(|words| words.len() >= 10);
+        if says { Vec::new() } else { vec![":1: no `//!` line that says what lives here".to_owned()] }
     });
     report("a source without a header", &found);
 }
@@ -78,11 +66,7 @@ fn no_source_outgrows_its_subject() {
     let found = complaints(|source| {
         let lines = source.text.lines().count();
         let long = lines > FILE_LIMIT && !source.is_test();
-        if long {
-            vec![format!(": {lines} lines, the limit is {FILE_LIMIT}")]
-        } else {
-            Vec::new()
-        }
+        if long { vec![format!(": {lines} lines, the limit is {FILE_LIMIT}")] } else { Vec::new() }
     });
     report("a source that is too long", &found);
 }
@@ -93,12 +77,7 @@ fn every_function_fits_on_a_screen() {
         functions(&layers(&source.text).code)
             .into_iter()
             .filter(|function| function.lines > FUNCTION_LIMIT)
-            .map(|f| {
-                format!(
-                    ":{}: {} has {} lines, the limit is {FUNCTION_LIMIT}",
-                    f.line, f.name, f.lines
-                )
-            })
+            .map(|f| format!(":{}: {} has {} lines, the limit is {FUNCTION_LIMIT}", f.line, f.name, f.lines))
             .collect()
     });
     report("a function that is too long", &found);
@@ -128,11 +107,7 @@ fn no_comment_announces_unfinished_work() {
 fn the_pure_crates_name_no_clock_chance_task_or_file() {
     let found = complaints(|source| {
         let pure = PURE.iter().any(|folder| source.path.starts_with(folder));
-        if pure && !source.is_test() {
-            lines_with(&layers(&source.text).code, IMPURE)
-        } else {
-            Vec::new()
-        }
+        if pure && !source.is_test() { lines_with(&layers(&source.text).code, IMPURE) } else { Vec::new() }
     });
     report("a pure crate that looks outside", &found);
 }

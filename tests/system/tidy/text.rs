@@ -22,10 +22,7 @@ enum Inside {
 /// Takes a file apart.
 pub fn layers(text: &str) -> Layers {
     let chars: Vec<char> = text.chars().collect();
-    let mut layers = Layers {
-        code: String::with_capacity(text.len()),
-        comments: String::new(),
-    };
+    let mut layers = Layers { code: String::with_capacity(text.len()), comments: String::new() };
     let (mut inside, mut at) = (Inside::Code, 0);
     while at < chars.len() {
         let (next, taken) = step(inside, &chars[at..]);
@@ -35,12 +32,8 @@ pub fn layers(text: &str) -> Layers {
             let breaks = character == '\n';
             let code = inside == Inside::Code && next == Inside::Code && !literal;
             let comment = is_comment(inside) || is_comment(next);
-            layers
-                .code
-                .push(if breaks || code { character } else { ' ' });
-            layers
-                .comments
-                .push(if breaks || comment { character } else { ' ' });
+            layers.code.push(if breaks || code { character } else { ' ' });
+            layers.comments.push(if breaks || comment { character } else { ' ' });
         }
         at += taken;
         inside = next;
@@ -60,9 +53,7 @@ fn step(inside: Inside, rest: &[char]) -> (Inside, usize) {
             Some((hashes, length)) => (Inside::Raw(hashes), length),
             None => (Inside::Code, word_length(rest)),
         },
-        (Inside::Code, (letter, _)) if letter.is_alphanumeric() || letter == '_' => {
-            (Inside::Code, word_length(rest))
-        }
+        (Inside::Code, (letter, _)) if letter.is_alphanumeric() || letter == '_' => (Inside::Code, word_length(rest)),
         (Inside::Line, ('\n', _)) => (Inside::Code, 1),
         (Inside::Block(depth), ('/', '*')) => (Inside::Block(depth + 1), 2),
         (Inside::Block(1), ('*', '/')) => (Inside::Code, 2),
@@ -75,20 +66,13 @@ fn step(inside: Inside, rest: &[char]) -> (Inside, usize) {
 }
 
 fn word_length(rest: &[char]) -> usize {
-    rest.iter()
-        .take_while(|letter| letter.is_alphanumeric() || **letter == '_')
-        .count()
-        .max(1)
+    rest.iter().take_while(|letter| letter.is_alphanumeric() || **letter == '_').count().max(1)
 }
 
 /// Length of a character literal, or 1 for the quote of a lifetime. Braces inside are passed over as one token.
 fn character_literal(rest: &[char]) -> usize {
     match (rest.get(1), rest.get(2)) {
-        (Some('\\'), _) => rest
-            .iter()
-            .skip(3)
-            .position(|letter| *letter == '\'')
-            .map_or(1, |end| end + 4),
+        (Some('\\'), _) => rest.iter().skip(3).position(|letter| *letter == '\'').map_or(1, |end| end + 4),
         (Some(_), Some('\'')) => 3,
         _ => 1,
     }
@@ -96,27 +80,16 @@ fn character_literal(rest: &[char]) -> usize {
 
 /// Number of hashes and length of the opening of a raw string that begins here.
 fn raw_opening(rest: &[char]) -> Option<(usize, usize)> {
-    let prefix = rest
-        .iter()
-        .take_while(|letter| matches!(letter, 'b' | 'r' | 'c'))
-        .count();
+    let prefix = rest.iter().take_while(|letter| matches!(letter, 'b' | 'r' | 'c')).count();
     if prefix > 2 || rest[prefix - 1] != 'r' {
         return None;
     }
-    let hashes = rest[prefix..]
-        .iter()
-        .take_while(|letter| **letter == '#')
-        .count();
+    let hashes = rest[prefix..].iter().take_while(|letter| **letter == '#').count();
     (rest.get(prefix + hashes) == Some(&'"')).then_some((hashes, prefix + hashes + 1))
 }
 
 fn closes(rest: &[char], hashes: usize) -> bool {
-    rest[1..]
-        .iter()
-        .take(hashes)
-        .filter(|letter| **letter == '#')
-        .count()
-        == hashes
+    rest[1..].iter().take(hashes).filter(|letter| **letter == '#').count() == hashes
 }
 
 /// A function with a body: its name, first line and length in lines.
@@ -145,11 +118,7 @@ pub fn functions(code: &str) -> Vec<Function> {
         }
         if let Some(end) = body_end(&code[at..]) {
             let line = code[..at].matches('\n').count() + 1;
-            found.push(Function {
-                name,
-                line,
-                lines: code[at..at + end].matches('\n').count() + 1,
-            });
+            found.push(Function { name, line, lines: code[at..at + end].matches('\n').count() + 1 });
         }
     }
     found
@@ -182,17 +151,13 @@ mod tests {
 
     #[test]
     fn comments_and_literals_are_told_from_code() {
-        let text =
-            "let a = \"// no { \\\" \"; // yes }\nlet b = r#\"{\"#; /* x /* y */ z */ let c = '{';";
+        let text = "let a = \"// no { \\\" \"; // yes }\nlet b = r#\"{\"#; /* x /* y */ z */ let c = '{';";
         let layers = layers(text);
         assert!(layers.code.contains("let a =") && layers.code.contains("let c ="));
         assert!(!layers.code.contains("no") && !layers.code.contains("yes"));
         assert!(layers.comments.contains("yes }") && layers.comments.contains("z */"));
         assert!(!layers.comments.contains("let"));
-        assert!(
-            !layers.code.contains(['{', '}']),
-            "a brace in a literal is no code"
-        );
+        assert!(!layers.code.contains(['{', '}']), "a brace in a literal is no code");
         assert_eq!(layers.code.matches('\n').count(), 1);
         assert_eq!(layers.code.len(), text.len());
     }
@@ -201,10 +166,7 @@ mod tests {
     fn a_functions_length_is_counted_over_inner_braces() {
         let code = "trait T {\n fn none(&self);\n}\nfn outer<'a>(x: [u8; 2]) -> u8 {\n if x {\n 1\n }\n}\nfn one() {}";
         let found = functions(&layers(code).code);
-        let summary: Vec<_> = found
-            .iter()
-            .map(|f| (f.name.as_str(), f.line, f.lines))
-            .collect();
+        let summary: Vec<_> = found.iter().map(|f| (f.name.as_str(), f.line, f.lines)).collect();
         assert_eq!(summary, [("outer", 4, 5), ("one", 9, 1)]);
     }
 }

@@ -33,9 +33,7 @@ fn a_block_on_the_tip_extends_the_chain_and_confirms_its_transactions() {
     assert!(node.is_confirmed(&txid));
     assert_eq!(node.state_hash(), maker.state_hash());
     let events = node.events();
-    let [LedgerEvent::Tip { tip, applied, undone, connect_changed }] = events.as_slice() else {
-        panic!("{events:?}")
-    };
+    let [LedgerEvent::Tip { tip, applied, undone, connect_changed }] = events.as_slice() else { panic!("{events:?}") };
     assert_eq!(tip.hash, block.hash());
     assert_eq!(applied.as_slice(), [(block.hash(), tip.height)]);
     assert!(undone.is_empty() && !connect_changed);
@@ -144,9 +142,8 @@ fn a_block_that_breaks_a_rule_is_marked_and_refused_again_by_the_same_rule() {
     node.mine(FIRST, 10);
     let bad = wrong_state(&node, 20);
     let outcome = node.take(&bad);
-    let is_state = |outcome: &BlockOutcome| {
-        matches!(outcome, BlockOutcome::Invalid(Rule::Block(BlockRule::State { .. })))
-    };
+    let is_state =
+        |outcome: &BlockOutcome| matches!(outcome, BlockOutcome::Invalid(Rule::Block(BlockRule::State { .. })));
     assert!(is_state(&outcome), "{outcome:?}");
     assert_eq!(node.status(&bad.hash()), Some(BlockStatus::Invalid));
     assert_eq!(node.tip_status(&bad.hash()), Some("invalid"));

@@ -356,6 +356,7 @@ fn lockblock_follows_the_refused_branch_and_keeps_to_it() {
     let (mut node, longer) = governance_fork(&chain, "node");
     node.take_all(&longer);
     let left = node.tip();
+    assert_ne!(left, longer[3].hash());
     node.set_lock_block(Some(longer[1].hash()));
     assert_eq!(node.tip(), longer[3].hash());
     assert!(node.ledger.governance_forks().is_empty());
@@ -372,6 +373,7 @@ fn setlastblock_follows_the_refused_branch() {
     let (mut node, longer) = governance_fork(&chain, "node");
     node.take_all(&longer);
     let left = node.tip();
+    assert_ne!(left, longer[3].hash());
     node.ledger.set_last_block(longer[3].hash()).unwrap();
     assert_eq!(node.tip(), longer[3].hash());
     node.ledger.reconsider_branches().unwrap();

@@ -7,7 +7,7 @@ use rota_chain::amount::Height;
 use rota_chain::block::Block;
 use rota_chain::hash::{BlockHash, Txid};
 use rota_chain::permission::{BlockRange, Permission};
-use rota_storage::{BlockEntry, BlockStatus};
+use rota_storage::{BlockEntry, BlockStatus, Location};
 
 use super::world::{Chain, FIRST, Node};
 use crate::ledger::BlockOutcome;
@@ -59,6 +59,35 @@ fn a_block_that_was_noted_and_not_applied_is_applied_at_the_next_start() {
     store.put_block_entry(&block.hash(), &entry).unwrap();
     let node = node.restart();
     assert_eq!((node.tip(), node.state_hash()), (block.hash(), maker.state_hash()));
+}
+
+#[test]
+fn a_block_that_was_noted_and_not_written_is_forgotten_with_what_stands_on_it() {
+    let chain = Chain::new();
+    let (mut maker, mut node) = (chain.node("maker"), chain.node("node"));
+    node.mine(FIRST, 11);
+    let tip = node.tip();
+    let blocks = maker.mine_many(FIRST, 3, 0);
+    node.take_all(&blocks[..1]);
+    let store = node.ledger.store();
+    let whole = store.append_block(&blocks[2]).unwrap();
+    let body = |offset| Location { offset: whole.offset + offset, ..whole };
+    for (block, height, body) in [(&blocks[1], 2, body(100_000)), (&blocks[2], 3, whole)] {
+        let mut entry = store.block_entry(&blocks[0].hash()).unwrap().unwrap();
+        entry.header = block.signed;
+        entry.height = Height(height);
+        entry.chainwork = u128::from(height) + 1;
+        entry.body = Some(body);
+        entry.sequence += u64::from(height);
+        store.put_block_entry(&block.hash(), &entry).unwrap();
+    }
+    let mut node = node.restart();
+    assert_eq!(node.tip(), tip);
+    assert_eq!(node.tip_status(&blocks[0].hash()), Some("valid-fork"));
+    assert!(matches!(node.take(&blocks[2]), BlockOutcome::Orphan));
+    assert!(matches!(node.take(&blocks[1]), BlockOutcome::Applied));
+    assert!(matches!(node.take(&blocks[2]), BlockOutcome::Applied));
+    assert_eq!(node.state_hash(), maker.state_hash());
 }
 
 #[test]

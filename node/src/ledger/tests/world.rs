@@ -62,7 +62,8 @@ impl Chain {
     }
 
     pub fn with(choices: &[(Parameter, &str)]) -> Chain {
-        let choices: Vec<(Parameter, String)> = choices.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
+        let choices: Vec<(Parameter, String)> =
+            choices.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
         let mut set = rota_params::generate::create("ledger", PROTOCOL_LATEST, &choices, &mut rand::rng()).unwrap();
         let genesis = genesis::make(&mut set, &key(FIRST), START).unwrap();
         Chain { folder: TempDir::new().unwrap(), set, genesis }
@@ -280,7 +281,13 @@ impl Node {
         self.sign(author, nonce, 1_000, vec![Output::operation(Operation::Data(data))])
     }
 
-    pub fn grant(&self, recipient: u8, permissions: &[Permission], range: BlockRange, nonce: u64) -> VerifiedTransaction {
+    pub fn grant(
+        &self,
+        recipient: u8,
+        permissions: &[Permission],
+        range: BlockRange,
+        nonce: u64,
+    ) -> VerifiedTransaction {
         let permissions = permissions.iter().copied().collect();
         let grant = Grant { entity: None, permissions, range, timestamp: 1 };
         let output = Output { recipient: Some(lock(recipient)), ..Output::operation(Operation::Grant(grant)) };

@@ -135,15 +135,7 @@ impl<'c> Moment<'c> {
             let settings = ctx.settings();
             (u64::from(settings.maxshowndata), settings.v1apicompatible)
         };
-        Moment {
-            ctx,
-            snapshot,
-            tip,
-            max_shown,
-            old_api,
-            entities: RefCell::default(),
-            blocks: RefCell::default(),
-        }
+        Moment { ctx, snapshot, tip, max_shown, old_api, entities: RefCell::default(), blocks: RefCell::default() }
     }
 
     /// A lock as text.

@@ -46,13 +46,7 @@ impl Parts {
     ///
     /// # Errors
     /// -32603 if storage fails.
-    pub fn of(
-        moment: &Moment<'_>,
-        known: &Known,
-        index: u32,
-        output: &Output,
-        view: View,
-    ) -> Result<Parts, RpcError> {
+    pub fn of(moment: &Moment<'_>, known: &Known, index: u32, output: &Output, view: View) -> Result<Parts, RpcError> {
         let mut parts = Parts::default();
         for quantity in &output.assets {
             let txid = match quantity.asset {
@@ -131,14 +125,8 @@ const STREAM: [Permission; 4] = [Permission::Write, Permission::Read, Permission
 const ASSET: [Permission; 5] =
     [Permission::Send, Permission::Receive, Permission::Issue, Permission::Admin, Permission::Activate];
 const VARIABLE: [Permission; 3] = [Permission::Write, Permission::Admin, Permission::Activate];
-const CUSTOM: [Permission; 6] = [
-    Permission::Low1,
-    Permission::Low2,
-    Permission::Low3,
-    Permission::High1,
-    Permission::High2,
-    Permission::High3,
-];
+const CUSTOM: [Permission; 6] =
+    [Permission::Low1, Permission::Low2, Permission::Low3, Permission::High1, Permission::High2, Permission::High3];
 
 /// A grant as outputs show it.
 fn permission(moment: &Moment<'_>, grant: &Grant) -> Result<Value, RpcError> {
@@ -168,13 +156,7 @@ fn permission(moment: &Moment<'_>, grant: &Grant) -> Result<Value, RpcError> {
 }
 
 /// An item as transactions show it.
-fn item(
-    moment: &Moment<'_>,
-    known: &Known,
-    index: u32,
-    publish: &Publish,
-    view: View,
-) -> Result<Value, RpcError> {
+fn item(moment: &Moment<'_>, known: &Known, index: u32, publish: &Publish, view: View) -> Result<Value, RpcError> {
     let mut map = Map::new();
     map.insert("type".into(), "stream".into());
     let entity = moment.entity(&publish.stream)?;
@@ -210,13 +192,7 @@ pub fn keys(publish: &Publish) -> Vec<String> {
     publish.keys.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect()
 }
 
-fn item_on_chain(
-    moment: &Moment<'_>,
-    known: &Known,
-    index: u32,
-    publish: &Publish,
-    map: &mut Map<String, Value>,
-) {
+fn item_on_chain(moment: &Moment<'_>, known: &Known, index: u32, publish: &Publish, map: &mut Map<String, Value>) {
     match &publish.data {
         ItemData::Onchain(piece) => {
             map.insert("data".into(), inline(moment, known.txid, index, piece));

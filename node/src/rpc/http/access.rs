@@ -34,16 +34,10 @@ pub fn allow_net(text: &str, allow_plain: bool) -> Result<IpNet, FrontError> {
 
 /// Where to listen. Without rpcallowip: this machine alone, and rpcbind is not looked at. With it: what rpcbind
 /// says, or all interfaces.
-pub fn bind_addresses(
-    port: u16,
-    binds: &[String],
-    allow_ips: &[IpNet],
-) -> Result<Vec<SocketAddr>, FrontError> {
+pub fn bind_addresses(port: u16, binds: &[String], allow_ips: &[IpNet]) -> Result<Vec<SocketAddr>, FrontError> {
     if allow_ips.is_empty() {
         if !binds.is_empty() {
-            tracing::warn!(
-                "rpcbind is ignored, because without rpcallowip only this machine may call"
-            );
+            tracing::warn!("rpcbind is ignored, because without rpcallowip only this machine may call");
         }
         let mut local = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
         // With port 0 the two would get different ports.
@@ -62,15 +56,9 @@ pub fn bind_addresses(
     let read = |text: &String| {
         let bare = text.trim().trim_start_matches('[').trim_end_matches(']');
         let address = text.trim().parse::<SocketAddr>();
-        address.or_else(|_| {
-            bare.parse::<IpAddr>()
-                .map(|ip| SocketAddr::from((ip, port)))
-        })
+        address.or_else(|_| bare.parse::<IpAddr>().map(|ip| SocketAddr::from((ip, port))))
     };
-    binds
-        .iter()
-        .map(|text| read(text).map_err(|_| FrontError::BadBind(text.clone())))
-        .collect()
+    binds.iter().map(|text| read(text).map_err(|_| FrontError::BadBind(text.clone()))).collect()
 }
 
 /// The one user and password that may call.
@@ -85,9 +73,7 @@ pub(super) struct Refusal {
 
 impl Credentials {
     pub(super) fn new(user: &str, password: &str) -> Self {
-        Self {
-            expected: format!("{user}:{password}").into_bytes(),
-        }
+        Self { expected: format!("{user}:{password}").into_bytes() }
     }
 
     /// Checks the Basic credentials of a request, in a time that does not tell how much of them is right.
@@ -112,10 +98,7 @@ impl Credentials {
 fn equal(expected: &[u8], given: &[u8]) -> bool {
     let mut difference = u8::from(expected.len() != given.len());
     for (index, byte) in given.iter().enumerate() {
-        let other = expected
-            .get(index % expected.len().max(1))
-            .copied()
-            .unwrap_or_default();
+        let other = expected.get(index % expected.len().max(1)).copied().unwrap_or_default();
         difference |= std::hint::black_box(byte ^ other);
     }
     difference == 0
@@ -138,20 +121,14 @@ mod tests {
             assert_eq!(allow_net(text, false).unwrap().to_string(), shown);
         }
         for bad in ["", "x", "10.0.0.0/33", "10.0.0.0/255.0.255.0", "10.0.0/8"] {
-            assert!(
-                matches!(allow_net(bad, false), Err(FrontError::BadSubnet(_))),
-                "{bad}"
-            );
+            assert!(matches!(allow_net(bad, false), Err(FrontError::BadSubnet(_))), "{bad}");
         }
     }
 
     #[test]
     fn the_whole_internet_is_allowed_only_on_explicit_wish() {
         for text in ["0.0.0.0/0", "::/0", "0.0.0.0/0.0.0.0", "1.2.3.4/0"] {
-            assert!(
-                matches!(allow_net(text, false), Err(FrontError::EveryoneAllowed(_))),
-                "{text}"
-            );
+            assert!(matches!(allow_net(text, false), Err(FrontError::EveryoneAllowed(_))), "{text}");
             assert!(allow_net(text, true).is_ok());
         }
     }
@@ -159,12 +136,7 @@ mod tests {
     #[test]
     fn this_machine_may_always_call_and_others_only_from_a_named_subnet() {
         let nets = [allow_net("10.0.0.0/8", false).unwrap()];
-        for (ip, expected) in [
-            ("127.0.0.1", true),
-            ("::1", true),
-            ("10.9.9.9", true),
-            ("11.0.0.1", false),
-        ] {
+        for (ip, expected) in [("127.0.0.1", true), ("::1", true), ("10.9.9.9", true), ("11.0.0.1", false)] {
             assert_eq!(allowed(ip.parse().unwrap(), &nets), expected, "{ip}");
         }
         assert!(!allowed("10.9.9.9".parse().unwrap(), &[]));
@@ -174,56 +146,24 @@ mod tests {
     fn listening_beyond_this_machine_needs_rpcallowip() {
         let shown = |binds: &[&str], nets: &[&str]| {
             let binds: Vec<String> = binds.iter().map(|bind| (*bind).to_owned()).collect();
-            let nets: Vec<_> = nets
-                .iter()
-                .map(|net| allow_net(net, false).unwrap())
-                .collect();
+            let nets: Vec<_> = nets.iter().map(|net| allow_net(net, false).unwrap()).collect();
             let addresses = bind_addresses(2916, &binds, &nets)?;
-            Ok::<_, FrontError>(
-                addresses
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>(),
-            )
+            Ok::<_, FrontError>(addresses.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
-        assert_eq!(
-            shown(&["0.0.0.0"], &[]).unwrap(),
-            ["127.0.0.1:2916", "[::1]:2916"]
-        );
+        assert_eq!(shown(&["0.0.0.0"], &[]).unwrap(), ["127.0.0.1:2916", "[::1]:2916"]);
         assert_eq!(shown(&[], &["10.0.0.0/8"]).unwrap(), ["0.0.0.0:2916"]);
+        assert_eq!(shown(&[], &["10.0.0.0/8", "fd00::/8"]).unwrap(), ["[::]:2916"]);
         assert_eq!(
-            shown(&[], &["10.0.0.0/8", "fd00::/8"]).unwrap(),
-            ["[::]:2916"]
+            shown(&["10.0.0.1", "10.0.0.1:99", "[fd00::1]", "fd00::1"], &["10.0.0.0/8"]).unwrap(),
+            ["10.0.0.1:2916", "10.0.0.1:99", "[fd00::1]:2916", "[fd00::1]:2916"]
         );
-        assert_eq!(
-            shown(
-                &["10.0.0.1", "10.0.0.1:99", "[fd00::1]", "fd00::1"],
-                &["10.0.0.0/8"]
-            )
-            .unwrap(),
-            [
-                "10.0.0.1:2916",
-                "10.0.0.1:99",
-                "[fd00::1]:2916",
-                "[fd00::1]:2916"
-            ]
-        );
-        assert!(matches!(
-            shown(&["host"], &["10.0.0.0/8"]),
-            Err(FrontError::BadBind(_))
-        ));
+        assert!(matches!(shown(&["host"], &["10.0.0.0/8"]), Err(FrontError::BadBind(_))));
     }
 
     #[test]
     fn credentials_are_equal_only_if_every_byte_and_the_length_are() {
         assert!(equal(b"user:pass", b"user:pass"));
-        for other in [
-            &b""[..],
-            b"user:pas",
-            b"user:pasT",
-            b"user:passuser:pass",
-            b"xser:pass",
-        ] {
+        for other in [&b""[..], b"user:pas", b"user:pasT", b"user:passuser:pass", b"xser:pass"] {
             assert!(!equal(b"user:pass", other));
         }
     }

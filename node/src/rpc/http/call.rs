@@ -2,9 +2,7 @@
 //! itself through jsonrpsee's table of methods.
 
 use super::config::{FrontConfig, Phase};
-use super::envelope::{
-    Answer, Body, Call, Fault, Reply, body_form, find_error, read_batch, read_members, write_reply,
-};
+use super::envelope::{Answer, Body, Call, Fault, Reply, body_form, find_error, read_batch, read_members, write_reply};
 use hyper::body::Bytes;
 use jsonrpsee::core::server::ConnectionId;
 use jsonrpsee::types::error::OVERSIZED_RESPONSE_CODE;
@@ -37,11 +35,7 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    pub(super) fn new(
-        config: &FrontConfig,
-        methods: watch::Receiver<Methods>,
-        phase: watch::Receiver<Phase>,
-    ) -> Self {
+    pub(super) fn new(config: &FrontConfig, methods: watch::Receiver<Methods>, phase: watch::Receiver<Phase>) -> Self {
         let workers = config.workers.max(1);
         Self {
             methods,
@@ -50,11 +44,7 @@ impl Caller {
             allowed: config.allow_methods.clone(),
             reply_limit: config.reply_limit,
             batch_limit: config.batch_limit,
-            admission: Arc::new(Semaphore::new(
-                workers
-                    .saturating_add(config.queue)
-                    .min(Semaphore::MAX_PERMITS),
-            )),
+            admission: Arc::new(Semaphore::new(workers.saturating_add(config.queue).min(Semaphore::MAX_PERMITS))),
             places: Semaphore::new(workers.min(Semaphore::MAX_PERMITS)),
             slow: Semaphore::new(SLOW_CALLS),
         }
@@ -73,13 +63,7 @@ impl Caller {
         });
         Some(work.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a call broke off");
-            Reply::fault(
-                &Fault::new(
-                    Code::InternalError,
-                    "Internal error: the call broke off, see the log",
-                ),
-                None,
-            )
+            Reply::fault(&Fault::new(Code::InternalError, "Internal error: the call broke off, see the log"), None)
         }))
     }
 
@@ -106,9 +90,7 @@ impl Caller {
             Ok(members) => members,
             Err(fault) => return Reply::fault(&fault, None),
         };
-        let admitted = members
-            .call(&self.chain_name)
-            .and_then(|call| self.check_phase(&call).map(|()| call));
+        let admitted = members.call(&self.chain_name).and_then(|call| self.check_phase(&call).map(|()| call));
         match admitted {
             Err(fault) => Reply::fault(&fault, None),
             Ok(call) => Reply::one(&self.perform(&call).await, &members.id_text()),
@@ -142,10 +124,7 @@ impl Caller {
             Ok(members) => members,
             Err(fault) => return write_reply(body, &Err(fault), "null"),
         };
-        let outcome = match members
-            .call(&self.chain_name)
-            .and_then(|call| self.check_phase(&call).map(|()| call))
-        {
+        let outcome = match members.call(&self.chain_name).and_then(|call| self.check_phase(&call).map(|()| call)) {
             Ok(call) => self.perform(&call).await,
             Err(fault) => Err(fault),
         };
@@ -170,22 +149,11 @@ impl Caller {
     async fn perform(&self, call: &Call<'_>) -> Result<Answer, Fault> {
         let name = call.method.as_ref();
         let methods = self.methods.borrow().clone();
-        let not_found = || {
-            Fault::from(jsonrpsee::types::ErrorObjectOwned::from(
-                rota_api::RpcError::method_not_found(),
-            ))
-        };
+        let not_found =
+            || Fault::from(jsonrpsee::types::ErrorObjectOwned::from(rota_api::RpcError::method_not_found()));
         let callback = methods.method(name).ok_or_else(not_found)?;
-        if name != "help"
-            && self
-                .allowed
-                .as_ref()
-                .is_some_and(|allowed| !allowed.contains(name))
-        {
-            return Err(Fault::new(
-                Code::NotAllowed,
-                format!("Method {name} is not in rpcallowmethod of this node"),
-            ));
+        if name != "help" && self.allowed.as_ref().is_some_and(|allowed| !allowed.contains(name)) {
+            return Err(Fault::new(Code::NotAllowed, format!("Method {name} is not in rpcallowmethod of this node")));
         }
         let slow = rota_api::method::find(name).is_some_and(|method| method.target().slow);
         let _place = match slow {
@@ -195,18 +163,11 @@ impl Caller {
         tracing::debug!(method = name, "call");
         let params = Params::new(call.params);
         let response = match callback {
-            MethodCallback::Sync(function) => {
-                function(Id::Number(0), params, self.reply_limit, Extensions::new())
-            }
+            MethodCallback::Sync(function) => function(Id::Number(0), params, self.reply_limit, Extensions::new()),
             MethodCallback::Async(function) => {
                 let connection = ConnectionId(0);
-                let work = function(
-                    Id::Number(0),
-                    params.into_owned(),
-                    connection,
-                    self.reply_limit,
-                    Extensions::new(),
-                );
+                let work =
+                    function(Id::Number(0), params.into_owned(), connection, self.reply_limit, Extensions::new());
                 work.await
             }
             // Subscriptions need a connection that can be written to at any time: WebSocket, not this front.
@@ -218,19 +179,13 @@ impl Caller {
     }
 
     fn outcome(&self, response: MethodResponse) -> Result<Answer, Fault> {
-        let broken = || {
-            Fault::new(
-                Code::InternalError,
-                "Internal error: a reply of an unknown form",
-            )
-        };
+        let broken = || Fault::new(Code::InternalError, "Internal error: a reply of an unknown form");
         match response.as_error_code() {
             None => Answer::find(response.into_json()).ok_or_else(broken),
             Some(OVERSIZED_RESPONSE_CODE) => Err(self.oversize()),
             Some(code) => {
                 let text = response.into_json();
-                Err(find_error(text.get())
-                    .map_or_else(broken, |json| Fault::written(code, json.to_owned())))
+                Err(find_error(text.get()).map_or_else(broken, |json| Fault::written(code, json.to_owned())))
             }
         }
     }

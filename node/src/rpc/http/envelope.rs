@@ -26,11 +26,7 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self::from(ErrorObjectOwned::owned(
-            code.number(),
-            message.into(),
-            None::<()>,
-        ))
+        Self::from(ErrorObjectOwned::owned(code.number(), message.into(), None::<()>))
     }
 
     pub(super) fn invalid_request(message: impl Into<String>) -> Self {
@@ -47,10 +43,7 @@ impl From<ErrorObjectOwned> for Fault {
     fn from(error: ErrorObjectOwned) -> Self {
         let json = serde_json::to_string(&error)
             .unwrap_or_else(|_| r#"{"code":-32603,"message":"Internal error"}"#.to_owned());
-        Self {
-            code: error.code(),
-            json,
-        }
+        Self { code: error.code(), json }
     }
 }
 
@@ -64,14 +57,8 @@ pub(super) struct Reply {
 impl Reply {
     /// The reply to one request; `id` is raw JSON.
     pub(super) fn one(outcome: &Result<Answer, Fault>, id: &str) -> Self {
-        let status = outcome
-            .as_ref()
-            .map_or_else(|fault| http_status(fault.code), |_| 200);
-        let mut body = String::with_capacity(
-            outcome
-                .as_ref()
-                .map_or(256, |answer| answer.result().len() + 64),
-        );
+        let status = outcome.as_ref().map_or_else(|fault| http_status(fault.code), |_| 200);
+        let mut body = String::with_capacity(outcome.as_ref().map_or(256, |answer| answer.result().len() + 64));
         write_reply(&mut body, outcome, id);
         body.push('\n');
         Self { status, body }
@@ -89,15 +76,7 @@ pub(super) fn write_reply(body: &mut String, outcome: &Result<Answer, Fault>, id
         Ok(answer) => (answer.result(), "null"),
         Err(fault) => ("null", fault.json.as_str()),
     };
-    for part in [
-        "{\"result\":",
-        result,
-        ",\"error\":",
-        error,
-        ",\"id\":",
-        id,
-        "}",
-    ] {
+    for part in ["{\"result\":", result, ",\"error\":", error, ",\"id\":", id, "}"] {
         body.push_str(part);
     }
 }
@@ -116,15 +95,8 @@ impl Answer {
     /// Finds the result in a response to request 0 without reading it again. None if it has another form.
     pub(super) fn find(text: Box<RawValue>) -> Option<Self> {
         let whole = text.get();
-        let to = whole
-            .len()
-            .checked_sub(1)
-            .filter(|_| whole.starts_with(Self::PREFIX) && whole.ends_with('}'))?;
-        (to > Self::PREFIX.len()).then_some(Self {
-            from: Self::PREFIX.len(),
-            to,
-            text,
-        })
+        let to = whole.len().checked_sub(1).filter(|_| whole.starts_with(Self::PREFIX) && whole.ends_with('}'))?;
+        (to > Self::PREFIX.len()).then_some(Self { from: Self::PREFIX.len(), to, text })
     }
 
     /// The raw result.
@@ -135,8 +107,7 @@ impl Answer {
 
 /// The error in a response to request 0, written as JSON.
 pub(super) fn find_error(text: &str) -> Option<&str> {
-    text.strip_prefix(r#"{"jsonrpc":"2.0","id":0,"error":"#)?
-        .strip_suffix('}')
+    text.strip_prefix(r#"{"jsonrpc":"2.0","id":0,"error":"#)?.strip_suffix('}')
 }
 
 /// A body as one of its two forms.
@@ -154,9 +125,7 @@ pub(super) fn body_form(bytes: &[u8]) -> Result<Body<'_>, Fault> {
     let text = std::str::from_utf8(bytes).map_err(|_| parse_error("the body is not UTF-8"))?;
     let text = text.trim_matches([' ', '\t', '\r', '\n']);
     if !depth_within(text.as_bytes(), BODY_DEPTH_LIMIT) {
-        return Err(parse_error(&format!(
-            "nested deeper than {BODY_DEPTH_LIMIT} levels"
-        )));
+        return Err(parse_error(&format!("nested deeper than {BODY_DEPTH_LIMIT} levels")));
     }
     match text.as_bytes().first() {
         Some(b'{') => Ok(Body::One(text)),
@@ -179,8 +148,7 @@ impl Members<'_> {
     pub(super) fn id_text(&self) -> Cow<'_, str> {
         let raw = self.id.map_or("null", RawValue::get);
         match raw.starts_with(['{', '[']) {
-            true => serde_json::from_str::<Value>(raw)
-                .map_or(Cow::Borrowed("null"), |id| Cow::Owned(id.to_string())),
+            true => serde_json::from_str::<Value>(raw).map_or(Cow::Borrowed("null"), |id| Cow::Owned(id.to_string())),
             false => Cow::Borrowed(raw),
         }
     }
@@ -189,10 +157,7 @@ impl Members<'_> {
     pub(super) fn method_name(&self) -> Result<Cow<'_, str>, Fault> {
         let raw = self.method.map(RawValue::get).filter(|raw| *raw != "null");
         let raw = raw.ok_or_else(|| Fault::invalid_request("Missing method"))?;
-        let Some(inner) = raw
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'))
-        else {
+        let Some(inner) = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
             return Err(Fault::invalid_request("Method must be a string"));
         };
         if !inner.contains('\\') {
@@ -216,9 +181,7 @@ impl Members<'_> {
             match named.as_str() {
                 Some(named) if named == chain_name => {}
                 Some(named) => {
-                    return Err(Fault::invalid_request(format!(
-                        "This is a node of {chain_name}, not of {named}"
-                    )));
+                    return Err(Fault::invalid_request(format!("This is a node of {chain_name}, not of {named}")));
                 }
                 None => return Err(Fault::invalid_request("chain_name must be a string")),
             }
@@ -256,17 +219,9 @@ mod tests {
             ("\"a b\"", "\"a b\""),
             ("null", "null"),
             ("[ 1, {\"a\": 2} ]", "[1,{\"a\":2}]"),
-            (
-                "123456789012345678901234567890",
-                "123456789012345678901234567890",
-            ),
+            ("123456789012345678901234567890", "123456789012345678901234567890"),
         ] {
-            assert_eq!(
-                read_members(&format!("{{\"id\": {raw} }}"))
-                    .unwrap()
-                    .id_text(),
-                echoed
-            );
+            assert_eq!(read_members(&format!("{{\"id\": {raw} }}")).unwrap().id_text(), echoed);
         }
         assert_eq!(read_members("{}").unwrap().id_text(), "null");
     }
@@ -280,22 +235,15 @@ mod tests {
     #[test]
     fn a_result_is_found_without_being_read_and_other_forms_are_not_mistaken() {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
-        let answer =
-            Answer::find(raw(r#"{"jsonrpc":"2.0","id":0,"result":{"a":[1,"}"]}}"#)).unwrap();
+        let answer = Answer::find(raw(r#"{"jsonrpc":"2.0","id":0,"result":{"a":[1,"}"]}}"#)).unwrap();
         assert_eq!(answer.result(), r#"{"a":[1,"}"]}"#);
         let reply = Reply::one(&Ok(answer), "7");
         assert_eq!(
             (reply.status, reply.body.as_str()),
-            (
-                200,
-                "{\"result\":{\"a\":[1,\"}\"]},\"error\":null,\"id\":7}\n"
-            )
+            (200, "{\"result\":{\"a\":[1,\"}\"]},\"error\":null,\"id\":7}\n")
         );
         assert!(Answer::find(raw(r#"{"jsonrpc":"2.0","id":0,"error":{}}"#)).is_none());
-        assert_eq!(
-            find_error(r#"{"jsonrpc":"2.0","id":0,"error":{"code":1}}"#),
-            Some(r#"{"code":1}"#)
-        );
+        assert_eq!(find_error(r#"{"jsonrpc":"2.0","id":0,"error":{"code":1}}"#), Some(r#"{"code":1}"#));
     }
 
     #[test]

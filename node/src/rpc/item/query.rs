@@ -53,7 +53,9 @@ impl Query {
             return Err(RpcError::invalid("Invalid query, cannot be empty"));
         }
         if terms > TERMS {
-            return Err(RpcError::invalid(format!("A query has at most {TERMS} keys and publishers, this has {terms}")));
+            return Err(RpcError::invalid(format!(
+                "A query has at most {TERMS} keys and publishers, this has {terms}"
+            )));
         }
         Ok(query)
     }

@@ -180,13 +180,7 @@ pub fn count(look: &Look<'_>, kind: TermKind) -> Result<u64, RpcError> {
     Ok(indexed_count(look, Order::Chain, kind)? + new.len() as u64)
 }
 
-fn entry(
-    look: &Look<'_>,
-    order: Order,
-    term: &Term,
-    waiting: &Waiting,
-    verbose: bool,
-) -> Result<KeyEntry, RpcError> {
+fn entry(look: &Look<'_>, order: Order, term: &Term, waiting: &Waiting, verbose: bool) -> Result<KeyEntry, RpcError> {
     let selector = term.selector();
     let confirmed = look.indexed(Order::Chain, selector)?;
     let unconfirmed = waiting.of_term(term);

@@ -25,9 +25,7 @@ pub async fn output(ctx: &Arc<Context>, author: Lock, value: Value) -> Result<Ou
 
 fn operation(ctx: &Context, author: &Lock, value: &Value) -> Result<Operation, RpcError> {
     match value {
-        Value::Object(members) if members.contains_key("for") => {
-            item(ctx, author, members).map(Operation::Publish)
-        }
+        Value::Object(members) if members.contains_key("for") => item(ctx, author, members).map(Operation::Publish),
         other => data::inline(ctx, other).map(Operation::Data),
     }
 }

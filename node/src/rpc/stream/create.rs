@@ -76,7 +76,8 @@ fn options(value: &Value) -> Result<(StreamRestriction, bool), RpcError> {
         match name.as_str() {
             "restrict" => {
                 let words = value.as_str();
-                restriction = restrictions(words.ok_or_else(|| RpcError::invalid("Invalid restrict field, should be string"))?)?;
+                restriction =
+                    restrictions(words.ok_or_else(|| RpcError::invalid("Invalid restrict field, should be string"))?)?;
             }
             "salted" => {
                 salted = Some(value.as_bool().ok_or_else(|| RpcError::invalid("Invalid salted, should be boolean"))?);
@@ -172,7 +173,8 @@ mod tests {
         for words in ["onchain,offchain", "read,offchain", "nonsense"] {
             assert_eq!(code(options(&json!({"restrict": words}))), -702, "{words}");
         }
-        for value in [json!({"nonsense": 1}), json!({"restrict": true}), json!({"salted": "yes"}), json!("true"), json!(1)]
+        for value in
+            [json!({"nonsense": 1}), json!({"restrict": true}), json!({"salted": "yes"}), json!("true"), json!(1)]
         {
             assert_eq!(code(options(&value)), -8, "{value}");
         }

@@ -197,9 +197,9 @@ impl Memory {
                 let found = hashes.iter().filter_map(|hash| self.blocks.get(hash));
                 Response::Blocks(found.map(|(block, _)| Block::clone(block)).collect())
             }
-            Request::Transactions { hashes } => {
-                Response::Transactions(hashes.iter().filter_map(|hash| self.pool.get(hash).map(|tx| Transaction::clone(tx))).collect())
-            }
+            Request::Transactions { hashes } => Response::Transactions(
+                hashes.iter().filter_map(|hash| self.pool.get(hash).map(|tx| Transaction::clone(tx))).collect(),
+            ),
             Request::TransactionsById { txids } => {
                 let found = self.pool.values().filter(|waiting| txids.contains(&waiting.txid()));
                 Response::Transactions(found.map(|tx| Transaction::clone(tx)).collect())
@@ -500,8 +500,7 @@ impl Net {
                 return;
             }
             SyncAction::Block(ref block) => {
-                let (outcome, applied, undone) =
-                    self.nodes[node].memory.borrow_mut().accept(block, self.now.as_secs());
+                let (outcome, applied, undone) = self.nodes[node].memory.borrow_mut().accept(block, self.now.as_secs());
                 if !applied.is_empty() {
                     self.send(Duration::ZERO, node, SyncInput::Tip { applied, undone });
                 }

@@ -16,21 +16,16 @@ pub(in crate::rpc::http) struct Members<'a> {
 
 /// Reads a request object; -32700 if it is not valid JSON.
 pub(in crate::rpc::http) fn read_members(text: &str) -> Result<Members<'_>, Fault> {
-    serde_json::from_str(text)
-        .map_err(|error| Fault::new(Code::ParseError, format!("Parse error: {error}")))
+    serde_json::from_str(text).map_err(|error| Fault::new(Code::ParseError, format!("Parse error: {error}")))
 }
 
 /// Reads the members of a batch; -32600 if there are more than `limit`.
 pub(in crate::rpc::http) fn read_batch(text: &str, limit: usize) -> Result<Vec<&RawValue>, Fault> {
-    let parse_error =
-        |error: serde_json::Error| Fault::new(Code::ParseError, format!("Parse error: {error}"));
+    let parse_error = |error: serde_json::Error| Fault::new(Code::ParseError, format!("Parse error: {error}"));
     let mut reader = serde_json::Deserializer::from_str(text);
-    let members = serde::Deserializer::deserialize_seq(&mut reader, BatchVisitor { limit })
-        .map_err(parse_error)?;
+    let members = serde::Deserializer::deserialize_seq(&mut reader, BatchVisitor { limit }).map_err(parse_error)?;
     let Some(members) = members else {
-        return Err(Fault::invalid_request(format!(
-            "Batch of more than the limit of {limit} requests"
-        )));
+        return Err(Fault::invalid_request(format!("Batch of more than the limit of {limit} requests")));
     };
     reader.end().map_err(parse_error)?;
     Ok(members)
@@ -47,10 +42,7 @@ impl<'de> serde::de::Visitor<'de> for BatchVisitor {
         formatter.write_str("a batch of requests")
     }
 
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(
-        self,
-        mut access: A,
-    ) -> Result<Self::Value, A::Error> {
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
         let (mut members, mut surplus) = (Vec::new(), false);
         while let Some(member) = access.next_element::<&'de RawValue>()? {
             match members.len() < self.limit {
@@ -78,10 +70,7 @@ impl<'de> serde::de::Visitor<'de> for MembersVisitor {
         formatter.write_str("a request object")
     }
 
-    fn visit_map<A: serde::de::MapAccess<'de>>(
-        self,
-        mut access: A,
-    ) -> Result<Members<'de>, A::Error> {
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut access: A) -> Result<Members<'de>, A::Error> {
         let mut members = Members::default();
         while let Some(name) = access.next_key::<Known>()? {
             let value = access.next_value::<&'de RawValue>()?;

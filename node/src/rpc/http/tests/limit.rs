@@ -13,11 +13,7 @@ async fn a_body_above_the_limit_is_413_with_a_sentence_that_names_the_limit() {
     assert_eq!(world.post(&fits).await.status, 200);
     let response = world.post(&"x".repeat(1001)).await;
     assert_eq!(response.failure(), (413, -32600, json!(0)));
-    assert!(
-        response.body.contains("limit of 1000 bytes"),
-        "{}",
-        response.body
-    );
+    assert!(response.body.contains("limit of 1000 bytes"), "{}", response.body);
     assert_eq!(response.header("connection"), Some("close"));
 }
 
@@ -25,10 +21,7 @@ async fn a_body_above_the_limit_is_413_with_a_sentence_that_names_the_limit() {
 async fn a_body_without_an_announced_length_is_cut_off_at_the_limit_too() {
     let world = World::with(|config| config.body_limit = 1000).await;
     let mut wire = world.connect().await;
-    wire.send(&format!(
-        "POST / HTTP/1.1\r\nHost: x\r\n{BASIC}Transfer-Encoding: chunked\r\n\r\n"
-    ))
-    .await;
+    wire.send(&format!("POST / HTTP/1.1\r\nHost: x\r\n{BASIC}Transfer-Encoding: chunked\r\n\r\n")).await;
     for _ in 0..3 {
         wire.send(&format!("190\r\n{}\r\n", "x".repeat(400))).await;
     }
@@ -41,8 +34,7 @@ async fn an_announced_gigabyte_is_refused_before_it_is_sent() {
     let world = World::new().await;
     let mut wire = world.connect().await;
     let head = "Expect: 100-continue\r\nContent-Length: 1000000000\r\n\r\n";
-    wire.send(&format!("POST / HTTP/1.1\r\nHost: x\r\n{BASIC}{head}"))
-        .await;
+    wire.send(&format!("POST / HTTP/1.1\r\nHost: x\r\n{BASIC}{head}")).await;
     assert_eq!(wire.response().await.failure(), (413, -32600, json!(0)));
     assert!(wire.ends().await);
 }
@@ -51,8 +43,7 @@ async fn an_announced_gigabyte_is_refused_before_it_is_sent() {
 async fn a_large_body_from_a_stranger_is_not_read() {
     let world = World::new().await;
     let mut wire = world.connect().await;
-    wire.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n")
-        .await;
+    wire.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n").await;
     assert_eq!(wire.response().await.both(), (401, ""));
     assert!(wire.ends().await);
 }
@@ -61,70 +52,37 @@ async fn a_large_body_from_a_stranger_is_not_read() {
 async fn requests_and_replies_of_many_megabytes_pass() {
     let world = World::new().await;
     let long = "y".repeat(5_000_000);
-    let response = world
-        .post(&format!(
-            r#"{{"method":"echo","params":["{long}"],"id":1}}"#
-        ))
-        .await;
-    assert_eq!(
-        response.both(),
-        (
-            200,
-            format!("{{\"result\":[\"{long}\"],\"error\":null,\"id\":1}}\n").as_str()
-        )
-    );
-    let response = world
-        .post(r#"{"method":"long","params":[20000000],"id":1}"#)
-        .await;
-    assert_eq!(
-        (response.status, response.body.len()),
-        (200, 20_000_000 + 34)
-    );
+    let response = world.post(&format!(r#"{{"method":"echo","params":["{long}"],"id":1}}"#)).await;
+    assert_eq!(response.both(), (200, format!("{{\"result\":[\"{long}\"],\"error\":null,\"id\":1}}\n").as_str()));
+    let response = world.post(r#"{"method":"long","params":[20000000],"id":1}"#).await;
+    assert_eq!((response.status, response.body.len()), (200, 20_000_000 + 34));
 }
 
 #[tokio::test]
 async fn a_reply_above_the_limit_becomes_an_error_that_says_what_to_do() {
     let world = World::with(|config| config.reply_limit = 1000).await;
-    let response = world
-        .post(r#"{"method":"long","params":[2000],"id":1}"#)
-        .await;
+    let response = world.post(r#"{"method":"long","params":[2000],"id":1}"#).await;
     assert_eq!(response.failure(), (500, -8, json!(1)));
     assert!(response.body.contains("fewer entries"));
     let member = r#"{"method":"long","params":[400],"id":1}"#;
     let batch = world.post(&format!("[{member},{member},{member}]")).await;
     let replies: Value = serde_json::from_str(&batch.body).unwrap();
-    assert_eq!(
-        (&replies[1]["error"], &replies[2]["error"]["code"]),
-        (&json!(null), &json!(-8))
-    );
+    assert_eq!((&replies[1]["error"], &replies[2]["error"]["code"]), (&json!(null), &json!(-8)));
 }
 
 #[tokio::test]
 async fn a_batch_above_the_limit_is_refused_whole() {
     let world = World::with(|config| config.batch_limit = 2).await;
     let member = r#"{"method":"getinfo"}"#;
-    assert_eq!(
-        world.post(&format!("[{member},{member}]")).await.status,
-        200
-    );
-    assert_eq!(
-        world
-            .post(&format!("[{member},{member},{member}]"))
-            .await
-            .failure(),
-        (400, -32600, json!(0))
-    );
+    assert_eq!(world.post(&format!("[{member},{member}]")).await.status, 200);
+    assert_eq!(world.post(&format!("[{member},{member},{member}]")).await.failure(), (400, -32600, json!(0)));
 }
 
 #[tokio::test]
 async fn a_head_above_the_limit_is_431() {
     let world = World::new().await;
     let mut wire = world.connect().await;
-    wire.send(&format!(
-        "POST / HTTP/1.1\r\nX: {}\r\n\r\n",
-        "x".repeat(100_000)
-    ))
-    .await;
+    wire.send(&format!("POST / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(100_000))).await;
     assert_eq!(wire.response().await.status, 431);
 }
 
@@ -132,9 +90,7 @@ async fn a_head_above_the_limit_is_431() {
 async fn when_all_places_and_the_queue_are_taken_503_is_answered_until_one_is_free() {
     let world = World::with(|config| (config.workers, config.queue) = (1, 0)).await;
     let mut running = world.connect().await;
-    running
-        .send(&post(BASIC, r#"{"method":"wait","id":1}"#))
-        .await;
+    running.send(&post(BASIC, r#"{"method":"wait","id":1}"#)).await;
     world.gate.reached(&world.gate.entered, 1).await;
     for _ in 0..3 {
         let refused = world.post(r#"{"method":"getinfo","id":2}"#).await;
@@ -142,24 +98,17 @@ async fn when_all_places_and_the_queue_are_taken_503_is_answered_until_one_is_fr
     }
     world.gate.open.notify_one();
     assert_eq!(running.response().await.status, 200);
-    assert_eq!(
-        world.post(r#"{"method":"getinfo","id":3}"#).await.status,
-        200
-    );
+    assert_eq!(world.post(r#"{"method":"getinfo","id":3}"#).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_request_in_the_queue_is_answered_when_a_place_is_free() {
     let world = World::with(|config| (config.workers, config.queue) = (1, 1)).await;
     let mut running = world.connect().await;
-    running
-        .send(&post(BASIC, r#"{"method":"wait","id":1}"#))
-        .await;
+    running.send(&post(BASIC, r#"{"method":"wait","id":1}"#)).await;
     world.gate.reached(&world.gate.entered, 1).await;
     let mut queued = world.connect().await;
-    queued
-        .send(&post(BASIC, r#"{"method":"getinfo","id":2}"#))
-        .await;
+    queued.send(&post(BASIC, r#"{"method":"getinfo","id":2}"#)).await;
     world.gate.open.notify_one();
     assert_eq!(running.response().await.status, 200);
     assert_eq!(queued.response().await.status, 200);
@@ -171,18 +120,11 @@ async fn calls_that_take_long_by_nature_hold_no_place() {
     let mut waiting = Vec::new();
     for number in 1..=3 {
         let mut wire = world.connect().await;
-        wire.send(&post(
-            BASIC,
-            r#"{"method":"subscribe","params":["s"],"id":1}"#,
-        ))
-        .await;
+        wire.send(&post(BASIC, r#"{"method":"subscribe","params":["s"],"id":1}"#)).await;
         world.gate.reached(&world.gate.entered, number).await;
         waiting.push(wire);
     }
-    assert_eq!(
-        world.post(r#"{"method":"getinfo","id":1}"#).await.status,
-        200
-    );
+    assert_eq!(world.post(r#"{"method":"getinfo","id":1}"#).await.status, 200);
     world.gate.open.notify_waiters();
     for mut wire in waiting {
         assert_eq!(wire.response().await.status, 200);
@@ -193,20 +135,12 @@ async fn calls_that_take_long_by_nature_hold_no_place() {
 async fn clients_that_send_slowly_hold_no_place() {
     let world = World::with(|config| (config.workers, config.queue) = (1, 0)).await;
     let mut slow = Vec::new();
-    for start in [
-        "POST",
-        "POST / HTTP/1.1\r\nContent-",
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 27\r\n\r\n{",
-    ] {
+    for start in ["POST", "POST / HTTP/1.1\r\nContent-", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 27\r\n\r\n{"] {
         let mut wire = world.connect().await;
-        wire.send(&start.replace("Host: x\r\n", &format!("Host: x\r\n{BASIC}")))
-            .await;
+        wire.send(&start.replace("Host: x\r\n", &format!("Host: x\r\n{BASIC}"))).await;
         slow.push(wire);
     }
-    assert_eq!(
-        world.post(r#"{"method":"getinfo","id":1}"#).await.status,
-        200
-    );
+    assert_eq!(world.post(r#"{"method":"getinfo","id":1}"#).await.status, 200);
     let mut last = slow.pop().unwrap();
     last.send("\"method\":\"getinfo\",\"id\":1}").await;
     assert_eq!(last.response().await.status, 200);
@@ -218,11 +152,7 @@ async fn idle_connections_and_stuck_requests_are_ended() {
     let mut idle = world.connect().await;
     assert!(idle.ends().await || idle.response().await.status == 408);
     let mut stuck = world.connect().await;
-    stuck
-        .send(&format!(
-            "POST / HTTP/1.1\r\nHost: x\r\n{BASIC}Content-Length: 10\r\n\r\n{{"
-        ))
-        .await;
+    stuck.send(&format!("POST / HTTP/1.1\r\nHost: x\r\n{BASIC}Content-Length: 10\r\n\r\n{{")).await;
     assert_eq!(stuck.response().await.status, 408);
     assert!(stuck.ends().await);
 }
@@ -231,11 +161,7 @@ async fn idle_connections_and_stuck_requests_are_ended() {
 async fn a_reply_that_nobody_reads_is_given_up() {
     let world = World::with(|config| config.timeout = Duration::from_millis(100)).await;
     let mut wire = world.connect().await;
-    wire.send(&post(
-        BASIC,
-        r#"{"method":"long","params":[100000000],"id":1}"#,
-    ))
-    .await;
+    wire.send(&post(BASIC, r#"{"method":"long","params":[100000000],"id":1}"#)).await;
     // Reading nothing until the front has closed its side: further requests cannot be written then.
     while wire.stream.try_write(b"POST").is_ok() {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -250,10 +176,7 @@ async fn a_call_goes_on_when_its_client_hangs_up() {
     wire.send(&post(BASIC, r#"{"method":"wait","id":1}"#)).await;
     world.gate.reached(&world.gate.entered, 1).await;
     drop(wire);
-    assert_eq!(
-        world.post(r#"{"method":"getinfo","id":1}"#).await.status,
-        200
-    );
+    assert_eq!(world.post(r#"{"method":"getinfo","id":1}"#).await.status, 200);
     world.gate.open.notify_one();
     world.gate.reached(&world.gate.passed, 1).await;
 }
@@ -266,8 +189,7 @@ async fn a_call_that_panics_is_an_internal_error_and_takes_nothing_along() {
         wire.send(&post(BASIC, r#"{"method":"boom","id":1}"#)).await;
         assert_eq!(wire.response().await.failure(), (500, -32603, json!(0)));
     }
-    wire.send(&post(BASIC, r#"{"method":"getinfo","id":1}"#))
-        .await;
+    wire.send(&post(BASIC, r#"{"method":"getinfo","id":1}"#)).await;
     assert_eq!(wire.response().await.status, 200);
 }
 

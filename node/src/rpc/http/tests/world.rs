@@ -55,9 +55,7 @@ impl Gate {
 }
 
 fn given(params: &jsonrpsee::types::Params<'_>) -> Value {
-    params
-        .as_str()
-        .map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
+    params.as_str().map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
 }
 
 fn methods(gate: &Arc<Gate>) -> Methods {
@@ -65,15 +63,10 @@ fn methods(gate: &Arc<Gate>) -> Methods {
     for name in ["stop", "getinitstatus", "help", "getinfo"] {
         module.register_method(name, move |_, _, _| name).unwrap();
     }
-    module
-        .register_method("echo", |params, _, _| given(&params))
-        .unwrap();
+    module.register_method("echo", |params, _, _| given(&params)).unwrap();
     module
         .register_method("unknownstream", |_, _, _| -> Result<Value, RpcError> {
-            Err(RpcError::new(
-                Code::EntityNotFound,
-                "Stream with this name not found: \"é\"",
-            ))
+            Err(RpcError::new(Code::EntityNotFound, "Stream with this name not found: \"é\""))
         })
         .unwrap();
     module
@@ -106,35 +99,18 @@ impl World {
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut FrontConfig)) -> Self {
-        let mut config = FrontConfig::new(
-            "chain1",
-            "rota",
-            "secret",
-            vec!["127.0.0.1:0".parse().unwrap()],
-        );
+        let mut config = FrontConfig::new("chain1", "rota", "secret", vec!["127.0.0.1:0".parse().unwrap()]);
         change(&mut config);
         let gate = Arc::new(Gate::default());
         let (methods_sender, methods) = watch::channel(methods(&gate));
         let (phase, phase_receiver) = watch::channel(Phase::Ready);
         let (shutdown, shutdown_receiver) = watch::channel(false);
-        let bound = serve(config, methods, phase_receiver, shutdown_receiver)
-            .await
-            .unwrap();
-        Self {
-            address: bound.addresses[0],
-            bound,
-            phase,
-            shutdown,
-            gate,
-            _methods: methods_sender,
-        }
+        let bound = serve(config, methods, phase_receiver, shutdown_receiver).await.unwrap();
+        Self { address: bound.addresses[0], bound, phase, shutdown, gate, _methods: methods_sender }
     }
 
     pub(super) async fn connect(&self) -> Wire {
-        Wire {
-            stream: TcpStream::connect(self.address).await.unwrap(),
-            rest: Vec::new(),
-        }
+        Wire { stream: TcpStream::connect(self.address).await.unwrap(), rest: Vec::new() }
     }
 
     /// One call on a connection of its own, with good credentials.
@@ -147,10 +123,7 @@ impl World {
 
 /// A POST with these further header lines.
 pub(super) fn post(headers: &str, body: &str) -> String {
-    format!(
-        "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
+    format!("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
 }
 
 /// One connection.
@@ -170,9 +143,7 @@ pub(super) struct Response {
 impl Response {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// Status and body in one, for comparing.
@@ -182,15 +153,10 @@ impl Response {
 
     /// Status, error code, id.
     pub(super) fn failure(&self) -> (u16, i64, Value) {
-        let reply: Value =
-            serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"));
+        let reply: Value = serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"));
         assert_eq!(reply["result"], Value::Null);
         assert_eq!(self.header("content-type"), Some("application/json"));
-        (
-            self.status,
-            reply["error"]["code"].as_i64().unwrap(),
-            reply["id"].clone(),
-        )
+        (self.status, reply["error"]["code"].as_i64().unwrap(), reply["id"].clone())
     }
 }
 
@@ -201,40 +167,22 @@ impl Wire {
 
     /// The next response; panics if the connection ends before it does.
     pub(super) async fn response(&mut self) -> Response {
-        self.try_response()
-            .await
-            .unwrap_or_else(|| panic!("closed after {:?}", String::from_utf8_lossy(&self.rest)))
+        self.try_response().await.unwrap_or_else(|| panic!("closed after {:?}", String::from_utf8_lossy(&self.rest)))
     }
 
     pub(super) async fn try_response(&mut self) -> Option<Response> {
         let head_end = loop {
-            if let Some(at) = self
-                .rest
-                .windows(4)
-                .position(|window| window == b"\r\n\r\n")
-            {
+            if let Some(at) = self.rest.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at;
             }
             self.read_more().await?;
         };
         let head = String::from_utf8(self.rest[..head_end].to_vec()).unwrap();
-        let mut response = Response {
-            status: head[9..12].parse().unwrap(),
-            head,
-            body: String::new(),
-        };
-        assert_eq!(
-            response.header("transfer-encoding"),
-            None,
-            "old clients do not read chunks"
-        );
+        let mut response = Response { status: head[9..12].parse().unwrap(), head, body: String::new() };
+        assert_eq!(response.header("transfer-encoding"), None, "old clients do not read chunks");
         let length: usize = match response.status {
             100 => 0,
-            _ => response
-                .header("content-length")
-                .expect("a length")
-                .parse()
-                .unwrap(),
+            _ => response.header("content-length").expect("a length").parse().unwrap(),
         };
         let from = head_end + 4;
         while self.rest.len() < from + length {
@@ -252,12 +200,7 @@ impl Wire {
 
     async fn read_more(&mut self) -> Option<()> {
         let mut chunk = vec![0; 64 * 1024];
-        let count = self
-            .stream
-            .read(&mut chunk)
-            .await
-            .ok()
-            .filter(|count| *count > 0)?;
+        let count = self.stream.read(&mut chunk).await.ok().filter(|count| *count > 0)?;
         self.rest.extend_from_slice(&chunk[..count]);
         Some(())
     }
