@@ -88,14 +88,11 @@ impl fmt::Display for Report {
             self.items_per_tx,
             self.elapsed.as_secs_f64()
         )?;
-        writeln!(
-            formatter,
-            "accepted {:.0}/s ({}), confirmed {:.0}/s, refused {}",
-            self.rate(self.accepted),
-            self.accepted,
-            self.rate(self.confirmed()),
-            self.refused
-        )?;
+        write!(formatter, "accepted {:.0}/s ({}), ", self.rate(self.accepted), self.accepted)?;
+        if self.expected_items > 0 {
+            write!(formatter, "confirmed {:.0}/s, ", self.rate(self.confirmed()))?;
+        }
+        writeln!(formatter, "refused {}", self.refused)?;
         writeln!(
             formatter,
             "latency ms: p50 {:.3}, p90 {:.3}, p99 {:.3}, longest {:.3}",

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
+use rota_api::control::InitStatus;
 use rota_chain::block::Block;
 use rota_chain::key::PrivateKey;
 use rota_chain::lock::Lock;
@@ -15,7 +16,8 @@ use rota_wallet::Wallet;
 
 use crate::context::unix_time;
 use crate::directory_lock::DirectoryLock;
-use crate::{console, genesis, join};
+use crate::rpc::waiting::WaitingFront;
+use crate::{config, console, daemon, genesis, join};
 
 /// Pause between two tries of a first join.
 const JOIN_AGAIN: Duration = Duration::from_secs(3);
@@ -147,33 +149,108 @@ async fn first_join(
         console::say(&format!("Retrieving blockchain parameters from the seed node {seed} ..."));
     }
     let retry = options.number("retryinittime", 0, 0..=i64::from(u32::MAX))?;
-    let deadline = Instant::now() + Duration::from_secs(u64::try_from(retry)?);
-    let (mut set, mut told) = (set, false);
-    loop {
-        let (key, first) = joining_key(directory, options, &set)?;
-        match join::ask(&seed, &key, directory.name()).await {
-            Ok(join::Outcome::Permitted(set, block)) => {
-                keep_joined(directory, options, &set, *block)?;
-                let _ = std::fs::remove_file(&seed_file);
-                return Ok(Some((*set, seed)));
-            }
-            Ok(join::Outcome::NotPermitted(minimal)) => {
-                set = *minimal;
-                file::save(&directory.params(), &set)?;
-                let Some(first) = first else { continue };
-                let address = set.address_scheme().encode(&first);
-                if !told {
-                    console::say(&if short { address } else { console::ask_for_grant(directory.name(), &address) });
-                    told = true;
+    let mut waiting = Waiting {
+        directory,
+        options,
+        seed: &seed,
+        started: Instant::now(),
+        deadline: Instant::now() + Duration::from_secs(u64::try_from(retry)?),
+        front: None,
+    };
+    let joined = waiting.ask_until_let_in(set, short).await;
+    if let Some(front) = waiting.front.take() {
+        front.close().await;
+    }
+    let joined = joined?;
+    if joined.is_some() {
+        let _ = std::fs::remove_file(&seed_file);
+    }
+    Ok(joined.map(|set| (set, seed)))
+}
+
+/// A node that asks its seed again and again, and tells callers so.
+struct Waiting<'a> {
+    directory: &'a ChainDirectory,
+    options: &'a Options,
+    seed: &'a str,
+    started: Instant,
+    deadline: Instant,
+    front: Option<WaitingFront>,
+}
+
+impl Waiting<'_> {
+    /// The chain's parameters, kept together with its genesis block; none if the time is up or a caller said stop.
+    async fn ask_until_let_in(&mut self, mut set: ParameterSet, short: bool) -> anyhow::Result<Option<ParameterSet>> {
+        let (directory, options) = (self.directory, self.options);
+        let mut told = false;
+        loop {
+            let (key, first) = joining_key(directory, options, &set)?;
+            match join::ask(self.seed, &key, directory.name()).await {
+                Ok(join::Outcome::Permitted(set, block)) => {
+                    keep_joined(directory, options, &set, *block)?;
+                    return Ok(Some(*set));
+                }
+                Ok(join::Outcome::NotPermitted(minimal)) => {
+                    set = *minimal;
+                    file::save(&directory.params(), &set)?;
+                    let Some(first) = first else { continue };
+                    let address = set.address_scheme().encode(&first);
+                    if !told {
+                        let asking = console::ask_for_grant(directory.name(), &address);
+                        console::say(if short { &address } else { &asking });
+                        told = true;
+                    }
+                    self.tell_callers(&set, Some(address), "the address has no connect permission").await?;
+                }
+                Err(error) if Instant::now() >= self.deadline => return Err(error),
+                Err(error) => {
+                    tracing::warn!("{error:#}");
+                    self.tell_callers(&set, None, &format!("{error:#}")).await?;
                 }
             }
-            Err(error) if Instant::now() >= deadline => return Err(error),
-            Err(error) => tracing::warn!("{error:#}"),
+            if Instant::now() >= self.deadline || self.pause().await {
+                return Ok(None);
+            }
         }
-        if Instant::now() >= deadline {
-            return Ok(None);
+    }
+
+    /// Answers `getinitstatus` from now on, once the port is known.
+    async fn tell_callers(&mut self, set: &ParameterSet, address: Option<String>, error: &str) -> anyhow::Result<()> {
+        if Instant::now() >= self.deadline || (set.state() == State::Empty && self.options.text("rpcport").is_none()) {
+            return Ok(());
         }
-        tokio::time::sleep(JOIN_AGAIN).await;
+        if self.front.is_none() {
+            let port = config::port(self.options, "rpcport", set.default_rpc_port())?;
+            let settings = config::front_config(self.options, self.directory.name(), port)?;
+            self.front = Some(WaitingFront::open(settings).await?);
+            daemon::detach();
+        }
+        if let Some(front) = &self.front {
+            let (host, port) = self.seed.rsplit_once(':').unwrap_or((self.seed, "0"));
+            front.tell(InitStatus {
+                connecttime: i64::try_from(self.started.elapsed().as_secs()).ok(),
+                connectaddress: Some(host.to_owned()),
+                connectport: port.parse().ok(),
+                handshakelocal: address,
+                lasterror: Some(error.to_owned()),
+                ..InitStatus::default()
+            });
+        }
+        Ok(())
+    }
+
+    /// Waits a little; true if a caller said stop.
+    async fn pause(&mut self) -> bool {
+        match &mut self.front {
+            None => {
+                tokio::time::sleep(JOIN_AGAIN).await;
+                false
+            }
+            Some(front) => tokio::select! {
+                () = tokio::time::sleep(JOIN_AGAIN) => false,
+                () = front.stopped() => true,
+            },
+        }
     }
 }
 

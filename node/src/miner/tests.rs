@@ -1,3 +1,5 @@
+//! Tests of `miner`.
+
 use std::collections::HashSet;
 
 use rota_chain::amount::Height;

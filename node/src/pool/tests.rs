@@ -1,3 +1,5 @@
+//! Tests of `pool`.
+
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -18,6 +18,7 @@ pub mod raw;
 pub mod resolve;
 pub mod stream;
 pub mod summary;
+pub mod waiting;
 pub mod wallet;
 
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Tests of `block_file`.
+
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs::OpenOptions;

@@ -1,3 +1,5 @@
+//! Tests of `commit`.
+
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rota_chain::hash::Txid;

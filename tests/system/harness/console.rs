@@ -99,7 +99,7 @@ async fn a_detached_child_does_not_hold_the_caller() {
     let scratch = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");
     let idle = scratch.path().join("idle");
-    command.args(["-c", &format!("tail -f /dev/null {} & echo done", idle.display())]);
+    command.args(["-c", &format!("tail -q -f /dev/null {} & echo done", idle.display())]);
     assert_eq!(finish(command, scratch.path()).await.succeeded().out, "done\n");
     super::process_table::end_all(scratch.path());
 }

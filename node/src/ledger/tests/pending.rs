@@ -204,18 +204,6 @@ fn items_are_listed_in_local_order_when_they_were_acknowledged_and_after_they_en
     assert_eq!(lost.map(|transaction| transaction.txid()), Some(item));
 }
 
-#[test]
-fn autosubscribe_follows_a_stream_with_the_block_that_creates_it() {
-    let chain = Chain::new();
-    let mut node = chain.node("node");
-    node.settings.write().unwrap().set("autosubscribe", &RuntimeValue::Text("streams".to_owned())).unwrap();
-    let stream = node.submit(node.stream(FIRST, "s", 1));
-    node.submit(node.item(FIRST, stream, 2));
-    node.mine(FIRST, 10);
-    let reader = node.view.snapshot().stream(&stream).unwrap().unwrap();
-    assert_eq!(reader.count(Order::Chain, Selector::All).unwrap(), 1);
-}
-
 async fn submit_both(handle: &LedgerHandle, node: &Node) {
     let (a, b) = (node.data(FIRST, 1), node.data(FIRST, 2));
     let ids = [a.txid(), b.txid()];
