@@ -186,7 +186,7 @@ impl Rules {
     }
 }
 
-/// Blocks of [`VALIDITY_DAYS`] at the target block time.
+/// Blocks of thirty days at the target block time.
 #[must_use]
 pub fn validity_window(target_block_time: u32) -> u32 {
     VALIDITY_DAYS.saturating_mul(SECONDS_PER_DAY).checked_div(target_block_time).unwrap_or(u32::MAX).max(1)

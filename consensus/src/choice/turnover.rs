@@ -19,7 +19,7 @@ pub struct TurnoverFacts<'a, M> {
     pub turnover: f64,
     /// Mean time a block takes to make, as measured here; 0 if unknown.
     pub creation: f64,
-    /// Arrival times of the latest blocks, newest first, at most [`AVERAGED_BLOCKS`] are read.
+    /// Arrival times of the latest blocks, newest first, at most twelve are read.
     pub arrivals: &'a [f64],
     /// Miners of the latest blocks, newest first, as far back as [`search_depth`] says.
     pub recent_miners: &'a [M],
