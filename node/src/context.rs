@@ -66,8 +66,10 @@ pub struct NodeFacts {
     pub node_address: String,
     /// Unix seconds of the start.
     pub started: u64,
-    /// Names of all files of node options that matter to answers.
+    /// Folder of the chain.
     pub data_directory: String,
+    /// Whether changed settings are kept for the next start (`storeruntimeparams`).
+    pub store_settings: bool,
 }
 
 impl Context {

@@ -161,7 +161,7 @@ async fn start(prepared: &Prepared) -> anyhow::Result<Running> {
         paused: Arc::clone(&ground.paused),
         offchain,
         shutdown,
-        facts: facts(directory, &ports),
+        facts: facts(directory, options, &ports),
     });
     let mut tasks = JoinSet::new();
     tasks.spawn(network.clone().run(stopping.clone()));
@@ -176,7 +176,7 @@ async fn start(prepared: &Prepared) -> anyhow::Result<Running> {
     Ok(Running { context, ledger_thread, tasks, front, phase, _methods: methods })
 }
 
-fn facts(directory: &ChainDirectory, ports: &Ports) -> NodeFacts {
+fn facts(directory: &ChainDirectory, options: &Options, ports: &Ports) -> NodeFacts {
     let shown = console::host_addresses(&ports.listen);
     let address = shown.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], ports.peer)));
     NodeFacts {
@@ -185,6 +185,7 @@ fn facts(directory: &ChainDirectory, ports: &Ports) -> NodeFacts {
         node_address: format!("{}@{address}", directory.name()),
         started: unix_time(),
         data_directory: directory.path().display().to_string(),
+        store_settings: options.flag("storeruntimeparams", false),
     }
 }
 

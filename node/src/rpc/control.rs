@@ -9,6 +9,7 @@ use rota_api::method::help_answer;
 use rota_api::number::real_value;
 use rota_api::params::{Params, type_word};
 use rota_chain::amount::Height;
+use rota_params::conf;
 use rota_params::runtime::{RuntimeError, RuntimeValue};
 use rota_params::value::Value as ParameterValue;
 use rota_storage::Snapshot;
@@ -316,7 +317,16 @@ fn setruntimeparam(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answ
         };
         ctx.settings_mut().set(&name, &value).map_err(refused)?;
         tracing::info!(name, value = value.to_text(), "a setting was changed");
-        if matches!(name.as_str(), "lockblock" | "lockadminminerounds") {
+        if ctx.facts.store_settings {
+            conf::keep_value(&ctx.directory.runtime_conf(), &name, &value.to_text()).map_err(|error| {
+                let path = ctx.directory.runtime_conf();
+                RpcError::new(
+                    Code::File,
+                    format!("the setting holds, but cannot be kept in {}: {error}", path.display()),
+                )
+            })?;
+        }
+        if matches!(name.as_str(), "bantx" | "lockblock" | "lockadminminerounds") {
             let done = ctx.ledger.call(|ledger| ledger.reconsider_branches()).await;
             done.map_err(stopped)?.map_err(ledger_error)?;
         }
