@@ -4,6 +4,7 @@ use rota_chain::amount::{Amount, Height};
 use rota_chain::hash::Txid;
 use rota_chain::transaction::{Input, OutPoint, Output};
 
+use crate::ops::asset::settled;
 use crate::rule::{ApplyError, CoinRule};
 use crate::rules::Rules;
 use crate::state::{Coin, Overlay, StateKey, StateValue, StateView};
@@ -88,7 +89,8 @@ pub fn spend_and_make<V: StateView>(
         let Some(owner) = output.recipient.filter(|_| output.is_coin(coinbase)) else {
             continue;
         };
-        let coin = Coin { owner, amount: output.amount, assets: output.assets.clone(), height, coinbase };
+        let assets = settled(&output.assets, txid);
+        let coin = Coin { owner, amount: output.amount, assets, height, coinbase };
         overlay.put(StateKey::Coin(OutPoint { txid, index }), Some(StateValue::Coin(coin)))?;
     }
     Ok(())

@@ -163,6 +163,64 @@ rules! {
 }
 
 rules! {
+    /// Rules of assets and tokens. See docs/protocol/asset.md.
+    AssetRule {
+        /// Units without recipient.
+        NoRecipient = "asset-no-recipient", "units of an asset need a recipient";
+        /// A quantity of nothing.
+        Nothing = "asset-nothing", "a quantity is above 0";
+        /// An asset or token twice in one output.
+        Twice = "asset-twice", "an asset or token stands twice in one output";
+        /// Not a token's identifier.
+        TokenForm = "asset-token-form", "a token's identifier is UTF-8 and not empty";
+        /// Units of a new asset that this transaction does not issue.
+        NotIssued = "asset-not-issued", "units of a new asset stand in a transaction that issues none";
+        /// Units come from nowhere or vanish.
+        Unbalanced { inputs: u64, issued: u64, outputs: u64 } = "asset-unbalanced", "{outputs} units come out, {inputs} go in and {issued} are issued";
+        /// A sum does not fit, or more than can ever be issued.
+        Overflow = "asset-overflow", "a sum of units does not fit";
+        /// Units a displayed unit.
+        Multiple { multiple: u64, limit: u64 } = "asset-multiple", "{multiple} raw units a displayed unit, allowed are 1 to {limit}";
+        /// Units of an asset that is not fungible belong to tokens.
+        TokenNeeded = "asset-token-needed", "units of an asset that is not fungible are whole and belong to a token";
+        /// A token of a fungible asset.
+        Fungible { asset: Txid } = "asset-fungible", "asset {asset} has no tokens";
+        /// The token exists.
+        TokenTaken { asset: Txid } = "asset-token-taken", "asset {asset} has a token of this name";
+        /// More than one issuance may bring.
+        IssueLimit { quantity: u64, limit: u64 } = "asset-issue-limit", "{quantity} units exceed {limit}, the most of one issuance";
+        /// More than may ever be issued.
+        TotalLimit { total: u64, limit: u64 } = "asset-total-limit", "{total} units in all exceed {limit}";
+        /// Nobody who answers may issue.
+        Issue = "asset-issue", "no author has issue permission";
+        /// No such asset.
+        Missing { asset: Txid } = "asset-missing", "asset {asset} does not exist";
+        /// Not open.
+        Closed { asset: Txid } = "asset-closed", "asset {asset} is not open";
+        /// Nobody who answers may issue more.
+        IssueMore { asset: Txid } = "asset-issue-more", "no author may issue more of asset {asset}";
+        /// Nobody who answers administers the asset.
+        Update { asset: Txid } = "asset-update", "no author administers asset {asset}";
+        /// Cannot be opened, or closed.
+        Fixed { asset: Txid } = "asset-fixed", "asset {asset} cannot be opened or closed so";
+        /// The owner may not send it.
+        Send { asset: Txid, address: Lock } = "asset-send", "{address:?} may not send asset {asset}";
+        /// The recipient may not receive it.
+        Receive { asset: Txid, address: Lock } = "asset-receive", "{address:?} may not receive asset {asset}";
+    }
+}
+
+rules! {
+    /// Rules of variables. See docs/protocol/variable.md.
+    VariableRule {
+        /// No such variable.
+        Missing { variable: Txid } = "variable-missing", "variable {variable} does not exist";
+        /// Nobody who answers may set it.
+        Write { variable: Txid } = "variable-write", "no author may set variable {variable}";
+    }
+}
+
+rules! {
     /// Rules of blocks. See docs/protocol/block.md.
     BlockRule {
         /// The version is not known.
@@ -216,6 +274,12 @@ pub enum Rule {
     /// Of streams.
     #[error("{code}: {0}", code = .0.code())]
     Stream(#[from] StreamRule),
+    /// Of assets.
+    #[error("{code}: {0}", code = .0.code())]
+    Asset(#[from] AssetRule),
+    /// Of variables.
+    #[error("{code}: {0}", code = .0.code())]
+    Variable(#[from] VariableRule),
     /// Of blocks.
     #[error("{code}: {0}", code = .0.code())]
     Block(#[from] BlockRule),
@@ -231,6 +295,8 @@ impl Rule {
             Rule::Permission(rule) => rule.code(),
             Rule::Entity(rule) => rule.code(),
             Rule::Stream(rule) => rule.code(),
+            Rule::Asset(rule) => rule.code(),
+            Rule::Variable(rule) => rule.code(),
             Rule::Block(rule) => rule.code(),
         }
     }
@@ -254,6 +320,17 @@ impl Rule {
             Rule::Stream(rule) => {
                 matches!(rule, StreamRule::Missing { .. } | StreamRule::Write { .. })
             }
+            Rule::Asset(rule) => matches!(
+                rule,
+                AssetRule::Missing { .. }
+                    | AssetRule::Closed { .. }
+                    | AssetRule::Issue
+                    | AssetRule::IssueMore { .. }
+                    | AssetRule::Update { .. }
+                    | AssetRule::Send { .. }
+                    | AssetRule::Receive { .. }
+            ),
+            Rule::Variable(VariableRule::Missing { .. } | VariableRule::Write { .. }) => true,
             Rule::Block(_) => false,
         }
     }
@@ -279,7 +356,16 @@ impl Rule {
                 matches!(rule, EntityRule::NameLong { .. } | EntityRule::NameForm)
             }
             Rule::Stream(rule) => matches!(rule, StreamRule::NoKeys | StreamRule::Key | StreamRule::DataSize { .. }),
-            Rule::Block(_) => false,
+            Rule::Asset(rule) => matches!(
+                rule,
+                AssetRule::NoRecipient
+                    | AssetRule::Nothing
+                    | AssetRule::Twice
+                    | AssetRule::TokenForm
+                    | AssetRule::NotIssued
+                    | AssetRule::Multiple { .. }
+            ),
+            Rule::Variable(_) | Rule::Block(_) => false,
         }
     }
 }
@@ -304,7 +390,7 @@ macro_rules! from_rule {
         })*
     };
 }
-from_rule!(TransactionRule, CoinRule, PermissionRule, EntityRule, StreamRule, BlockRule);
+from_rule!(TransactionRule, CoinRule, PermissionRule, EntityRule, StreamRule, AssetRule, VariableRule, BlockRule);
 
 impl From<Rule> for ApplyError {
     fn from(rule: Rule) -> ApplyError {

@@ -28,6 +28,8 @@ pub enum StateKey {
     Coin(OutPoint),
     /// The last block of a miner, where miners are permitted by grant.
     LastMined(KeyHash),
+    /// A token of an asset that is not fungible.
+    Token(Txid, Vec<u8>),
 }
 
 /// One right of one address.
@@ -54,6 +56,8 @@ pub enum StateValue {
     Coin(Coin),
     /// Of [`StateKey::LastMined`].
     LastMined(Height),
+    /// Of [`StateKey::Token`]: the issuing transaction.
+    Token(Txid),
 }
 
 /// An administrator's open vote.
@@ -206,6 +210,17 @@ pub trait StateView {
     fn coin(&self, outpoint: OutPoint) -> Result<Option<Coin>, StateError> {
         Ok(match self.get(&StateKey::Coin(outpoint))? {
             Some(StateValue::Coin(coin)) => Some(coin),
+            _ => None,
+        })
+    }
+
+    /// The transaction that issued a token.
+    ///
+    /// # Errors
+    /// [`StateError`] if storage fails.
+    fn token(&self, asset: &Txid, token: &[u8]) -> Result<Option<Txid>, StateError> {
+        Ok(match self.get(&StateKey::Token(*asset, token.to_vec()))? {
+            Some(StateValue::Token(txid)) => Some(txid),
             _ => None,
         })
     }

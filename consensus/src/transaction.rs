@@ -112,13 +112,12 @@ pub fn check_transaction(transaction: Arc<Transaction>, rules: &Rules) -> Result
     }
     for output in &body.outputs {
         coin::check_output(output, rules)?;
-        if !output.assets.is_empty() {
-            return Err(TransactionRule::NotEnabled { name: "asset transfer" }.into());
-        }
+        ops::asset::check_quantities(output)?;
         for operation in &output.operations {
             ops::check_operation(operation, output, rules)?;
         }
     }
+    ops::asset::check_new(&transaction)?;
     let (txid, full_hash) = (transaction.txid(), transaction.full_hash());
     Ok(CheckedTransaction { transaction, txid, full_hash, size })
 }
@@ -201,6 +200,7 @@ pub fn apply_transaction<V: StateView>(
         check_receive(view, rules, output, place.height)?;
     }
     let fee = coin::fee(&coins, &body.outputs)?;
+    ops::asset::apply_transfer(view, transaction, &coins, place.height)?;
     let mut overlay = Overlay::new(view);
     coin::spend_and_make(&mut overlay, tx.txid(), &body.inputs, &body.outputs, place.height, false)?;
     for (index, output) in (0u32..).zip(&body.outputs) {
@@ -303,13 +303,16 @@ fn check_receive<V: StateView>(view: &V, rules: &Rules, output: &Output, height:
 /// Whether the genesis operation or an operation switched off stands in a transaction.
 pub(crate) fn not_enabled(operation: &Operation) -> Option<TransactionRule> {
     let name = match operation {
-        Operation::Grant(_) | Operation::CreateStream(_) | Operation::Publish(_) | Operation::Data(_) => return None,
+        Operation::Grant(_)
+        | Operation::CreateStream(_)
+        | Operation::Publish(_)
+        | Operation::Data(_)
+        | Operation::IssueAsset(_)
+        | Operation::IssueMore(_)
+        | Operation::UpdateAsset(_)
+        | Operation::CreateVariable(_)
+        | Operation::SetVariable(_) => return None,
         Operation::Genesis(_) => return Some(TransactionRule::GenesisOperation),
-        Operation::IssueAsset(_) => "issue",
-        Operation::IssueMore(_) => "issue more",
-        Operation::UpdateAsset(_) => "update asset",
-        Operation::CreateVariable(_) => "create variable",
-        Operation::SetVariable(_) => "set variable",
         Operation::CreateUpgrade(_) => "create upgrade",
         Operation::CreateFilter(_) => "create filter",
         Operation::CreateLibrary(_) => "create library",

@@ -86,7 +86,7 @@ impl Default for HotCache {
 pub const fn is_hot(key: &StateKey) -> bool {
     match key {
         StateKey::Permission(_) | StateKey::Entity(_) | StateKey::Name(_) => true,
-        StateKey::Coin(_) | StateKey::LastMined(_) => false,
+        StateKey::Coin(_) | StateKey::LastMined(_) | StateKey::Token(..) => false,
     }
 }
 

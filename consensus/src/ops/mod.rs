@@ -1,7 +1,10 @@
 //! Operations: for each noun, what it must satisfy and what it changes.
 
+pub mod asset;
+pub mod entity;
 pub mod permission;
 pub mod stream;
+pub mod variable;
 
 use rota_chain::data::Data;
 use rota_chain::hash::Txid;
@@ -27,6 +30,9 @@ pub fn check_operation(operation: &Operation, output: &Output, rules: &Rules) ->
         Operation::CreateStream(create) => Ok(stream::check_create(create)?),
         Operation::Publish(publish) => Ok(stream::check_publish(publish, rules)?),
         Operation::Data(data) => Ok(check_data(data, rules)?),
+        Operation::IssueAsset(issue) => asset::check_issue(issue),
+        Operation::IssueMore(more) => Ok(asset::check_more(more)?),
+        Operation::CreateVariable(create) => Ok(variable::check_create(create)?),
         _ => Ok(()),
     }
 }
@@ -67,6 +73,11 @@ impl<V: StateView> Step<'_, V> {
             Operation::CreateStream(create) => stream::apply_create(self, create, overlay),
             Operation::Publish(publish) => stream::check_publish_state(self, publish),
             Operation::Data(_) => Ok(()),
+            Operation::IssueAsset(issue) => asset::apply_issue(self, issue, overlay),
+            Operation::IssueMore(more) => asset::apply_more(self, more, overlay),
+            Operation::UpdateAsset(update) => asset::apply_update(self, update, overlay),
+            Operation::CreateVariable(create) => variable::apply_create(self, create, overlay),
+            Operation::SetVariable(set) => variable::apply_set(self, set, overlay),
             other => not_enabled(other).map_or(Ok(()), |rule| Err(rule.into())),
         }
     }

@@ -2,48 +2,20 @@
 
 use rota_chain::data::SALT_BYTES;
 use rota_chain::lock::Lock;
-use rota_chain::permission::{BlockRange, Permission};
+use rota_chain::permission::Permission;
 use rota_chain::stream::{CreateStream, ItemData, Publish, StreamRestriction};
 
 use crate::authority;
 use crate::ops::Step;
-use crate::rule::{ApplyError, EntityRule, Rule, StreamRule};
+use crate::ops::entity::{check_name, creators, put_entity, take_name};
+use crate::rule::{ApplyError, Rule, StreamRule};
 use crate::rules::Rules;
-use crate::state::{Entity, EntityKind, Overlay, PermissionKey, PermissionRecord, StateKey, StateValue, StateView};
-
-/// Most bytes of an entity's name.
-pub const MAX_ENTITY_NAME: usize = 32;
-
-/// Checks that bytes may name an entity; empty means unnamed.
-///
-/// # Errors
-/// [`EntityRule::NameLong`], [`EntityRule::NameForm`].
-pub fn check_name(name: &[u8]) -> Result<(), EntityRule> {
-    if name.len() > MAX_ENTITY_NAME {
-        return Err(EntityRule::NameLong { length: name.len(), limit: MAX_ENTITY_NAME });
-    }
-    match std::str::from_utf8(name) {
-        Ok("*") | Err(_) => Err(EntityRule::NameForm),
-        Ok(text) if is_reference_shaped(text) => Err(EntityRule::NameForm),
-        Ok(_) => Ok(()),
-    }
-}
-
-/// Whether a text has the form of an entity reference: three numbers joined by hyphens, the last up to 65535.
-#[must_use]
-pub fn is_reference_shaped(text: &str) -> bool {
-    let mut parts = text.split('-');
-    let number = |part: Option<&str>| {
-        part.filter(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit())).and_then(|p| p.parse::<u64>().ok())
-    };
-    let three = (number(parts.next()), number(parts.next()), number(parts.next()));
-    parts.next().is_none() && matches!(three, (Some(_), Some(_), Some(prefix)) if prefix <= u64::from(u16::MAX))
-}
+use crate::state::{EntityKind, Overlay, StateView};
 
 /// Checks the creation of a stream without state.
 ///
 /// # Errors
-/// [`EntityRule`], [`StreamRule::Restriction`].
+/// [`EntityRule`](crate::rule::EntityRule), [`StreamRule::Restriction`].
 pub fn check_create(create: &CreateStream) -> Result<(), Rule> {
     check_name(&create.name)?;
     let StreamRestriction { read, onchain, offchain, .. } = create.restriction;
@@ -56,24 +28,14 @@ pub fn check_create(create: &CreateStream) -> Result<(), Rule> {
 /// Creates a stream; its creators get all rights on it.
 ///
 /// # Errors
-/// [`EntityRule`], or storage.
+/// [`EntityRule`](crate::rule::EntityRule), or storage.
 pub fn apply_create<V: StateView, B: StateView>(
     step: &Step<'_, V>,
     create: &CreateStream,
     overlay: &mut Overlay<B>,
 ) -> Result<(), ApplyError> {
-    let mut creators = Vec::new();
-    for lock in step.answering {
-        if authority::may(step.view, step.rules, Permission::Create, lock, step.place.height)? {
-            creators.push(*lock);
-        }
-    }
-    if creators.is_empty() {
-        return Err(EntityRule::Create.into());
-    }
-    if step.view.entity_named(&create.name)?.is_some_and(|_| !create.name.is_empty()) {
-        return Err(EntityRule::NameTaken { name: String::from_utf8_lossy(&create.name).into_owned() }.into());
-    }
+    let creators = creators(step)?;
+    take_name(step, &create.name)?;
     put_stream(step, create, creators, overlay)
 }
 
@@ -87,22 +49,9 @@ pub fn put_stream<V: StateView, B: StateView>(
     creators: Vec<Lock>,
     overlay: &mut Overlay<B>,
 ) -> Result<(), ApplyError> {
-    for address in creators.iter().copied() {
-        for permission in [Permission::Admin, Permission::Activate, Permission::Write, Permission::Read] {
-            let key = PermissionKey { entity: Some(step.txid), permission, address };
-            let granters = vec![address];
-            let record = PermissionRecord { range: BlockRange::ALWAYS, granters, votes: Vec::new() };
-            overlay.put(StateKey::Permission(key), Some(StateValue::Permission(record)))?;
-        }
-    }
+    let rights = [Permission::Admin, Permission::Activate, Permission::Write, Permission::Read];
     let kind = EntityKind::Stream { restriction: create.restriction, salted: create.salted };
-    let Step { place, txid, .. } = step;
-    let entity = Entity { kind, name: create.name.clone(), creators, height: place.height, offset: place.offset };
-    overlay.put(StateKey::Entity(*txid), Some(StateValue::Entity(entity)))?;
-    if !create.name.is_empty() {
-        overlay.put(StateKey::Name(create.name.to_ascii_lowercase()), Some(StateValue::Name(*txid)))?;
-    }
-    Ok(())
+    put_entity(step, kind, &create.name, creators, &rights, overlay)
 }
 
 /// Checks an item without state.
@@ -160,21 +109,4 @@ pub fn check_publish_state<V: StateView>(step: &Step<'_, V>, publish: &Publish) 
         }
     }
     Err(StreamRule::Write { stream }.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_shaped_like_references_are_refused() {
-        for name in ["1-2-3", "0-0-0", "12-345-65535", "*"] {
-            assert_eq!(check_name(name.as_bytes()), Err(EntityRule::NameForm), "{name}");
-        }
-        for name in ["", "a", "1-2", "1-2-65536", "+1-2-3", "1-2-3-4", "stream1"] {
-            assert_eq!(check_name(name.as_bytes()), Ok(()), "{name}");
-        }
-        assert!(check_name(&[b'x'; 33]).is_err());
-        assert!(check_name(&[0xff]).is_err());
-    }
 }

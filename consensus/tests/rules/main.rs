@@ -1,6 +1,7 @@
 //! The rules of the chain, each provoked once and each kept once: one module a noun, over a small chain in memory.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
+mod asset;
 mod block;
 mod chain_builder;
 mod coin;
@@ -17,6 +18,7 @@ mod stream;
 mod transaction;
 mod transaction_builder;
 mod turnover;
+mod variable;
 mod vector;
 mod vote;
 mod witness;

@@ -1,12 +1,11 @@
 //! Transactions as a whole: their form, who answers for them, and who may send and receive.
 
 use rota_chain::amount::Amount;
-use rota_chain::asset::{AssetQuantity, AssetReference, AssetRules, IssueAsset};
+use rota_chain::filter::{CreateLibrary, LibraryUpdateMode, UpdateLibrary};
 use rota_chain::hash::Txid;
 use rota_chain::operation::{Genesis, Operation};
 use rota_chain::permission::Permission;
 use rota_chain::transaction::{Output, Transaction};
-use rota_chain::variable::{CreateVariable, SetVariable};
 use rota_consensus::rule::{Rule, TransactionRule};
 
 use crate::chain_builder::{Chain, coin_of};
@@ -99,22 +98,16 @@ fn operations_of_later_versions_are_refused_by_name() {
     let chain = Chain::new();
     let entity = Txid([1; 32]);
     let operations = [
-        Operation::IssueAsset(IssueAsset {
-            name: b"gold".to_vec(),
-            multiple: 1,
-            rules: AssetRules::default(),
-            quantity: 1,
-            details: Vec::new(),
+        Operation::CreateLibrary(CreateLibrary {
+            name: b"l".to_vec(),
+            update_mode: LibraryUpdateMode::None,
+            code: Vec::new(),
         }),
-        Operation::CreateVariable(CreateVariable { name: b"v".to_vec(), restrict_write: true, value: b"1".to_vec() }),
-        Operation::SetVariable(SetVariable { variable: entity, value: b"2".to_vec() }),
+        Operation::UpdateLibrary(UpdateLibrary { library: entity, name: Vec::new(), code: Vec::new() }),
     ];
     for operation in operations {
         broken(chain.refusal(chain.write().author(&party("alice")).operation(operation)), "tx-operation-off");
     }
-    let mut output = Output::payment(party("alice").lock(), Amount::ZERO);
-    output.assets.push(AssetQuantity { asset: AssetReference::Existing(entity), token: None, quantity: 1 });
-    broken(chain.refusal(chain.write().author(&party("alice")).output(output)), "tx-operation-off");
 }
 
 #[test]

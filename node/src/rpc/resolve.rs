@@ -12,8 +12,10 @@ use rota_chain::codec::encoded_length;
 use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
 use rota_chain::transaction::{Body, Output, TRANSACTION_VERSION, Transaction};
-use rota_consensus::ops::stream::is_reference_shaped;
-use rota_consensus::rule::{CoinRule, EntityRule, PermissionRule, Rule, StreamRule, TransactionRule};
+use rota_consensus::ops::entity::is_reference_shaped;
+use rota_consensus::rule::{
+    AssetRule, CoinRule, EntityRule, PermissionRule, Rule, StreamRule, TransactionRule, VariableRule,
+};
 use rota_consensus::state::{Entity, EntityKind, StateError, StateView};
 use rota_consensus::transaction::{VerifiedTransaction, check_transaction};
 use rota_wallet::WalletError;
@@ -272,13 +274,26 @@ pub fn rule_error(rule: &Rule) -> RpcError {
         Rule::Transaction(TransactionRule::Send { .. } | TransactionRule::Receive { .. })
         | Rule::Permission(PermissionRule::Denied { .. })
         | Rule::Entity(EntityRule::Create)
-        | Rule::Stream(StreamRule::Write { .. }) => Code::InsufficientPermissions,
-        Rule::Permission(PermissionRule::MineMultisig) | Rule::Stream(StreamRule::Onchain | StreamRule::Offchain) => {
-            Code::NotAllowed
-        }
-        Rule::Permission(PermissionRule::NoEntity { .. }) | Rule::Stream(StreamRule::Missing { .. }) => {
-            Code::EntityNotFound
-        }
+        | Rule::Stream(StreamRule::Write { .. })
+        | Rule::Asset(
+            AssetRule::Issue | AssetRule::IssueMore { .. } | AssetRule::Update { .. } | AssetRule::Send { .. },
+        )
+        | Rule::Variable(VariableRule::Write { .. }) => Code::InsufficientPermissions,
+        Rule::Permission(PermissionRule::MineMultisig)
+        | Rule::Stream(StreamRule::Onchain | StreamRule::Offchain)
+        | Rule::Asset(
+            AssetRule::Closed { .. }
+            | AssetRule::Fixed { .. }
+            | AssetRule::Fungible { .. }
+            | AssetRule::TokenTaken { .. }
+            | AssetRule::IssueLimit { .. }
+            | AssetRule::TotalLimit { .. }
+            | AssetRule::Receive { .. },
+        ) => Code::NotAllowed,
+        Rule::Permission(PermissionRule::NoEntity { .. })
+        | Rule::Stream(StreamRule::Missing { .. })
+        | Rule::Asset(AssetRule::Missing { .. })
+        | Rule::Variable(VariableRule::Missing { .. }) => Code::EntityNotFound,
         Rule::Transaction(TransactionRule::Known { .. }) | Rule::Coin(CoinRule::Missing { .. }) => Code::AlreadyInChain,
         _ => Code::VerifyRejected,
     };

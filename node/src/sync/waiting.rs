@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rota_chain::hash::{FullHash, Txid};
 use rota_chain::lock::KeyHash;
-use rota_consensus::rule::{CoinRule, PermissionRule, Rule, StreamRule};
+use rota_consensus::rule::{AssetRule, CoinRule, PermissionRule, Rule, StreamRule, VariableRule};
 
 use super::Delivered;
 
@@ -39,8 +39,15 @@ impl Cause {
             Rule::Coin(CoinRule::Missing { outpoint }) => Cause::Parent(outpoint.txid),
             Rule::Stream(StreamRule::Missing { stream }) => Cause::Parent(*stream),
             Rule::Permission(PermissionRule::NoEntity { entity }) => Cause::Parent(*entity),
-            Rule::Coin(_) | Rule::Block(_) => Cause::Block,
-            Rule::Transaction(_) | Rule::Permission(_) | Rule::Entity(_) | Rule::Stream(_) => Cause::Right,
+            Rule::Asset(AssetRule::Missing { asset }) => Cause::Parent(*asset),
+            Rule::Variable(VariableRule::Missing { variable }) => Cause::Parent(*variable),
+            Rule::Asset(AssetRule::Closed { .. }) | Rule::Coin(_) | Rule::Block(_) => Cause::Block,
+            Rule::Transaction(_)
+            | Rule::Permission(_)
+            | Rule::Entity(_)
+            | Rule::Stream(_)
+            | Rule::Asset(_)
+            | Rule::Variable(_) => Cause::Right,
         }
     }
 }

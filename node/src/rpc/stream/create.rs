@@ -11,7 +11,7 @@ use rota_chain::permission::Permission;
 use rota_chain::stream::{CreateStream, MAX_DETAILS, StreamRestriction};
 use rota_chain::transaction::Output;
 use rota_consensus::authority;
-use rota_consensus::ops::stream::{MAX_ENTITY_NAME, is_reference_shaped};
+use rota_consensus::ops::entity::{MAX_ENTITY_NAME, is_reference_shaped};
 use rota_consensus::state::StateView;
 use serde_json::{Map, Value};
 
