@@ -34,7 +34,7 @@ pub fn holds<V: StateView + ?Sized>(
     Ok(record.is_some_and(|record| record.range.contains(height)))
 }
 
-/// Whether `address` has a global right at `height`, by grant, implied, or as everybody.
+/// Whether `address` has a global right at `height`, by grant, implied, or as everybody (which upgrades may change).
 ///
 /// # Errors
 /// [`StateError`] if storage fails.
@@ -45,7 +45,7 @@ pub fn may<V: StateView + ?Sized>(
     address: &Lock,
     height: Height,
 ) -> Result<bool, StateError> {
-    if rules.anyone_may(permission) || holds(view, None, permission, address, height)? {
+    if rules.at(view)?.anyone_may(permission) || holds(view, None, permission, address, height)? {
         return Ok(true);
     }
     for other in implied_by(permission) {

@@ -18,6 +18,7 @@ use crate::coin;
 use crate::mining;
 use crate::ops::Step;
 use crate::ops::stream::put_stream;
+use crate::ops::upgrade::apply_due;
 use crate::rule::{ApplyError, BlockRule, Rule};
 use crate::rules::Rules;
 use crate::signature::SignatureCache;
@@ -134,9 +135,6 @@ pub fn check_block(block: Arc<Block>, rules: &Rules, verify_all: &VerifyAll<'_>)
         return Err(BlockRule::MerkleRoot.into());
     }
     let size = block.size();
-    if size > rules.maximum_block_size as usize {
-        return Err(BlockRule::Size { size, limit: rules.maximum_block_size }.into());
-    }
     check_coinbase_form(coinbase, &block)?;
     if let Some(rule) = broken {
         return Err(rule);
@@ -185,8 +183,12 @@ pub fn apply_block<V: StateView>(
     rules: &Rules,
     place: BlockPlace,
 ) -> Result<Changes, ApplyError> {
+    let (base, rules) = (rules, &*rules.at(view)?);
     let block = checked.block();
     let header = block.header();
+    if checked.size() > rules.maximum_block_size as usize {
+        return Err(BlockRule::Size { size: checked.size(), limit: rules.maximum_block_size }.into());
+    }
     if header.time <= place.median_time {
         return Err(BlockRule::Time { time: header.time, median: place.median_time }.into());
     }
@@ -206,7 +208,7 @@ pub fn apply_block<V: StateView>(
     let mut fees = coin::reward(rules, place.height);
     for tx in checked.transactions() {
         let spot = Place { height: place.height, median_time: place.median_time, offset };
-        let applied = apply_transaction(&overlay, tx, rules, spot)?;
+        let applied = apply_transaction(&overlay, tx, base, spot)?;
         overlay.absorb(applied.changes);
         fees = fees.checked_add(applied.fee).ok_or(crate::rule::CoinRule::Overflow)?;
         offset = offset.saturating_add(u32::try_from(tx.size()).unwrap_or(u32::MAX));
@@ -216,6 +218,7 @@ pub fn apply_block<V: StateView>(
         return Err(BlockRule::Reward { paid, limit: fees }.into());
     }
     put_coinbase(&mut overlay, coinbase, place.height)?;
+    apply_due(&mut overlay, base, place.height)?;
     if !rules.anyone.mine {
         overlay.put(StateKey::LastMined(header.miner), Some(StateValue::LastMined(place.height)))?;
     }

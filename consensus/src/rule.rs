@@ -221,6 +221,24 @@ rules! {
 }
 
 rules! {
+    /// Rules of upgrades. See docs/protocol/upgrade.md.
+    UpgradeRule {
+        /// Nothing to change.
+        Empty = "upgrade-empty", "an upgrade changes at least one parameter";
+        /// A parameter twice.
+        Twice = "upgrade-twice", "an upgrade names a parameter twice";
+        /// Nobody who answers administers the chain.
+        Admin = "upgrade-admin", "no author has admin permission";
+        /// No such upgrade.
+        Missing { upgrade: Txid } = "upgrade-missing", "upgrade {upgrade} does not exist";
+        /// Nobody who answers may vote.
+        Vote { upgrade: Txid } = "upgrade-vote", "no author may approve upgrade {upgrade}";
+        /// It is decided.
+        Approved { upgrade: Txid } = "upgrade-approved", "upgrade {upgrade} is approved already";
+    }
+}
+
+rules! {
     /// Rules of blocks. See docs/protocol/block.md.
     BlockRule {
         /// The version is not known.
@@ -280,6 +298,9 @@ pub enum Rule {
     /// Of variables.
     #[error("{code}: {0}", code = .0.code())]
     Variable(#[from] VariableRule),
+    /// Of upgrades.
+    #[error("{code}: {0}", code = .0.code())]
+    Upgrade(#[from] UpgradeRule),
     /// Of blocks.
     #[error("{code}: {0}", code = .0.code())]
     Block(#[from] BlockRule),
@@ -297,6 +318,7 @@ impl Rule {
             Rule::Stream(rule) => rule.code(),
             Rule::Asset(rule) => rule.code(),
             Rule::Variable(rule) => rule.code(),
+            Rule::Upgrade(rule) => rule.code(),
             Rule::Block(rule) => rule.code(),
         }
     }
@@ -331,6 +353,9 @@ impl Rule {
                     | AssetRule::Receive { .. }
             ),
             Rule::Variable(VariableRule::Missing { .. } | VariableRule::Write { .. }) => true,
+            Rule::Upgrade(rule) => {
+                matches!(rule, UpgradeRule::Admin | UpgradeRule::Missing { .. } | UpgradeRule::Vote { .. })
+            }
             Rule::Block(_) => false,
         }
     }
@@ -344,6 +369,8 @@ impl Rule {
                 TransactionRule::Locked { .. }
                     | TransactionRule::LastHeightFar { .. }
                     | TransactionRule::Expired { .. }
+                    | TransactionRule::Size { .. }
+                    | TransactionRule::DataOutputs { .. }
                     | TransactionRule::Known { .. }
                     | TransactionRule::Send { .. }
                     | TransactionRule::Receive { .. }
@@ -355,7 +382,7 @@ impl Rule {
             Rule::Entity(rule) => {
                 matches!(rule, EntityRule::NameLong { .. } | EntityRule::NameForm)
             }
-            Rule::Stream(rule) => matches!(rule, StreamRule::NoKeys | StreamRule::Key | StreamRule::DataSize { .. }),
+            Rule::Stream(rule) => matches!(rule, StreamRule::NoKeys | StreamRule::Key),
             Rule::Asset(rule) => matches!(
                 rule,
                 AssetRule::NoRecipient
@@ -365,6 +392,7 @@ impl Rule {
                     | AssetRule::NotIssued
                     | AssetRule::Multiple { .. }
             ),
+            Rule::Upgrade(rule) => matches!(rule, UpgradeRule::Empty | UpgradeRule::Twice),
             Rule::Variable(_) | Rule::Block(_) => false,
         }
     }
@@ -390,7 +418,17 @@ macro_rules! from_rule {
         })*
     };
 }
-from_rule!(TransactionRule, CoinRule, PermissionRule, EntityRule, StreamRule, AssetRule, VariableRule, BlockRule);
+from_rule!(
+    TransactionRule,
+    CoinRule,
+    PermissionRule,
+    EntityRule,
+    StreamRule,
+    AssetRule,
+    VariableRule,
+    UpgradeRule,
+    BlockRule
+);
 
 impl From<Rule> for ApplyError {
     fn from(rule: Rule) -> ApplyError {

@@ -1,13 +1,23 @@
 //! The parameters that rules read, resolved once from a chain's parameter set.
 
+use std::borrow::Cow;
+
 use rota_chain::hash::BlockHash;
 use rota_chain::lock::Lock;
 use rota_chain::permission::Permission;
-use rota_params::ParameterSet;
+use rota_params::{Parameter, ParameterSet};
+
+use crate::state::{StateError, StateView, UpgradedParameter};
 
 /// Days a signed transaction without inputs stays valid at most.
 const VALIDITY_DAYS: u32 = 30;
 const SECONDS_PER_DAY: u32 = 86_400;
+
+/// Where a parameter that upgrades may change stands among the rules.
+enum Slot<'a> {
+    Number(&'a mut u32),
+    Flag(&'a mut bool),
+}
 
 /// What rules need to know of a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +52,16 @@ pub struct Rules {
     pub consensus_create: u32,
     /// As `consensus_admin`.
     pub consensus_issue: u32,
+    /// As `consensus_admin`, of upgrades.
+    pub consensus_upgrade: u32,
+    /// Blocks between two upgrades of a parameter of time.
+    pub upgrade_gap: u32,
+    /// Whether target-adjust-freq is negative: then the target time never changes.
+    pub target_time_is_fixed: bool,
+    /// Metadata elements of an output as other nodes of this kind count them; shown, and bounds nothing here.
+    pub maximum_drops_count: u32,
+    /// Bytes of one such element; shown, and bounds nothing here.
+    pub maximum_element_size: u32,
     /// Rights everybody has.
     pub anyone: Anyone,
     /// Whether grants to and coins of multisignature addresses are allowed.
@@ -114,6 +134,11 @@ impl Rules {
             consensus_mine: set.admin_consensus_mine_millionths(),
             consensus_create: set.admin_consensus_create_millionths(),
             consensus_issue: set.admin_consensus_issue_millionths(),
+            consensus_upgrade: set.admin_consensus_upgrade_millionths(),
+            upgrade_gap: set.timing_upgrade_min_gap(),
+            target_time_is_fixed: set.target_adjust_freq() < 0,
+            maximum_drops_count: u32::try_from(set.max_std_op_drops_count()).unwrap_or(0),
+            maximum_element_size: u32::try_from(set.max_std_element_size()).unwrap_or(0),
             anyone: Anyone {
                 connect: set.anyone_can_connect(),
                 send: set.anyone_can_send(),
@@ -138,6 +163,63 @@ impl Rules {
             skip_pow_check: set.skip_pow_check(),
             validity_window: validity_window(set.target_block_time()),
         }
+    }
+
+    /// These rules with parameters that upgrades have changed.
+    #[must_use]
+    pub fn with(&self, upgraded: &[UpgradedParameter]) -> Cow<'_, Rules> {
+        if upgraded.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let mut rules = self.clone();
+        for UpgradedParameter { parameter, value, .. } in upgraded {
+            match Parameter::at(*parameter).and_then(|parameter| rules.slot(parameter)) {
+                Some(Slot::Number(slot)) => *slot = u32::try_from(*value).unwrap_or(*slot),
+                Some(Slot::Flag(slot)) => *slot = *value != 0,
+                None => {}
+            }
+        }
+        Cow::Owned(rules)
+    }
+
+    /// The rules that hold in a state: those that the chain began with, and what upgrades changed of them.
+    ///
+    /// # Errors
+    /// [`StateError`] if storage fails.
+    pub fn at<V: StateView + ?Sized>(&self, view: &V) -> Result<Cow<'_, Rules>, StateError> {
+        Ok(self.with(&view.upgraded_parameters()?))
+    }
+
+    /// The value of a parameter that upgrades may change; none for any other.
+    #[must_use]
+    pub fn upgradable(&self, parameter: Parameter) -> Option<i64> {
+        match self.clone().slot(parameter)? {
+            Slot::Number(slot) => Some(i64::from(*slot)),
+            Slot::Flag(slot) => Some(i64::from(*slot)),
+        }
+    }
+
+    fn slot(&mut self, parameter: Parameter) -> Option<Slot<'_>> {
+        let anyone = &mut self.anyone;
+        Some(match parameter {
+            Parameter::MaximumBlockSize => Slot::Number(&mut self.maximum_block_size),
+            Parameter::MaxStdTxSize => Slot::Number(&mut self.maximum_transaction_size),
+            Parameter::MaxStdOpReturnsCount => Slot::Number(&mut self.maximum_data_outputs),
+            Parameter::MaxStdOpReturnSize => Slot::Number(&mut self.maximum_data_size),
+            Parameter::MaxStdOpDropsCount => Slot::Number(&mut self.maximum_drops_count),
+            Parameter::MaxStdElementSize => Slot::Number(&mut self.maximum_element_size),
+            Parameter::TargetBlockTime => Slot::Number(&mut self.target_block_time),
+            Parameter::MaximumChunkSize => Slot::Number(&mut self.maximum_chunk_size),
+            Parameter::MaximumChunkCount => Slot::Number(&mut self.maximum_chunk_count),
+            Parameter::AnyoneCanConnect => Slot::Flag(&mut anyone.connect),
+            Parameter::AnyoneCanSend => Slot::Flag(&mut anyone.send),
+            Parameter::AnyoneCanReceive => Slot::Flag(&mut anyone.receive),
+            Parameter::AnyoneCanReceiveEmpty => Slot::Flag(&mut anyone.receive_empty),
+            Parameter::AnyoneCanCreate => Slot::Flag(&mut anyone.create),
+            Parameter::AnyoneCanIssue => Slot::Flag(&mut anyone.issue),
+            Parameter::AnyoneCanActivate => Slot::Flag(&mut anyone.activate),
+            _ => return None,
+        })
     }
 
     /// Whether everybody has a global right.

@@ -14,6 +14,9 @@ use rota_chain::multiset::Multiset;
 use rota_chain::permission::{BlockRange, Permission};
 use rota_chain::stream::StreamRestriction;
 use rota_chain::transaction::OutPoint;
+use rota_chain::upgrade::ParameterChange;
+
+use crate::ops::upgrade::Skip;
 
 /// Names one element of the state. The order of variants and fields is the order of keys on disk.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
@@ -30,6 +33,12 @@ pub enum StateKey {
     LastMined(KeyHash),
     /// A token of an asset that is not fungible.
     Token(Txid, Vec<u8>),
+    /// Votes on an upgrade.
+    Approval(Txid),
+    /// Upgrades that are approved and not due yet.
+    PendingUpgrades,
+    /// Parameters that upgrades have changed.
+    Parameters,
 }
 
 /// One right of one address.
@@ -58,6 +67,36 @@ pub enum StateValue {
     LastMined(Height),
     /// Of [`StateKey::Token`]: the issuing transaction.
     Token(Txid),
+    /// Of [`StateKey::Approval`].
+    Approval(Approval),
+    /// Of [`StateKey::PendingUpgrades`]: in the order of their approval.
+    PendingUpgrades(Vec<Txid>),
+    /// Of [`StateKey::Parameters`]: by position in the table of parameters.
+    Parameters(Vec<UpgradedParameter>),
+}
+
+/// Votes on an upgrade, and what came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Approval {
+    /// Administrators who are for it, in the order of their votes.
+    pub votes: Vec<Lock>,
+    /// The block that brought enough of them: from then on it cannot be withdrawn.
+    pub approved: Option<Height>,
+    /// The block at whose end it changed the parameters.
+    pub applied: Option<Height>,
+    /// Changes, by position, that it did not make.
+    pub skipped: Vec<(u32, Skip)>,
+}
+
+/// A parameter that an upgrade has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct UpgradedParameter {
+    /// Position in the table of parameters.
+    pub parameter: u8,
+    /// The value; truth values are 0 and 1.
+    pub value: i64,
+    /// The block at whose end it changed last.
+    pub height: Height,
 }
 
 /// An administrator's open vote.
@@ -124,6 +163,13 @@ pub enum EntityKind {
         restrict_write: bool,
         /// Where the value stands.
         last: Txid,
+    },
+    /// An upgrade.
+    Upgrade {
+        /// First block at whose end it may apply.
+        start: u32,
+        /// The changes.
+        changes: Vec<ParameterChange>,
     },
 }
 
@@ -222,6 +268,39 @@ pub trait StateView {
         Ok(match self.get(&StateKey::Token(*asset, token.to_vec()))? {
             Some(StateValue::Token(txid)) => Some(txid),
             _ => None,
+        })
+    }
+
+    /// Votes on an upgrade.
+    ///
+    /// # Errors
+    /// [`StateError`] if storage fails.
+    fn approval(&self, upgrade: &Txid) -> Result<Option<Approval>, StateError> {
+        Ok(match self.get(&StateKey::Approval(*upgrade))? {
+            Some(StateValue::Approval(approval)) => Some(approval),
+            _ => None,
+        })
+    }
+
+    /// Upgrades that are approved and not due yet.
+    ///
+    /// # Errors
+    /// [`StateError`] if storage fails.
+    fn pending_upgrades(&self) -> Result<Vec<Txid>, StateError> {
+        Ok(match self.get(&StateKey::PendingUpgrades)? {
+            Some(StateValue::PendingUpgrades(pending)) => pending,
+            _ => Vec::new(),
+        })
+    }
+
+    /// Parameters that upgrades have changed.
+    ///
+    /// # Errors
+    /// [`StateError`] if storage fails.
+    fn upgraded_parameters(&self) -> Result<Vec<UpgradedParameter>, StateError> {
+        Ok(match self.get(&StateKey::Parameters)? {
+            Some(StateValue::Parameters(upgraded)) => upgraded,
+            _ => Vec::new(),
         })
     }
 

@@ -96,17 +96,10 @@ pub struct Applied {
 /// The first rule broken.
 pub fn check_transaction(transaction: Arc<Transaction>, rules: &Rules) -> Result<CheckedTransaction, Rule> {
     let size = transaction.size();
-    if size > rules.maximum_transaction_size as usize {
-        return Err(TransactionRule::Size { size, limit: rules.maximum_transaction_size }.into());
-    }
     check_form(&transaction)?;
     check_lists(&transaction)?;
     check_heights(&transaction)?;
     let body = &transaction.body;
-    let data_outputs = body.outputs.iter().filter(|output| output.recipient.is_none()).count();
-    if data_outputs > rules.maximum_data_outputs as usize {
-        return Err(TransactionRule::DataOutputs { count: data_outputs, limit: rules.maximum_data_outputs }.into());
-    }
     if transaction.operations().filter(|(_, operation)| operation.creates_entity()).count() > 1 {
         return Err(TransactionRule::ManyEntities.into());
     }
@@ -114,7 +107,7 @@ pub fn check_transaction(transaction: Arc<Transaction>, rules: &Rules) -> Result
         coin::check_output(output, rules)?;
         ops::asset::check_quantities(output)?;
         for operation in &output.operations {
-            ops::check_operation(operation, output, rules)?;
+            ops::check_operation(operation, output)?;
         }
     }
     ops::asset::check_new(&transaction)?;
@@ -187,6 +180,8 @@ pub fn apply_transaction<V: StateView>(
 ) -> Result<Applied, ApplyError> {
     let transaction = tx.transaction();
     let body = &transaction.body;
+    let rules = &*rules.at(view)?;
+    apply_limits(tx, rules)?;
     apply_heights(view, tx, rules, place)?;
     let coins = coin::load(view, rules, &body.inputs, place.height)?;
     check_witnesses(transaction, &coins)?;
@@ -212,6 +207,23 @@ pub fn apply_transaction<V: StateView>(
     }
     overlay.put_transaction(tx.txid(), Some(place.height));
     Ok(Applied { changes: overlay.into_changes(), fee })
+}
+
+/// Holds sizes and counts against the limits of this state: upgrades change them.
+fn apply_limits(tx: &VerifiedTransaction, rules: &Rules) -> Result<(), ApplyError> {
+    let size = tx.size();
+    if size > rules.maximum_transaction_size as usize {
+        return Err(TransactionRule::Size { size, limit: rules.maximum_transaction_size }.into());
+    }
+    let outputs = &tx.transaction().body.outputs;
+    let count = outputs.iter().filter(|output| output.recipient.is_none()).count();
+    if count > rules.maximum_data_outputs as usize {
+        return Err(TransactionRule::DataOutputs { count, limit: rules.maximum_data_outputs }.into());
+    }
+    for (_, operation) in tx.transaction().operations() {
+        ops::apply_limits(operation, rules)?;
+    }
+    Ok(())
 }
 
 fn apply_heights<V: StateView>(
@@ -311,9 +323,11 @@ pub(crate) fn not_enabled(operation: &Operation) -> Option<TransactionRule> {
         | Operation::IssueMore(_)
         | Operation::UpdateAsset(_)
         | Operation::CreateVariable(_)
-        | Operation::SetVariable(_) => return None,
+        | Operation::SetVariable(_)
+        | Operation::CreateUpgrade(_) => return None,
+        // Without stream and update it is about an upgrade.
+        Operation::Approve(approve) if approve.stream.is_none() && approve.update.is_empty() => return None,
         Operation::Genesis(_) => return Some(TransactionRule::GenesisOperation),
-        Operation::CreateUpgrade(_) => "create upgrade",
         Operation::CreateFilter(_) => "create filter",
         Operation::CreateLibrary(_) => "create library",
         Operation::UpdateLibrary(_) => "update library",

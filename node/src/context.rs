@@ -1,10 +1,12 @@
 //! What every answer to a caller may use: the parts of a running node.
 
+use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rota_chain::address::AddressScheme;
 use rota_consensus::rules::Rules;
 use rota_consensus::signature::SignatureCache;
+use rota_consensus::state::StateError;
 use rota_params::ParameterSet;
 use rota_params::paths::ChainDirectory;
 use rota_params::runtime::RuntimeSettings;
@@ -23,7 +25,7 @@ use crate::view::SharedView;
 pub struct Context {
     /// The chain's parameters.
     pub parameters: Arc<ParameterSet>,
-    /// The rules made from them.
+    /// The rules that the chain began with, made from them; see [`Context::rules_now`].
     pub rules: Arc<Rules>,
     /// How addresses are written.
     pub scheme: AddressScheme,
@@ -73,6 +75,14 @@ pub struct NodeFacts {
 }
 
 impl Context {
+    /// The rules that hold for the next block: those the chain began with, and what upgrades changed of them.
+    ///
+    /// # Errors
+    /// [`StateError`] if storage fails.
+    pub fn rules_now(&self) -> Result<Cow<'_, Rules>, StateError> {
+        self.rules.at(&*self.view.snapshot())
+    }
+
     /// The settings now.
     pub fn settings(&self) -> RwLockReadGuard<'_, RuntimeSettings> {
         self.settings.read().unwrap_or_else(PoisonError::into_inner)

@@ -19,6 +19,19 @@ pub enum Kind {
     Binary(usize, usize),
 }
 
+impl Kind {
+    /// Whether a whole number is a value of this type and range; truth values are 0 and 1.
+    pub fn admits(self, value: i64) -> bool {
+        match self {
+            Kind::Bool => (0..=1).contains(&value),
+            Kind::U32(low, high) => (i64::from(low)..=i64::from(high)).contains(&value),
+            Kind::I32(low, high) => (i64::from(low)..=i64::from(high)).contains(&value),
+            Kind::I64(low, high) => (low..=high).contains(&value),
+            Kind::Decimal(..) | Kind::Text(_) | Kind::Binary(..) => false,
+        }
+    }
+}
+
 /// Who gives a parameter its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {

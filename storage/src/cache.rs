@@ -85,8 +85,12 @@ impl Default for HotCache {
 #[must_use]
 pub const fn is_hot(key: &StateKey) -> bool {
     match key {
-        StateKey::Permission(_) | StateKey::Entity(_) | StateKey::Name(_) => true,
-        StateKey::Coin(_) | StateKey::LastMined(_) | StateKey::Token(..) => false,
+        StateKey::Permission(_)
+        | StateKey::Entity(_)
+        | StateKey::Name(_)
+        | StateKey::PendingUpgrades
+        | StateKey::Parameters => true,
+        StateKey::Coin(_) | StateKey::LastMined(_) | StateKey::Token(..) | StateKey::Approval(_) => false,
     }
 }
 

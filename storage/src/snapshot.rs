@@ -49,6 +49,8 @@ pub enum EntityList {
     Assets,
     /// Variables.
     Variables,
+    /// Upgrades.
+    Upgrades,
 }
 
 impl EntityList {
@@ -59,6 +61,7 @@ impl EntityList {
             EntityKind::Stream { .. } => EntityList::Streams,
             EntityKind::Asset { .. } => EntityList::Assets,
             EntityKind::Variable { .. } => EntityList::Variables,
+            EntityKind::Upgrade { .. } => EntityList::Upgrades,
         }
     }
 
@@ -69,6 +72,7 @@ impl EntityList {
             EntityList::Streams => 0,
             EntityList::Assets => 1,
             EntityList::Variables => 2,
+            EntityList::Upgrades => 3,
         }
     }
 }

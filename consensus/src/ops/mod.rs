@@ -4,6 +4,7 @@ pub mod asset;
 pub mod entity;
 pub mod permission;
 pub mod stream;
+pub mod upgrade;
 pub mod variable;
 
 use rota_chain::data::Data;
@@ -21,28 +22,38 @@ use crate::transaction::{Place, not_enabled};
 ///
 /// # Errors
 /// The first rule broken.
-pub fn check_operation(operation: &Operation, output: &Output, rules: &Rules) -> Result<(), Rule> {
+pub fn check_operation(operation: &Operation, output: &Output) -> Result<(), Rule> {
     if let Some(rule) = not_enabled(operation) {
         return Err(rule.into());
     }
     match operation {
         Operation::Grant(grant) => Ok(permission::check_grant(grant, output.recipient)?),
         Operation::CreateStream(create) => Ok(stream::check_create(create)?),
-        Operation::Publish(publish) => Ok(stream::check_publish(publish, rules)?),
-        Operation::Data(data) => Ok(check_data(data, rules)?),
+        Operation::Publish(publish) => Ok(stream::check_publish(publish)?),
         Operation::IssueAsset(issue) => asset::check_issue(issue),
         Operation::IssueMore(more) => Ok(asset::check_more(more)?),
         Operation::CreateVariable(create) => Ok(variable::check_create(create)?),
+        Operation::CreateUpgrade(create) => upgrade::check_create(create),
         _ => Ok(()),
     }
 }
 
-fn check_data(data: &Data, rules: &Rules) -> Result<(), StreamRule> {
-    let size = data.bytes.len();
-    if size > rules.maximum_data_size as usize {
-        return Err(StreamRule::DataSize { size, limit: rules.maximum_data_size });
+/// Holds the sizes of an operation against the limits of a state.
+///
+/// # Errors
+/// [`StreamRule::DataSize`], [`StreamRule::Chunks`].
+pub fn apply_limits(operation: &Operation, rules: &Rules) -> Result<(), StreamRule> {
+    match operation {
+        Operation::Data(data) => data_limit(data, rules),
+        Operation::Publish(publish) => stream::apply_limits(publish, rules),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// Holds the size of data against the limit of a state.
+fn data_limit(data: &Data, rules: &Rules) -> Result<(), StreamRule> {
+    let (size, limit) = (data.bytes.len(), rules.maximum_data_size);
+    if size > limit as usize { Err(StreamRule::DataSize { size, limit }) } else { Ok(()) }
 }
 
 /// One output's operations being applied: the state before the transaction, and who answers.
@@ -78,6 +89,8 @@ impl<V: StateView> Step<'_, V> {
             Operation::UpdateAsset(update) => asset::apply_update(self, update, overlay),
             Operation::CreateVariable(create) => variable::apply_create(self, create, overlay),
             Operation::SetVariable(set) => variable::apply_set(self, set, overlay),
+            Operation::CreateUpgrade(create) => upgrade::apply_create(self, create, overlay),
+            Operation::Approve(approve) => upgrade::apply_approve(self, approve, overlay),
             other => not_enabled(other).map_or(Ok(()), |rule| Err(rule.into())),
         }
     }

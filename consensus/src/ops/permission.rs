@@ -35,6 +35,7 @@ pub fn applicable(kind: &EntityKind) -> Vec<Permission> {
         EntityKind::Stream { .. } => &[Permission::Write, Permission::Read],
         EntityKind::Asset { .. } => &[Permission::Issue, Permission::Send, Permission::Receive],
         EntityKind::Variable { .. } => &[Permission::Write],
+        EntityKind::Upgrade { .. } => return Vec::new(),
     };
     let custom = Permission::ALL.into_iter().filter(|p| p.number() >= Permission::Low1.number());
     own.iter().copied().chain([Permission::Activate, Permission::Admin]).chain(custom).collect()

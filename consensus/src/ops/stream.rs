@@ -6,8 +6,8 @@ use rota_chain::permission::Permission;
 use rota_chain::stream::{CreateStream, ItemData, Publish, StreamRestriction};
 
 use crate::authority;
-use crate::ops::Step;
 use crate::ops::entity::{check_name, creators, put_entity, take_name};
+use crate::ops::{Step, data_limit};
 use crate::rule::{ApplyError, Rule, StreamRule};
 use crate::rules::Rules;
 use crate::state::{EntityKind, Overlay, StateView};
@@ -58,7 +58,7 @@ pub fn put_stream<V: StateView, B: StateView>(
 ///
 /// # Errors
 /// [`StreamRule`].
-pub fn check_publish(publish: &Publish, rules: &Rules) -> Result<(), StreamRule> {
+pub fn check_publish(publish: &Publish) -> Result<(), StreamRule> {
     if publish.keys.is_empty() {
         return Err(StreamRule::NoKeys);
     }
@@ -66,17 +66,22 @@ pub fn check_publish(publish: &Publish, rules: &Rules) -> Result<(), StreamRule>
         return Err(StreamRule::Key);
     }
     match &publish.data {
-        ItemData::Onchain(data) => {
-            let size = data.bytes.len();
-            let limit = rules.maximum_data_size;
-            if size > limit as usize { Err(StreamRule::DataSize { size, limit }) } else { Ok(()) }
-        }
+        ItemData::Offchain(data) if data.salt_size != 0 && data.salt_size != SALT_BYTES => Err(StreamRule::Salt),
+        _ => Ok(()),
+    }
+}
+
+/// Holds an item's sizes against the limits of a state.
+///
+/// # Errors
+/// [`StreamRule::DataSize`], [`StreamRule::Chunks`].
+pub fn apply_limits(publish: &Publish, rules: &Rules) -> Result<(), StreamRule> {
+    match &publish.data {
+        ItemData::Onchain(data) => data_limit(data, rules),
         ItemData::Offchain(data) => {
-            let sizes = || data.chunks.iter().all(|c| (1..=rules.maximum_chunk_size).contains(&c.size));
-            if data.chunks.len() > rules.maximum_chunk_count as usize || !sizes() {
-                return Err(StreamRule::Chunks);
-            }
-            if data.salt_size == 0 || data.salt_size == SALT_BYTES { Ok(()) } else { Err(StreamRule::Salt) }
+            let fits = data.chunks.iter().all(|chunk| (1..=rules.maximum_chunk_size).contains(&chunk.size));
+            let many = data.chunks.len() > rules.maximum_chunk_count as usize;
+            if many || !fits { Err(StreamRule::Chunks) } else { Ok(()) }
         }
     }
 }

@@ -18,6 +18,7 @@ mod stream;
 mod transaction;
 mod transaction_builder;
 mod turnover;
+mod upgrade;
 mod variable;
 mod vector;
 mod vote;

@@ -99,6 +99,7 @@ impl MinerFacts {
         own: &[KeyHash],
         tip: &Tip,
     ) -> Result<MinerFacts, StateError> {
+        let rules = &*rules.at(snapshot)?;
         let next = tip.height.next();
         let holders = snapshot.holders(None, Permission::Mine)?;
         let permitted: Vec<KeyHash> = holders

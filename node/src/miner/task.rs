@@ -195,7 +195,7 @@ impl Carrier {
 fn make(parts: &MinerParts, miner: KeyHash, bits: u32, now: u64) -> anyhow::Result<Option<Arc<Block>>> {
     let (snapshot, tip, mut candidates) = {
         let view = parts.view.read();
-        (Arc::clone(&view.snapshot), view.tip, view.pool.select(room(&parts.rules)))
+        (Arc::clone(&view.snapshot), view.tip, view.pool.select(room(&*parts.rules.at(&*view.snapshot)?)))
     };
     let banned = parts.settings.read().unwrap_or_else(PoisonError::into_inner).bantx.clone();
     candidates.retain(|entry| !banned.contains(&entry.tx.txid()));

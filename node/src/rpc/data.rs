@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::context::Context;
 use crate::rpc::cache::{self, CacheFile};
+use crate::rpc::resolve;
 
 /// Data that a caller gave.
 #[derive(Debug)]
@@ -87,7 +88,7 @@ fn depth(value: &Value, limit: usize) -> Option<usize> {
 
 fn chunks(ctx: &Context, value: &Value, offchain: bool) -> Result<Vec<ChunkHash>, RpcError> {
     let list = value.as_array().ok_or_else(|| RpcError::invalid("chunks in data object should be array"))?;
-    let limit = ctx.rules.maximum_chunk_count;
+    let limit = ctx.rules_now().map_err(resolve::state_error)?.maximum_chunk_count;
     if list.len() > limit as usize {
         return Err(RpcError::invalid(format!("{} chunks given, the limit is {limit}", list.len())));
     }
@@ -118,7 +119,7 @@ pub fn into_inline(ctx: &Context, given: Given) -> Result<Data, RpcError> {
     match given {
         Given::Inline(data) => Ok(data),
         Given::Cached(file) => {
-            let limit = ctx.rules.maximum_data_size;
+            let limit = ctx.rules_now().map_err(resolve::state_error)?.maximum_data_size;
             if file.size() > u64::from(limit) {
                 let size = file.size();
                 let message = format!("Cached data is too big: {size} bytes, the limit on the chain is {limit}");

@@ -220,7 +220,7 @@ fn getmininginfo(ctx: &Context, _params: &Params) -> Answer {
     };
     let entry = entry_of(&snapshot, &tip.hash)?;
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-    let room = usize::try_from(ctx.rules.maximum_block_size).unwrap_or(usize::MAX);
+    let room = usize::try_from(ctx.rules_now().map_err(state_error)?.maximum_block_size).unwrap_or(usize::MAX);
     shape(&MiningInfo {
         blocks: i64::from(tip.height.0),
         currentblocksize: count(bytes.saturating_add(EMPTY_BLOCK_BYTES).min(room)),

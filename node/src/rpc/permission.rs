@@ -422,7 +422,7 @@ fn is_open(kind: &EntityKind, permission: Permission) -> bool {
             _ => false,
         },
         EntityKind::Variable { restrict_write, .. } => permission == Permission::Write && !restrict_write,
-        EntityKind::Asset { .. } => false,
+        EntityKind::Asset { .. } | EntityKind::Upgrade { .. } => false,
     }
 }
 

@@ -203,7 +203,7 @@ async fn several(ctx: Arc<Context>, params: &Params, from: Option<Lock>, at: usi
     if items.is_empty() {
         return Err(RpcError::invalid("The array of items should not be empty"));
     }
-    let limit = ctx.rules.maximum_data_outputs;
+    let limit = ctx.rules_now().map_err(resolve::state_error)?.maximum_data_outputs;
     if items.len() > limit as usize {
         let count = items.len();
         return Err(RpcError::invalid(format!("{count} items given, a transaction holds {limit} at most")));

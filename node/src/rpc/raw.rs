@@ -16,7 +16,7 @@ use rota_consensus::state::StateView;
 use serde_json::{Value, json};
 
 use super::decode::{self, Moment};
-use super::resolve::{heavy, shape, short, submit, txid, verify, wallet_error};
+use super::resolve::{self, heavy, shape, short, submit, txid, verify, wallet_error};
 use super::{Answer, Answerer};
 use crate::context::Context;
 
@@ -57,7 +57,7 @@ fn getrawtransaction(ctx: &Context, params: &Params) -> Answer {
 /// Reads a transaction from hexadecimal text: -22 for anything else.
 pub fn read_transaction(ctx: &Context, text: &str) -> Result<Transaction, RpcError> {
     let refused = |cause: String| RpcError::new(Code::Deserialization, format!("TX decode failed: {cause}"));
-    let limit = ctx.rules.maximum_transaction_size as usize;
+    let limit = ctx.rules_now().map_err(resolve::state_error)?.maximum_transaction_size as usize;
     if text.len() / 2 > limit {
         return Err(refused(format!("{} bytes, the limit is {limit}", text.len() / 2)));
     }

@@ -14,7 +14,7 @@ use rota_chain::lock::Lock;
 use rota_chain::transaction::{Body, Output, TRANSACTION_VERSION, Transaction};
 use rota_consensus::ops::entity::is_reference_shaped;
 use rota_consensus::rule::{
-    AssetRule, CoinRule, EntityRule, PermissionRule, Rule, StreamRule, TransactionRule, VariableRule,
+    AssetRule, CoinRule, EntityRule, PermissionRule, Rule, StreamRule, TransactionRule, UpgradeRule, VariableRule,
 };
 use rota_consensus::state::{Entity, EntityKind, StateError, StateView};
 use rota_consensus::transaction::{VerifiedTransaction, check_transaction};
@@ -101,7 +101,8 @@ fn is_wanted(kind: &EntityKind, wanted: Wanted) -> bool {
         Wanted::Stream => matches!(kind, EntityKind::Stream { .. }),
         Wanted::Asset => matches!(kind, EntityKind::Asset { .. }),
         Wanted::Variable => matches!(kind, EntityKind::Variable { .. }),
-        Wanted::Filter | Wanted::Library | Wanted::Upgrade => false,
+        Wanted::Upgrade => matches!(kind, EntityKind::Upgrade { .. }),
+        Wanted::Filter | Wanted::Library => false,
     }
 }
 
@@ -153,6 +154,7 @@ pub fn kind_word(kind: &EntityKind) -> &'static str {
         EntityKind::Stream { .. } => "stream",
         EntityKind::Asset { .. } => "asset",
         EntityKind::Variable { .. } => "variable",
+        EntityKind::Upgrade { .. } => "upgrade",
     }
 }
 
@@ -278,7 +280,8 @@ pub fn rule_error(rule: &Rule) -> RpcError {
         | Rule::Asset(
             AssetRule::Issue | AssetRule::IssueMore { .. } | AssetRule::Update { .. } | AssetRule::Send { .. },
         )
-        | Rule::Variable(VariableRule::Write { .. }) => Code::InsufficientPermissions,
+        | Rule::Variable(VariableRule::Write { .. })
+        | Rule::Upgrade(UpgradeRule::Admin | UpgradeRule::Vote { .. }) => Code::InsufficientPermissions,
         Rule::Permission(PermissionRule::MineMultisig)
         | Rule::Stream(StreamRule::Onchain | StreamRule::Offchain)
         | Rule::Asset(
@@ -289,11 +292,13 @@ pub fn rule_error(rule: &Rule) -> RpcError {
             | AssetRule::IssueLimit { .. }
             | AssetRule::TotalLimit { .. }
             | AssetRule::Receive { .. },
-        ) => Code::NotAllowed,
+        )
+        | Rule::Upgrade(UpgradeRule::Approved { .. }) => Code::NotAllowed,
         Rule::Permission(PermissionRule::NoEntity { .. })
         | Rule::Stream(StreamRule::Missing { .. })
         | Rule::Asset(AssetRule::Missing { .. })
-        | Rule::Variable(VariableRule::Missing { .. }) => Code::EntityNotFound,
+        | Rule::Variable(VariableRule::Missing { .. })
+        | Rule::Upgrade(UpgradeRule::Missing { .. }) => Code::EntityNotFound,
         Rule::Transaction(TransactionRule::Known { .. }) | Rule::Coin(CoinRule::Missing { .. }) => Code::AlreadyInChain,
         _ => Code::VerifyRejected,
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rota_chain::hash::{FullHash, Txid};
 use rota_chain::lock::KeyHash;
-use rota_consensus::rule::{AssetRule, CoinRule, PermissionRule, Rule, StreamRule, VariableRule};
+use rota_consensus::rule::{AssetRule, CoinRule, PermissionRule, Rule, StreamRule, UpgradeRule, VariableRule};
 
 use super::Delivered;
 
@@ -41,13 +41,15 @@ impl Cause {
             Rule::Permission(PermissionRule::NoEntity { entity }) => Cause::Parent(*entity),
             Rule::Asset(AssetRule::Missing { asset }) => Cause::Parent(*asset),
             Rule::Variable(VariableRule::Missing { variable }) => Cause::Parent(*variable),
+            Rule::Upgrade(UpgradeRule::Missing { upgrade }) => Cause::Parent(*upgrade),
             Rule::Asset(AssetRule::Closed { .. }) | Rule::Coin(_) | Rule::Block(_) => Cause::Block,
             Rule::Transaction(_)
             | Rule::Permission(_)
             | Rule::Entity(_)
             | Rule::Stream(_)
             | Rule::Asset(_)
-            | Rule::Variable(_) => Cause::Right,
+            | Rule::Variable(_)
+            | Rule::Upgrade(_) => Cause::Right,
         }
     }
 }

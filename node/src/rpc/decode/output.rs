@@ -140,6 +140,7 @@ fn permission(moment: &Moment<'_>, grant: &Grant) -> Result<Value, RpcError> {
             EntityKind::Stream { .. } => &STREAM,
             EntityKind::Asset { .. } => &ASSET,
             EntityKind::Variable { .. } => &VARIABLE,
+            EntityKind::Upgrade { .. } => &[],
         };
         entity_value = resolve::entity_value(&txid, &entity);
     }
