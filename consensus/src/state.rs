@@ -401,18 +401,6 @@ impl Changes {
             matches!(permission, Permission::Admin | Permission::Mine) && range(&change.before) != range(&change.after)
         })
     }
-
-    /// Whether the range of any connect, mine, activate or admin right changes: who may be a peer.
-    #[must_use]
-    pub fn changes_connect(&self) -> bool {
-        self.elements.iter().any(|(key, change)| {
-            let StateKey::Permission(PermissionKey { entity: None, permission, .. }) = key else {
-                return false;
-            };
-            matches!(permission, Permission::Connect | Permission::Mine | Permission::Activate | Permission::Admin)
-                && range(&change.before) != range(&change.after)
-        })
-    }
 }
 
 fn range(value: &Option<StateValue>) -> BlockRange {

@@ -58,17 +58,17 @@ fn changes_of_governance_are_completed_changes_of_admin_and_mine() {
     let mut governs = |writing: crate::transaction_builder::Writing| {
         let applied = chain.propose(writing.clone()).unwrap();
         chain.confirm(writing);
-        (applied.changes.changes_governance(), applied.changes.changes_connect())
+        applied.changes.changes_governance()
     };
     let by = |nonce: u64, who: &crate::transaction_builder::Party| {
         crate::transaction_builder::transaction(nonce << 32).author(who)
     };
-    assert_eq!(governs(by(1, &alice).grant(&bob, "send,create")), (false, false));
-    assert_eq!(governs(by(2, &alice).grant(&bob, "connect")), (false, true));
-    assert_eq!(governs(by(3, &alice).grant(&bob, "admin")), (true, true));
+    assert!(!governs(by(1, &alice).grant(&bob, "send,create")));
+    assert!(!governs(by(2, &alice).grant(&bob, "connect")));
+    assert!(governs(by(3, &alice).grant(&bob, "admin")));
     // A vote that decides nothing changes nothing; the one that completes it does.
-    assert_eq!(governs(by(4, &alice).grant(&carol, "mine")), (false, false));
-    assert_eq!(governs(by(5, &bob).grant(&carol, "mine")), (true, true));
+    assert!(!governs(by(4, &alice).grant(&carol, "mine")));
+    assert!(governs(by(5, &bob).grant(&carol, "mine")));
     // The range in force, voted for again, is no change.
-    assert_eq!(governs(by(6, &bob).author(&alice).grant(&carol, "mine")), (false, false));
+    assert!(!governs(by(6, &bob).author(&alice).grant(&carol, "mine")));
 }

@@ -47,7 +47,7 @@ const REFUSED_BLOCKS: NonZeroUsize = NonZeroUsize::new(1_024).expect("1024 is no
 /// What the ledger tells all parts.
 #[derive(Clone, Debug)]
 pub enum LedgerEvent {
-    /// The tip moved.
+    /// The tip moved. Whoever acts on rights judges anew: ranges begin and end by height alone.
     Tip {
         /// The new tip.
         tip: Tip,
@@ -55,8 +55,6 @@ pub enum LedgerEvent {
         applied: Vec<(BlockHash, Height)>,
         /// Blocks undone, tip first.
         undone: Vec<BlockHash>,
-        /// Whether rights to connect changed.
-        connect_changed: bool,
     },
     /// A transaction came into the pool.
     Admitted(Arc<PoolEntry>),
@@ -223,9 +221,7 @@ impl Ledger {
         }
         self.trim_journal(tip.height);
         let undone = switched.undone.iter().map(|block| block.hash()).collect();
-        let event =
-            LedgerEvent::Tip { tip, applied: switched.applied, undone, connect_changed: switched.connect_changed };
-        let _ = self.events.send(event);
+        let _ = self.events.send(LedgerEvent::Tip { tip, applied: switched.applied, undone });
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use rota_chain::hash::{BlockHash, Txid};
 use rota_chain::multiset::Multiset;
 use rota_consensus::block::{BlockPlace, CheckedBlock, apply_block, check_block};
 use rota_consensus::rule::{ApplyError, Rule};
-use rota_consensus::state::{Changes, Overlay, StateError};
+use rota_consensus::state::{Overlay, StateError};
 use rota_storage::kv::Durability;
 use rota_storage::{AppliedBlock, BlockEntry, BlockStatus, Snapshot, StorageError, Tip, TipCommit, UndoBlock};
 
@@ -25,8 +25,6 @@ pub struct Switched {
     pub applied: Vec<(BlockHash, Height)>,
     /// Transactions now confirmed.
     pub confirmed: HashSet<Txid>,
-    /// Whether rights to connect changed.
-    pub connect_changed: bool,
 }
 
 /// Why a switch did not go through.
@@ -49,7 +47,6 @@ struct Plan {
     undone_blocks: Vec<Arc<Block>>,
     applied: Vec<AppliedBlock>,
     multiset: Multiset,
-    changes: Changes,
 }
 
 impl Ledger {
@@ -105,13 +102,8 @@ impl Ledger {
         branch: Vec<(BlockHash, BlockEntry)>,
     ) -> Result<Plan, SwitchError> {
         let mut overlay = Overlay::new(Arc::clone(snapshot));
-        let mut plan = Plan {
-            undone: Vec::new(),
-            undone_blocks: Vec::new(),
-            applied: Vec::new(),
-            multiset: snapshot.multiset()?,
-            changes: Changes::default(),
-        };
+        let mut plan =
+            Plan { undone: Vec::new(), undone_blocks: Vec::new(), applied: Vec::new(), multiset: snapshot.multiset()? };
         let mut height = self.view.tip().height;
         while height > fork {
             let hash = snapshot
@@ -123,7 +115,6 @@ impl Ledger {
         for (hash, entry) in branch {
             self.apply_on(&mut overlay, &mut plan, hash, entry)?;
         }
-        plan.changes = overlay.into_changes();
         Ok(plan)
     }
 
@@ -195,7 +186,7 @@ impl Ledger {
     }
 
     fn commit(&mut self, plan: Plan, target: BlockHash) -> Result<Switched, SwitchError> {
-        let Plan { undone, undone_blocks, mut applied, multiset, changes } = plan;
+        let Plan { undone, undone_blocks, mut applied, multiset } = plan;
         for block in &mut applied {
             block.entry.undo = Some(self.store.append_undo(&UndoBlock::of(&block.changes))?);
         }
@@ -206,7 +197,6 @@ impl Ledger {
         let mut switched = Switched {
             undone: undone_blocks,
             applied: applied.iter().map(|block| (block.hash, block.entry.height)).collect(),
-            connect_changed: changes.changes_connect() || !undone.is_empty(),
             ..Switched::default()
         };
         for block in &applied {

@@ -33,21 +33,11 @@ fn a_block_on_the_tip_extends_the_chain_and_confirms_its_transactions() {
     assert!(node.is_confirmed(&txid));
     assert_eq!(node.state_hash(), maker.state_hash());
     let events = node.events();
-    let [LedgerEvent::Tip { tip, applied, undone, connect_changed }] = events.as_slice() else { panic!("{events:?}") };
+    let [LedgerEvent::Tip { tip, applied, undone }] = events.as_slice() else { panic!("{events:?}") };
     assert_eq!(tip.hash, block.hash());
     assert_eq!(applied.as_slice(), [(block.hash(), tip.height)]);
-    assert!(undone.is_empty() && !connect_changed);
+    assert!(undone.is_empty());
     assert!(matches!(node.take(&block), BlockOutcome::Known));
-}
-
-#[test]
-fn a_change_of_who_may_connect_is_told_with_the_tip() {
-    let chain = Chain::new();
-    let mut node = chain.node("node");
-    node.submit(node.grant(2, &[Permission::Connect], BlockRange::ALWAYS, 1));
-    node.mine(FIRST, 10);
-    let told = node.events().into_iter().any(|event| matches!(event, LedgerEvent::Tip { connect_changed: true, .. }));
-    assert!(told);
 }
 
 #[test]

@@ -72,9 +72,7 @@ fn a_longer_branch_wins_and_what_the_other_confirmed_waits_again() {
     assert!(left.entry(&stream).unwrap().own, "it was acknowledged here");
     assert!(!left.entry(&relayed.txid()).unwrap().own);
     let events = left.events();
-    let [LedgerEvent::Tip { applied, undone, connect_changed: true, .. }] = events.as_slice() else {
-        panic!("{events:?}")
-    };
+    let [LedgerEvent::Tip { applied, undone, .. }] = events.as_slice() else { panic!("{events:?}") };
     assert_eq!(applied.iter().map(|(hash, _)| *hash).collect::<Vec<_>>(), hashes(&won));
     assert_eq!(undone.as_slice(), [more.hash(), lost[1].hash(), lost[0].hash()]);
 }
