@@ -1,6 +1,7 @@
 //! The composed behaviour of a node's swarm: limits first, then the gate, then what may be said.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::gossipsub::{self, IdentTopic, WhitelistSubscriptionFilter};
@@ -16,13 +17,15 @@ use crate::gated::Gated;
 use crate::hello::{Greeting, GreetingAnswer};
 use crate::join::{JOIN_PROTOCOL, JoinAnswer, JoinRequest, join_codec};
 use crate::limit::{
-    CONNECTIONS_PER_PEER, GOSSIP_MESSAGE, GOSSIP_QUEUE, HELLO_FRAME, HELLO_TIME, MEMORY_SHARE, PENDING_INBOUND,
-    PENDING_OUTBOUND, PING_INTERVAL, PING_TIME, REQUEST_TIME, STREAMS_PER_PROTOCOL, UNPERMITTED_TOTAL, VERDICT_TIME,
+    CONNECTIONS_PER_PEER, GOSSIP_MESSAGE, GOSSIP_QUEUE, HELLO_FRAME, HELLO_TIME, MEMORY_SHARE, MESSAGE_TIME,
+    PENDING_INBOUND, PENDING_OUTBOUND, PING_INTERVAL, PING_TIME, REQUEST_TIME, STREAMS_PER_PROTOCOL, UNPERMITTED_TOTAL,
 };
 use crate::message::Protocol;
 
 /// Name of the hello protocol: without the chain, so that a mismatch can be explained.
 const HELLO_PROTOCOL: StreamProtocol = StreamProtocol::new("/rota/hello/1");
+/// How often gossip keeps house: what it remembers is counted in these.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Streams of hello and join on one connection: a hello and some pings.
 const SMALL_STREAMS: usize = 4;
 
@@ -133,20 +136,7 @@ fn exchange(config: &Config, protocol: Protocol) -> ExchangeBehaviour {
 }
 
 pub(crate) fn gossip(config: &Config, topics: &Topics) -> Result<GossipBehaviour, String> {
-    let heartbeats = usize::try_from(VERDICT_TIME.as_secs()).unwrap_or(usize::MAX);
-    let settings = gossipsub::ConfigBuilder::default()
-        .protocol_id(format!("/rota/{}/gossip/1", config.params_hash), gossipsub::Version::V1_1)
-        .validation_mode(gossipsub::ValidationMode::Anonymous)
-        .validate_messages()
-        .message_id_fn(|message| gossipsub::MessageId::new(&sha256(&message.data)))
-        .max_transmit_size(GOSSIP_MESSAGE)
-        .connection_handler_queue_len(GOSSIP_QUEUE)
-        // A heartbeat a second: messages are kept, and their ids known, as long as a verdict may take.
-        .heartbeat_interval(std::time::Duration::from_secs(1))
-        .history_length(heartbeats)
-        .duplicate_cache_time(VERDICT_TIME)
-        .build()
-        .map_err(|error| error.to_string())?;
+    let settings = gossip_settings(config).map_err(|error| error.to_string())?;
     let allowed = HashSet::from([topics.transactions.hash(), topics.blocks.hash()]);
     let mut gossip = GossipBehaviour::new_with_subscription_filter(
         gossipsub::MessageAuthenticity::Anonymous,
@@ -157,4 +147,48 @@ pub(crate) fn gossip(config: &Config, topics: &Topics) -> Result<GossipBehaviour
         gossip.subscribe(topic).map_err(|error| error.to_string())?;
     }
     Ok(gossip)
+}
+
+fn gossip_settings(config: &Config) -> Result<gossipsub::Config, gossipsub::ConfigBuilderError> {
+    // A message outlives its verdict: gossipsub complains in the log of each verdict on one it dropped.
+    let heartbeats = usize::try_from(MESSAGE_TIME.as_secs() / HEARTBEAT.as_secs()).unwrap_or(usize::MAX);
+    gossipsub::ConfigBuilder::default()
+        .protocol_id(format!("/rota/{}/gossip/1", config.params_hash), gossipsub::Version::V1_1)
+        .validation_mode(gossipsub::ValidationMode::Anonymous)
+        .validate_messages()
+        .message_id_fn(|message| gossipsub::MessageId::new(&sha256(&message.data)))
+        .max_transmit_size(GOSSIP_MESSAGE)
+        .connection_handler_queue_len(GOSSIP_QUEUE)
+        .heartbeat_interval(HEARTBEAT)
+        .history_length(heartbeats)
+        .duplicate_cache_time(MESSAGE_TIME)
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
+    use rota_chain::address::AddressScheme;
+    use rota_chain::amount::Height;
+    use rota_chain::hash::BlockHash;
+
+    use super::*;
+    use crate::hello::Tip;
+    use crate::limit::{TICK, VERDICT_TIME};
+
+    #[test]
+    fn a_message_is_kept_until_its_verdict_was_given() {
+        let scheme = AddressScheme {
+            pubkeyhash_version: vec![0],
+            scripthash_version: vec![5],
+            private_key_version: vec![128],
+            checksum: [0; 4],
+        };
+        let tip = Tip { height: Height(0), hash: BlockHash::ZERO };
+        let settings = gossip_settings(&Config::new("c", ParamsHash([1; 32]), scheme, tip)).unwrap();
+        let kept = settings.heartbeat_interval() * u32::try_from(settings.history_length()).unwrap();
+        // The first heartbeat may follow the message at once, and the verdict is looked at once a tick.
+        assert!(kept >= VERDICT_TIME + settings.heartbeat_interval() + TICK * 2, "kept for {kept:?}");
+        assert!(settings.duplicate_cache_time() >= VERDICT_TIME);
+    }
 }

@@ -116,8 +116,10 @@ pub const MAX_TARGETS: usize = 1_024;
 
 /// Compact blocks of one peer whose verdict is open; further ones are not relayed.
 pub const OPEN_BLOCKS_PER_PEER: usize = 8;
-/// How long the verdict on a relayed block may take, and a message's id is remembered.
+/// How long the verdict on a relayed block may take.
 pub const VERDICT_TIME: Duration = Duration::from_secs(30);
+/// How long a relayed message is kept for its verdict: the verdict's time, and a third of it for a busy task.
+pub const MESSAGE_TIME: Duration = Duration::from_secs(40);
 
 /// Commands waiting for the task.
 pub const COMMAND_QUEUE: usize = 256;

@@ -67,8 +67,6 @@ pub(crate) struct Peer {
     pub connection: ConnectionId,
     /// libp2p's name of the identity.
     pub id: PeerId,
-    /// Our end.
-    pub local: Option<SocketAddr>,
     /// When it was opened.
     pub opened: Instant,
     /// Unix time of that.
@@ -106,7 +104,6 @@ impl Peer {
             entry,
             connection,
             id,
-            local: None,
             opened,
             opened_at: unix_time(),
             hello: None,
@@ -143,7 +140,7 @@ impl Peer {
             peer: self.entry.handle,
             address: self.entry.address,
             remote: self.entry.remote,
-            local: self.local,
+            local: self.counters.local(),
             inbound: self.entry.inbound,
             admission: self.entry.admission,
             hello,

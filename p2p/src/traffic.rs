@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,9 +24,15 @@ pub(crate) struct Counters {
     received: AtomicU64,
     last_send: AtomicU64,
     last_receive: AtomicU64,
+    local: Option<SocketAddr>,
 }
 
 impl Counters {
+    /// Our end of the connection, if the system tells it.
+    pub fn local(&self) -> Option<SocketAddr> {
+        self.local
+    }
+
     fn on_sent(&self, bytes: usize, now: u64) {
         self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
         self.last_send.store(now, Ordering::Relaxed);
@@ -55,9 +62,9 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// Counts what goes over `socket` from now on.
-    pub fn count<S>(&self, socket: S, remote: Multiaddr) -> Counted<S> {
-        let own = Arc::new(Counters::default());
+    /// Counts what goes over `socket`, whose own end is `local`, from now on.
+    pub fn count<S>(&self, socket: S, remote: Multiaddr, local: Option<SocketAddr>) -> Counted<S> {
+        let own = Arc::new(Counters { local, ..Counters::default() });
         self.lock().insert(remote.clone(), own.clone());
         Counted { socket, own, remote, traffic: self.clone() }
     }
@@ -138,11 +145,13 @@ mod tests {
     async fn bytes_are_counted_for_the_connection_and_in_total() {
         let traffic = Traffic::default();
         let remote: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().unwrap();
-        let mut socket = traffic.count(Cursor::new(vec![1; 5]), remote.clone());
+        let local: SocketAddr = "127.0.0.1:2".parse().unwrap();
+        let mut socket = traffic.count(Cursor::new(vec![1; 5]), remote.clone(), Some(local));
         let mut buffer = [0; 3];
         socket.read_exact(&mut buffer).await.unwrap();
         socket.write_all(&[1, 2]).await.unwrap();
         assert_eq!(traffic.of(&remote).bytes(), (2, 3));
+        assert_eq!(traffic.of(&remote).local(), Some(local));
         assert_eq!(traffic.total().bytes(), (2, 3));
         drop(socket);
         assert_eq!(traffic.of(&remote).bytes(), (0, 0));

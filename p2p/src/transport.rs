@@ -20,7 +20,10 @@ pub(crate) fn transport(key: &PeerKey, traffic: &Traffic) -> io::Result<Boxed<(P
     let mut yamux = yamux::Config::default();
     yamux.set_max_num_streams(STREAMS_PER_CONNECTION);
     Ok(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
-        .map(move |socket, point| traffic.count(socket, point.get_remote_address().clone()))
+        .map(move |socket, point| {
+            let local = socket.0.local_addr().ok().map(canonical);
+            traffic.count(socket, point.get_remote_address().clone(), local)
+        })
         .upgrade(Version::V1)
         .authenticate(noise)
         .multiplex(yamux)
@@ -31,6 +34,11 @@ pub(crate) fn transport(key: &PeerKey, traffic: &Traffic) -> io::Result<Boxed<(P
 /// A place as libp2p writes it.
 pub(crate) fn multiaddr_of(place: SocketAddr) -> Multiaddr {
     Multiaddr::from(place.ip()).with(Protocol::Tcp(place.port()))
+}
+
+/// A place with a mapped IPv4 address as IPv4.
+fn canonical(place: SocketAddr) -> SocketAddr {
+    SocketAddr::new(place.ip().to_canonical(), place.port())
 }
 
 /// The place in an address of libp2p's; mapped IPv4 as IPv4.

@@ -26,9 +26,6 @@ impl Task {
         };
         let counters = self.traffic.of(endpoint.get_remote_address());
         let mut peer = Peer::new(entry, connection, id, counters);
-        if let ConnectedPoint::Listener { local_addr, .. } = endpoint {
-            peer.local = place_of(local_addr);
-        }
         if entry.admission == Admission::Porch {
             peer.deadline = Some(peer.opened + JOIN_TIME);
         }

@@ -32,6 +32,15 @@ async fn two_nodes_meet_and_know_each_others_address() {
 }
 
 #[tokio::test]
+async fn both_ends_of_a_connection_tell_the_same_two_places() {
+    let (a, b, _, _) = pair().await;
+    let (of_a, of_b) = (a.handle.peers().await.unwrap(), b.handle.peers().await.unwrap());
+    assert_eq!(of_a[0].remote, b.place);
+    assert_eq!(of_b[0].local, Some(b.place));
+    assert_eq!(of_a[0].local, Some(of_b[0].remote));
+}
+
+#[tokio::test]
 async fn a_node_of_another_chain_is_refused_with_the_reason_on_both_sides() {
     let mut b = Node::start(2, &[1, 2]).await;
     let mut other = config(&[1, 2]);
