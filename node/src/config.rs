@@ -63,7 +63,8 @@ pub fn bind_addresses(options: &Options, port: u16) -> anyhow::Result<Vec<Socket
 /// # Errors
 /// A sentence that says what is wrong and what to do.
 pub fn listen_addresses(options: &Options, port: u16) -> anyhow::Result<Vec<SocketAddr>> {
-    if !options.flag("listen", true) || options.flag("offline", false) {
+    // Who names the only peers wants no others: they come in only where -listen=1 says so.
+    if !options.flag("listen", options.all("connect").is_empty()) || options.flag("offline", false) {
         return Ok(Vec::new());
     }
     let addresses = bind_addresses(options, port)?;

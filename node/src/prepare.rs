@@ -59,7 +59,10 @@ pub async fn prepare(
     let prepared =
         |set, seed| Prepared { directory: directory.clone(), options: options.clone(), set, seed, _lock: lock };
     match state {
-        State::Valid => Ok(Some(prepared(set, seed))),
+        State::Valid => {
+            expect_params_hash(&options, &set)?;
+            Ok(Some(prepared(set, seed)))
+        }
         State::Generated => {
             let mut set = set;
             make_genesis(&directory, &options, &mut set)?;
@@ -299,7 +302,7 @@ fn expect_params_hash(options: &Options, set: &ParameterSet) -> anyhow::Result<(
     let got = set.chain_params_hash().map(|hash| hash.to_string()).unwrap_or_default();
     anyhow::ensure!(
         got == expected,
-        "the seed's chain-params-hash is {got}, -expectparamshash demands {expected}: this is not the chain you expect"
+        "the chain's chain-params-hash is {got}, -expectparamshash demands {expected}: this is not the chain you expect"
     );
     Ok(())
 }

@@ -134,7 +134,7 @@ options! {
     Peer {
         port Number "default-network-port" "TCP port for peers";
         bind List "" "Address to listen on for peers; repeatable";
-        listen Flag "1" "Let peers connect to this node";
+        listen Flag "1" "Let peers connect to this node; 0 if connect is given";
         addnode List "" "host:port of a peer to stay connected to; repeatable";
         seednode List "" "host:port of a peer to ask first; repeatable";
         connect List "" "Connect to these peers alone; repeatable";

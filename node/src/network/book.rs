@@ -17,6 +17,8 @@ const HEAD: &str = "rota-peers 1";
 const FIRST_PAUSE: u64 = 10;
 /// Longest such pause.
 const LONGEST_PAUSE: u64 = 3_600;
+/// Pause after a node refused this one for want of a right: a grant, or a range that begins, may come at any moment.
+const REFUSED_PAUSE: u64 = 10;
 /// Failures after which a node nobody stored is dropped from the book: days without an answer.
 const MAX_FAILURES: u32 = 100;
 /// Seconds after which an ignored node is left out of lists: 90 days.
@@ -113,9 +115,9 @@ impl StoredNode {
         })
     }
 
-    fn due(&self) -> u64 {
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
-        self.last_failure.map_or(0, |failed| failed.saturating_add(pause))
+    /// Seconds until it is dialled again after a failure.
+    fn pause(&self) -> u64 {
+        FIRST_PAUSE.saturating_mul(1 << self.failures.saturating_sub(1).min(16)).min(LONGEST_PAUSE)
     }
 }
 
@@ -124,6 +126,8 @@ impl StoredNode {
 pub(super) struct Book {
     path: PathBuf,
     nodes: BTreeMap<String, StoredNode>,
+    /// Unix second before which a node is not dialled again. Not kept in the file: after a start each is dialled once.
+    waits: BTreeMap<String, u64>,
     changed: bool,
 }
 
@@ -139,7 +143,7 @@ impl Book {
                 nodes.insert(node.address.clone(), node);
             }
         }
-        Book { path, nodes, changed: false }
+        Book { path, nodes, waits: BTreeMap::new(), changed: false }
     }
 
     /// Writes the book, if it changed, beside the old file and then in its place.
@@ -171,15 +175,22 @@ impl Book {
         if self.nodes.len() >= MAX_NODES && !self.nodes.contains_key(target) {
             let worst = self.nodes.values().filter(|node| node.status != IGNORED);
             let worst = worst.max_by_key(|node| node.failures).map(|node| node.address.clone())?;
-            self.nodes.remove(&worst);
+            self.remove(&worst);
         }
         self.changed = true;
         Some(self.nodes.entry(target.to_owned()).or_insert_with(|| StoredNode::new(target, source)))
     }
 
+    fn remove(&mut self, target: &str) -> bool {
+        self.waits.remove(target);
+        self.nodes.remove(target).is_some()
+    }
+
     /// A peer is connected and can be dialled at `place`.
     pub fn met(&mut self, place: SocketAddr, address: KeyHash, inbound: bool, now: u64) {
-        let Some(node) = self.entry(&place.to_string(), STORED) else { return };
+        let target = place.to_string();
+        self.waits.remove(&target);
+        let Some(node) = self.entry(&target, STORED) else { return };
         node.handshakes.retain(|(known, _)| *known != address);
         node.handshakes.insert(0, (address, now));
         node.handshakes.truncate(MAX_HANDSHAKES);
@@ -203,15 +214,24 @@ impl Book {
         let Some(node) = self.nodes.get_mut(target) else { return };
         node.failures = node.failures.saturating_add(1);
         node.last_failure = Some(now);
+        self.waits.insert(target.to_owned(), now.saturating_add(node.pause()));
         self.changed = true;
         if node.failures > MAX_FAILURES && node.source == PEERS {
-            self.nodes.remove(target);
+            self.remove(target);
         }
+    }
+
+    /// The node answered, and one of the two lacks the right to connect.
+    pub fn refused(&mut self, target: &str, now: u64) {
+        let Some(node) = self.nodes.get_mut(target) else { return };
+        node.last_failure = Some(now);
+        self.waits.insert(target.to_owned(), now.saturating_add(REFUSED_PAUSE));
+        self.changed = true;
     }
 
     /// The place is this node's own: it is never dialled.
     pub fn forget(&mut self, target: &str) {
-        self.changed |= self.nodes.remove(target).is_some();
+        self.changed |= self.remove(target);
     }
 
     /// What `storenode` does; a sentence if it is refused.
@@ -223,6 +243,7 @@ impl Book {
             (true, None) => return Err("the node is not stored"),
             (false, Some(true) | None) | (true, Some(false)) => {}
         }
+        self.waits.remove(&target);
         let node = self.entry(&target, STORED).ok_or("the node cannot be stored")?;
         node.status = if ignore { IGNORED } else { TRY_CONNECT };
         node.ignored_since = ignore.then_some(now);
@@ -231,11 +252,14 @@ impl Book {
         Ok(())
     }
 
-    /// Nodes to dial now, best first: reached last, fewest failures.
+    /// Nodes to dial now, those due longest first, so that none keeps another from its turn; among those never tried
+    /// the ones with fewest failures, reached last.
     pub fn due(&self, now: u64) -> Vec<String> {
+        let since = |node: &StoredNode| self.waits.get(&node.address).copied().unwrap_or(0);
         let mut due: Vec<&StoredNode> =
-            self.nodes.values().filter(|node| node.status != IGNORED && node.due() <= now).collect();
-        due.sort_by_key(|node| (node.failures, std::cmp::Reverse(node.handshakes.first().map(|(_, time)| *time))));
+            self.nodes.values().filter(|node| node.status != IGNORED && since(node) <= now).collect();
+        let reached = |node: &StoredNode| node.handshakes.first().map(|(_, time)| *time);
+        due.sort_by_key(|node| (since(node), node.failures, std::cmp::Reverse(reached(node))));
         due.into_iter().map(|node| node.address.clone()).collect()
     }
 
@@ -294,6 +318,43 @@ mod tests {
         assert!(book.change(place(1), true, 2_000).is_err());
         book.change(place(1), false, 3_000).unwrap();
         assert_eq!(book.due(3_000), [target]);
+    }
+
+    #[test]
+    fn a_node_that_refused_for_want_of_a_right_is_dialled_again_soon_however_often_it_did() {
+        let mut book = Book::load(PathBuf::from("/nonexistent/peers.dat"));
+        let target = place(1).to_string();
+        book.heard(place(1), PEERS);
+        for round in 0..2 * u64::from(MAX_FAILURES) {
+            book.refused(&target, 1_000 + round * REFUSED_PAUSE);
+        }
+        let last = 1_000 + (2 * u64::from(MAX_FAILURES) - 1) * REFUSED_PAUSE;
+        assert!(book.due(last + REFUSED_PAUSE - 1).is_empty());
+        assert_eq!(book.due(last + REFUSED_PAUSE), [target]);
+    }
+
+    #[test]
+    fn nodes_that_refuse_leave_those_that_did_not_answer_their_turn() {
+        let mut book = Book::load(PathBuf::from("/nonexistent/peers.dat"));
+        book.heard(place(1), PEERS);
+        book.heard(place(2), PEERS);
+        book.failed(&place(2).to_string(), 1_000);
+        book.refused(&place(1).to_string(), 1_005);
+        assert_eq!(book.due(2_000), [place(2).to_string(), place(1).to_string()]);
+    }
+
+    #[test]
+    fn after_a_start_every_node_is_dialled_however_long_it_did_not_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("peers.dat");
+        let mut book = Book::load(path.clone());
+        book.heard(place(1), SEED);
+        for _ in 0..20 {
+            book.failed(&place(1).to_string(), 1_000);
+        }
+        assert!(book.due(1_000 + LONGEST_PAUSE - 1).is_empty());
+        book.save();
+        assert_eq!(Book::load(path).due(1_001), [place(1).to_string()]);
     }
 
     #[test]

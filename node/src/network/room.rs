@@ -257,6 +257,7 @@ fn on_event(network: &Network, handle: &Handle, event: Event) {
             match cause {
                 RefusalCause::AlreadyConnected => {}
                 RefusalCause::DuplicateIdentity if own_place(network, &target) => book.forget(&target),
+                RefusalCause::NoPermission => book.refused(&target, now),
                 _ => book.failed(&target, now),
             }
             let who = if by_peer { "a peer refused this node" } else { "a connection was refused" };

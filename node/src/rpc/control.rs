@@ -90,8 +90,8 @@ pub fn wallet_figures(ctx: &Context) -> WalletFigures {
 pub fn warnings(ctx: &Context) -> String {
     let mut sentences = Vec::new();
     if ctx.wallet.state() == EncryptionState::Locked {
-        let locked = "The wallet is locked: peers, mining and signing wait for walletpassphrase.";
-        sentences.push(locked.to_owned());
+        let peers = if ctx.network.handle().is_none() { "peers, " } else { "" };
+        sentences.push(format!("The wallet is locked: {peers}mining and signing wait for walletpassphrase."));
     }
     sentences.extend(ctx.miner.borrow().warning.clone());
     sentences.join(" ")
@@ -107,6 +107,7 @@ fn getinfo(ctx: Arc<Context>, _params: Params) -> BoxFuture<'static, Answer> {
         let entry = entry_of(&snapshot, &tip.hash)?;
         let figures = wallet_figures(&ctx);
         let balance = wallet::native_balance_later(Arc::clone(&ctx)).await?;
+        let clock = network::clock_warning(network::time_offset(&peers));
         shape(&Info {
             version: VERSION.to_owned(),
             nodeversion: version_number(),
@@ -143,7 +144,7 @@ fn getinfo(ctx: Arc<Context>, _params: Params) -> BoxFuture<'static, Answer> {
             unlocked_until: figures.unlocked_until,
             paytxfee: 0.0,
             relayfee: 0.0,
-            errors: warnings(&ctx),
+            errors: [clock.unwrap_or_default(), warnings(&ctx)].join(" ").trim().to_owned(),
         })
     })
 }

@@ -19,6 +19,7 @@ use super::resolve::{shape, short};
 use super::{Answer, Answerer};
 use crate::context::Context;
 use crate::network::NetworkError;
+use crate::sync::SKEW_SECONDS;
 
 /// Version of the peer protocol, in the counting of old clients.
 const PEER_PROTOCOL: i64 = 70_002;
@@ -46,6 +47,14 @@ pub fn time_offset(peers: &[PeerInfo]) -> i64 {
     let mut offsets: Vec<i64> = peers.iter().map(|peer| peer.time_offset).collect();
     offsets.sort_unstable();
     offsets.get(offsets.len() / 2).copied().unwrap_or(0)
+}
+
+/// What an operator should know about this node's clock, of which peers' clocks are `offset` seconds ahead.
+#[must_use]
+pub fn clock_warning(offset: i64) -> Option<String> {
+    let (seconds, side) = (offset.unsigned_abs(), if offset > 0 { "ahead of" } else { "behind" });
+    (seconds >= SKEW_SECONDS)
+        .then(|| format!("Peers' clocks are {seconds} s {side} this node's: check its time, blocks may be held back."))
 }
 
 fn number(value: u64) -> i64 {
@@ -277,4 +286,17 @@ fn getchunkqueuetotals(ctx: &Context, _params: &Params) -> Answer {
     }
     let totals = ctx.offchain.figures().totals();
     shape(&ChunkTotals { chunks: totals!(totals.chunks), bytes: totals!(totals.bytes) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_differs_by_a_minute_is_warned_of_either_way() {
+        assert_eq!(clock_warning(59), None);
+        assert_eq!(clock_warning(-59), None);
+        assert!(clock_warning(60).is_some_and(|text| text.contains("60 s ahead of")));
+        assert!(clock_warning(-61).is_some_and(|text| text.contains("61 s behind")));
+    }
 }

@@ -358,7 +358,10 @@ impl<V: ChainFacts> Sync<V> {
             self.progress.logged = now;
             self.progress.logged_height = tip.height;
             self.out.push(SyncAction::CatchingUp(catching_up));
-            if !catching_up {
+            if catching_up {
+                let best = tip.height.0.saturating_add(ahead);
+                tracing::info!("Syncing: height {} of {best}, from {} peers", tip.height.0, self.peers.len());
+            } else {
                 tracing::info!(height = tip.height.0, "Synced: height {}", tip.height.0);
                 self.reconcile_when_due();
             }

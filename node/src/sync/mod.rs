@@ -27,7 +27,7 @@ use rota_consensus::rules::Rules;
 use rota_p2p::{CompactBlock, PeerHandle, QueryId, Request, RequestError, Response};
 
 pub use facts::{ChainFacts, KnownBlock, LiveFacts};
-pub use task::{SyncParts, run};
+pub use task::{SKEW_SECONDS, SyncParts, run};
 
 use crate::ledger::BlockOutcome;
 use block::Progress;

@@ -46,7 +46,7 @@ const VERDICTS: usize = 64;
 /// Requests of peers answered at once; the rest wait in the peer room's bounds.
 const ANSWERS: usize = 8;
 /// A peer's clock this far from ours is worth a warning: half of what a block may lie ahead at least.
-const SKEW_SECONDS: u64 = 60;
+pub const SKEW_SECONDS: u64 = 60;
 
 /// Makes the rules of the gate at this moment; the argument tells whether the node is behind.
 pub type MakeGate = Box<dyn Fn(bool) -> GateRules + Send + std::marker::Sync>;
@@ -240,7 +240,12 @@ impl Driver {
                 return;
             }
         };
+        let met = matches!(input, SyncInput::Connected { .. });
         self.feed(input).await;
+        if met {
+            // A peer that callers are shown has its figures.
+            self.show_figures();
+        }
     }
 
     /// The book learns less from a flood of events than it costs to wait for it.

@@ -391,6 +391,25 @@ fn what_a_gone_peer_was_asked_for_is_asked_of_others() {
 }
 
 #[test]
+fn what_a_silent_peer_was_asked_for_is_asked_of_others_when_the_request_ends() {
+    let mut net = Net::new(3);
+    net.connect(2, 0);
+    net.connect(2, 1);
+    net.run(Duration::from_secs(5));
+    net.put_in_pool(0, transaction(1));
+    net.put_in_pool(1, transaction(1));
+    net.silent(0);
+    for peer in [0, 1] {
+        let hashes = vec![transaction(1).full_hash()];
+        net.input(2, SyncInput::TransactionsAnnounced { peer: Net::handle(peer), hashes });
+    }
+    net.run(Duration::from_secs(29));
+    assert_eq!(net.pool(2), 0);
+    net.run(Duration::from_secs(3));
+    assert_eq!(net.pool(2), 1);
+}
+
+#[test]
 fn a_paused_node_takes_nothing_and_carries_on_later() {
     let mut net = Net::new(2);
     net.connect(0, 1);

@@ -9,7 +9,7 @@ use lru::LruCache;
 use rota_chain::block::Block;
 use rota_chain::hash::{FullHash, Txid};
 use rota_chain::transaction::Transaction;
-use rota_p2p::limit::{MAX_INVENTORY, MAX_TRANSACTIONS};
+use rota_p2p::limit::{MAX_INVENTORY, MAX_TRANSACTIONS, REQUEST_TIME};
 use rota_p2p::{PeerHandle, Request};
 
 use super::peer::Query;
@@ -22,8 +22,9 @@ const KNOWN: NonZeroUsize = NonZeroUsize::new(131_072).expect("131,072 is not ze
 const REFUSED: NonZeroUsize = NonZeroUsize::new(16_384).expect("16,384 is not zero");
 /// Parents remembered as asked for.
 const PARENTS: NonZeroUsize = NonZeroUsize::new(4_096).expect("4,096 is not zero");
-/// A transaction asked of one peer is not asked of another before this time.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
+/// A transaction asked of one peer is not asked of another before this time: longer than a request lives, whose end
+/// hands it to those who have it too.
+const ASK_AGAIN: Duration = REQUEST_TIME.saturating_add(Duration::from_secs(5));
 /// Transactions asked for or queued in all: 64 bytes each.
 const ASKED: usize = 200_000;
 /// Transactions queued for one peer: two pages of its pool.
@@ -318,7 +319,7 @@ impl<V: ChainFacts> Sync<V> {
         }
         self.traffic.looked = now;
         self.traffic.waiting.expire(now);
-        // The peer room ends every request in the same time; what is still here lost its answer to a disconnection.
+        // The peer room ends every request before that; what is still here lost its answer to a disconnection.
         self.traffic.asked.retain(|_, asked| asked.until.is_none_or(|until| until > now));
         self.pump_all();
     }
