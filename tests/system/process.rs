@@ -1,11 +1,14 @@
 //! Scenarios over real processes: each file is a subject, each test a sentence about what a user relies on.
 
+mod catchup;
 mod crash;
 mod data;
+mod identity;
 mod join;
 mod notify;
 mod offchain;
 mod partition;
+mod peer;
 mod permission;
 mod preset;
 mod refusal;

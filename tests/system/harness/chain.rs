@@ -202,7 +202,7 @@ impl Plan {
         let mut invitations = Vec::new();
         if self.linked {
             // A node told to connect to one dead port alone dials no address that it hears of.
-            chain.nodes[0].add_options([format!("-connect={NOWHERE}")]);
+            chain.nodes[0].add_options([format!("-connect={NOWHERE}"), "-listen=1".to_owned()]);
         }
         for (index, node) in chain.nodes.iter_mut().enumerate().skip(1) {
             let mut ports = Vec::new();
