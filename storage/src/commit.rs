@@ -13,6 +13,7 @@ use rota_consensus::state::{Changes, StateKey, StateValue};
 
 use crate::block::{BlockEntry, Location, Tip};
 use crate::cache::is_hot;
+use crate::coin::CoinIndex;
 use crate::error::{Result, StorageError};
 use crate::index::SubscriptionRow;
 use crate::index::stream::{IndexWriter, IndexedBlock};
@@ -132,6 +133,7 @@ struct Work<'a> {
     store: &'a Store,
     batch: Batch,
     index: IndexWriter<'a>,
+    coins: CoinIndex,
     tip: Option<Tip>,
     entities: HashMap<u8, u32>,
     hot: Vec<Element>,
@@ -143,6 +145,7 @@ impl<'a> Work<'a> {
             store,
             batch: store.database().batch(),
             index: IndexWriter::new(store.database(), subscriptions),
+            coins: CoinIndex::default(),
             tip: store.database().get(&TIP, &())?,
             entities: HashMap::new(),
             hot: Vec::new(),
@@ -162,6 +165,7 @@ impl<'a> Work<'a> {
             if let (StateKey::Entity(_), None) = (&key, &before) {
                 self.pop_entity(&key)?;
             }
+            self.coins.undo(&mut self.batch, self.store.database(), &key, before.as_ref())?;
             self.element(key, before)?;
         }
         for txid in &undo.transactions {
@@ -186,6 +190,7 @@ impl<'a> Work<'a> {
         let places = places(block, *height, body)?;
         for (key, change) in &changes.elements {
             if change.before != change.after {
+                CoinIndex::apply(&mut self.batch, key, change)?;
                 self.element(key.clone(), change.after.clone())?;
             }
         }

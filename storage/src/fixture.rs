@@ -15,7 +15,8 @@ use rota_chain::multiset::Multiset;
 use rota_chain::operation::Operation;
 use rota_chain::permission::{BlockRange, Permission};
 use rota_chain::stream::{CreateStream, ItemData, Publish, StreamRestriction};
-use rota_chain::transaction::{Body, OutPoint, Output, TRANSACTION_VERSION, Transaction};
+use rota_chain::transaction::{Body, Coverage, Input, OutPoint, Output, TRANSACTION_VERSION, Transaction};
+use rota_consensus::coin::spend_and_make;
 use rota_consensus::state::{
     Changes, Coin, Entity, EntityKind, MemoryState, Overlay, PermissionKey, PermissionRecord, StateKey, StateValue,
     StateView, element,
@@ -97,6 +98,16 @@ impl Chain {
             nonce: self.nonce,
         };
         Transaction { body, witnesses: Vec::new() }
+    }
+
+    /// Spends coins and pays so many units to each of these.
+    pub(crate) fn payment(&mut self, spent: &[OutPoint], paid: &[(u8, u64)]) -> Transaction {
+        let mut transaction = self.transaction(1, Vec::new());
+        let input = |outpoint: &OutPoint| Input { outpoint: *outpoint, coverage: Coverage::Full };
+        transaction.body.inputs = spent.iter().map(input).collect();
+        let output = |(to, units): &(u8, u64)| Output::payment(author(*to), Amount(*units));
+        transaction.body.outputs = paid.iter().map(output).collect();
+        transaction
     }
 
     pub(crate) fn stream(&mut self, name: &str) -> Transaction {
@@ -192,14 +203,22 @@ impl Chain {
         let (snapshot, model) = (self.store.snapshot().unwrap(), self.model());
         assert_eq!(snapshot.tip(), model.tip);
         let mut computed = Multiset::new();
+        let mut coins = Vec::new();
         snapshot
             .for_each_element(|key, value| {
+                if let (StateKey::Coin(outpoint), StateValue::Coin(coin)) = (&key, &value) {
+                    coins.push((coin.owner, *outpoint, coin.clone()));
+                }
                 assert_eq!(StateView::get(&snapshot, &key).unwrap().as_ref(), Some(&value));
                 computed.add(&element(&key, &value));
             })
             .unwrap();
         assert_eq!(computed, model.multiset);
         assert_eq!(snapshot.multiset().unwrap(), model.multiset);
+        coins.sort_by_key(|(owner, outpoint, _)| (*owner, *outpoint));
+        let mut indexed = Vec::new();
+        snapshot.for_each_coin(|outpoint, coin| indexed.push((coin.owner, outpoint, coin))).unwrap();
+        assert_eq!(indexed, coins, "the coins by owner are those of the state");
         let streams = u32::try_from(model.streams.len()).unwrap();
         assert_eq!(snapshot.entity_count(EntityList::Streams).unwrap(), streams);
         assert_eq!(snapshot.entities(EntityList::Streams, 0..streams + 9).unwrap(), model.streams);
@@ -252,6 +271,9 @@ fn changes(block: &Block, height: Height, state: &MemoryState) -> Changes {
             let coin = Coin { owner: author(9), amount: Amount(1), assets: Vec::new(), height, coinbase: true };
             let key = StateKey::Coin(OutPoint { txid, index: 0 });
             overlay.put(key, Some(StateValue::Coin(coin))).unwrap();
+        } else {
+            let body = &transaction.body;
+            spend_and_make(&mut overlay, txid, &body.inputs, &body.outputs, height, false).unwrap();
         }
         for (_, operation) in transaction.operations() {
             let Operation::CreateStream(create) = operation else { continue };

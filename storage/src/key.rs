@@ -5,6 +5,8 @@ use borsh::BorshDeserialize;
 use rota_chain::amount::Height;
 use rota_chain::codec::encode;
 use rota_chain::hash::{BlockHash, ChunkHash, Txid};
+use rota_chain::lock::Lock;
+use rota_chain::transaction::OutPoint;
 use rota_consensus::state::StateKey;
 
 /// Something that can be a key, or the first part of one.
@@ -102,6 +104,28 @@ impl Key for StateKey {
 
     fn read(bytes: &mut &[u8]) -> Option<StateKey> {
         StateKey::deserialize(bytes).ok()
+    }
+}
+
+/// The canonical bytes: kind, then hash.
+impl Key for Lock {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&encode(self));
+    }
+
+    fn read(bytes: &mut &[u8]) -> Option<Lock> {
+        Lock::deserialize(bytes).ok()
+    }
+}
+
+impl Key for OutPoint {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.txid.write(out);
+        self.index.write(out);
+    }
+
+    fn read(bytes: &mut &[u8]) -> Option<OutPoint> {
+        Some(OutPoint { txid: Key::read(bytes)?, index: Key::read(bytes)? })
     }
 }
 

@@ -5,6 +5,7 @@ pub mod block;
 pub mod block_file;
 pub mod cache;
 pub mod chunk;
+pub mod coin;
 pub mod commit;
 pub mod error;
 #[cfg(test)]

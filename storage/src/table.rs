@@ -2,9 +2,10 @@
 
 use rota_chain::amount::Height;
 use rota_chain::hash::{BlockHash, ChunkHash, Txid};
+use rota_chain::lock::Lock;
 use rota_chain::multiset::Multiset;
-use rota_chain::transaction::Transaction;
-use rota_consensus::state::{StateKey, StateValue};
+use rota_chain::transaction::{OutPoint, Transaction};
+use rota_consensus::state::{Coin, StateKey, StateValue};
 
 use crate::block::{BlockEntry, Tip};
 use crate::chunk::{ChunkInfo, ChunkOwner, ChunkTotals, PendingChunk};
@@ -14,8 +15,8 @@ use crate::transaction::TransactionLocation;
 
 /// The format this program reads and writes.
 ///
-/// History: 1, the first.
-pub const FORMAT: u64 = 1;
+/// History: 1, the first; 2, coins by owner.
+pub const FORMAT: u64 = 2;
 
 macro_rules! tables {
     ($all:ident, $list:ident;
@@ -47,6 +48,8 @@ tables! {
     ACTIVE = new "active": Height => BlockHash;
     /// The consensus state after the tip.
     STATE = new "state": StateKey => StateValue;
+    /// The coins of the state once more, by owner.
+    COIN_OWNER = new "coin_owner": (Lock, OutPoint) => Coin;
     /// Transactions of the active branch.
     TRANSACTION = new "transaction": Txid => TransactionLocation;
     /// Entities of the active branch by list and dense position, in order of creation.

@@ -6,6 +6,7 @@ use rota_chain::amount::Height;
 use rota_chain::hash::{BlockHash, ChunkHash, Txid};
 use rota_chain::lock::{KeyHash, Lock};
 use rota_chain::permission::Permission;
+use rota_chain::transaction::OutPoint;
 use rota_consensus::state::{PermissionKey, StateKey};
 
 use crate::block::{Location, Tip};
@@ -16,7 +17,7 @@ use crate::table::{CHUNK_LIST, LIST};
 use crate::transaction::TransactionLocation;
 
 #[test]
-fn tables_are_those_of_format_1() {
+fn tables_are_those_of_format_2() {
     let names = |list: &[(&str, &str, &str)]| -> Vec<String> {
         list.iter().map(|(name, key, value)| format!("{name}: {key} => {value}")).collect()
     };
@@ -30,6 +31,7 @@ fn tables_are_those_of_format_1() {
             "block_at: (Height, BlockHash) => ()",
             "active: Height => BlockHash",
             "state: StateKey => StateValue",
+            "coin_owner: (Lock, OutPoint) => Coin",
             "transaction: Txid => TransactionLocation",
             "entity: (u8, u32) => Txid",
             "stream_block: ([u8; 8], Height) => ()",
@@ -62,7 +64,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn keys_have_the_bytes_of_format_1() {
+fn keys_have_the_bytes_of_format_2() {
     let one = "01".repeat(32);
     let key = |bytes: Vec<u8>| hex(&bytes);
     assert_eq!(key((Height(258), BlockHash([1; 32])).to_bytes()), format!("00000102{one}"));
@@ -70,6 +72,8 @@ fn keys_have_the_bytes_of_format_1() {
     assert_eq!(key((7u32, 1u8, 3u32, 9u32).to_bytes()), "00000007010000000300000009");
     assert_eq!(key((ChunkHash([1; 32]), ChunkOwner::Own).to_bytes()), format!("{one}00"));
     assert_eq!(key((ChunkOwner::Stream(Txid([1; 32])), ChunkHash([1; 32])).to_bytes()), format!("01{one}{one}"));
+    let outpoint = OutPoint { txid: Txid([1; 32]), index: 258 };
+    assert_eq!(key((Lock::Key(KeyHash([2; 20])), outpoint).to_bytes()), format!("00{}{one}00000102", "02".repeat(20)));
     let permission = StateKey::Permission(PermissionKey {
         entity: Some(Txid([1; 32])),
         permission: Permission::Mine,
@@ -79,7 +83,7 @@ fn keys_have_the_bytes_of_format_1() {
 }
 
 #[test]
-fn values_have_the_bytes_of_format_1() {
+fn values_have_the_bytes_of_format_2() {
     let value = |bytes: Vec<u8>| hex(&bytes);
     let encode = |location: &TransactionLocation| rota_chain::codec::encode(location);
     let place = Location { file: 1, offset: 2, length: 3 };
