@@ -1,5 +1,8 @@
 //! The pool of transactions that wait for a block: a state machine over the state at the tip. What is in it has been
-//! applied, in order of arrival, to a view of its own; limits in total and for each author bound it.
+//! applied, in order of arrival, to a view of its own; limits in total and for each author bound it. Its coins by owner
+//! are in `coin`.
+
+pub mod coin;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -8,10 +11,13 @@ use rota_chain::amount::Amount;
 use rota_chain::hash::{FullHash, Txid};
 use rota_chain::lock::Lock;
 use rota_chain::operation::Operation;
+use rota_chain::transaction::OutPoint;
 use rota_consensus::rule::{ApplyError, Rule};
 use rota_consensus::rules::Rules;
 use rota_consensus::state::{Overlay, StateError, StateView};
 use rota_consensus::transaction::{Place, VerifiedTransaction, apply_transaction};
+
+pub use coin::PoolCoins;
 
 /// Bytes of all waiting transactions, unless `maxmempool` says otherwise: 32 blocks of the usual largest size.
 pub const POOL_BYTES: usize = 256 << 20;
@@ -119,6 +125,7 @@ pub struct Pool<V> {
     by_txid: HashMap<Txid, u64>,
     by_full_hash: HashMap<FullHash, u64>,
     items: HashMap<Txid, Vec<PoolItem>>,
+    coins: PoolCoins,
     bytes: usize,
     author_bytes: HashMap<Lock, usize>,
     next_sequence: u64,
@@ -135,6 +142,7 @@ impl<V: StateView> Pool<V> {
             by_txid: HashMap::new(),
             by_full_hash: HashMap::new(),
             items: HashMap::new(),
+            coins: PoolCoins::default(),
             bytes: 0,
             author_bytes: HashMap::new(),
             next_sequence,
@@ -196,6 +204,16 @@ impl<V: StateView> Pool<V> {
         self.items.get(stream).map_or(&[], Vec::as_slice)
     }
 
+    /// What waiting transactions do to coins, by owner.
+    pub fn coins(&self) -> &PoolCoins {
+        &self.coins
+    }
+
+    /// The waiting transaction that spends a coin.
+    pub fn spender(&self, outpoint: &OutPoint) -> Option<&Arc<PoolEntry>> {
+        self.entries.get(&self.coins.spender(outpoint)?)
+    }
+
     /// Takes a transaction in, if the state with everything before it applied allows it.
     ///
     /// # Errors
@@ -212,8 +230,9 @@ impl<V: StateView> Pool<V> {
         }
         self.check_limits(&tx)?;
         let applied = apply_transaction(&self.overlay, &tx, rules, self.place)?;
-        self.overlay.absorb(applied.changes);
         let sequence = self.take_sequence();
+        self.coins.absorb(&applied.changes, sequence);
+        self.overlay.absorb(applied.changes);
         let entry = Arc::new(PoolEntry { tx, sequence, received, own, fee: applied.fee });
         self.insert(&entry);
         Ok(entry)
@@ -299,6 +318,7 @@ impl<V: StateView> Pool<V> {
     fn keep(&mut self, mut entry: PoolEntry, rules: &Rules, ended: &mut Vec<Ended>) -> Result<(), StateError> {
         match apply_transaction(&self.overlay, &entry.tx, rules, self.place) {
             Ok(applied) => {
+                self.coins.absorb(&applied.changes, entry.sequence);
                 self.overlay.absorb(applied.changes);
                 entry.fee = applied.fee;
                 self.insert(&Arc::new(entry));

@@ -9,6 +9,7 @@ mod encryption;
 pub mod error;
 mod keypool;
 mod record;
+pub mod select;
 pub mod sign;
 mod store;
 pub mod wallet;
