@@ -14,6 +14,7 @@ use rota_storage::Store;
 use rota_wallet::Wallet;
 use tokio::sync::watch;
 
+use crate::coin::CoinLocks;
 use crate::ledger::LedgerHandle;
 use crate::miner::MinerStatus;
 use crate::network::Network;
@@ -41,6 +42,8 @@ pub struct Context {
     pub ledger: LedgerHandle,
     /// Keys.
     pub wallet: Arc<Wallet>,
+    /// Coins set aside.
+    pub coins: Arc<CoinLocks>,
     /// Which transactions' signatures verify.
     pub signatures: Arc<SignatureCache>,
     /// Peers.

@@ -155,6 +155,7 @@ async fn start(prepared: &Prepared) -> anyhow::Result<Running> {
         view: Arc::clone(&ground.view),
         ledger: ledger.clone(),
         wallet: Arc::clone(&ground.wallet),
+        coins: Arc::default(),
         signatures: Arc::clone(&ground.signatures),
         network: network.clone(),
         miner,

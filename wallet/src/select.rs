@@ -76,17 +76,18 @@ impl Holding {
     }
 }
 
-/// Why a coin is left alone. In this order the first that explains a shortage is told.
+/// Why a coin is left alone. In this order the first that explains a shortage is told. Coins whose keys are not here are
+/// no candidates at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hindrance {
+    /// A transaction that is being made spends it, and may give change back at once.
+    Busy,
     /// Its owner may not send, or may not take change back.
     Permission,
     /// A caller locked it.
     Locked,
     /// A reward that may not be spent yet.
     Immature,
-    /// Its key is not here.
-    WatchOnly,
 }
 
 /// A coin that may be chosen.
@@ -294,7 +295,7 @@ impl<'a> Work<'a> {
 
     /// Which of the coins left alone would make up for what is missing.
     fn shortage(&mut self) -> Shortage {
-        let reasons = [Hindrance::Permission, Hindrance::Locked, Hindrance::Immature];
+        let reasons = [Hindrance::Busy, Hindrance::Permission, Hindrance::Locked, Hindrance::Immature];
         for reason in reasons {
             let with = self.filter(|candidate| candidate.hindrance.is_none_or(|own| own <= reason));
             if self.suffices(&with) {

@@ -12,6 +12,7 @@ use rota_consensus::state::{Changes, Coin, StateKey, StateValue};
 pub struct PoolCoins {
     made: HashMap<Lock, BTreeMap<OutPoint, Coin>>,
     spent: HashMap<OutPoint, u64>,
+    spent_of: HashMap<Lock, Vec<OutPoint>>,
 }
 
 impl PoolCoins {
@@ -21,6 +22,7 @@ impl PoolCoins {
             let StateKey::Coin(outpoint) = key else { continue };
             if let Some(StateValue::Coin(coin)) = &change.before {
                 self.spent.insert(*outpoint, sequence);
+                self.spent_of.entry(coin.owner).or_default().push(*outpoint);
                 if let Some(made) = self.made.get_mut(&coin.owner) {
                     made.remove(outpoint);
                     if made.is_empty() {
@@ -37,6 +39,11 @@ impl PoolCoins {
     /// Coins of an address that waiting transactions make and none of them spends, by outpoint.
     pub fn made_for(&self, owner: &Lock) -> impl Iterator<Item = (OutPoint, &Coin)> {
         self.made.get(owner).into_iter().flatten().map(|(outpoint, coin)| (*outpoint, coin))
+    }
+
+    /// Coins of an address, stored or waiting themselves, that waiting transactions spend, in order of arrival.
+    pub fn spent_of(&self, owner: &Lock) -> &[OutPoint] {
+        self.spent_of.get(owner).map_or(&[], Vec::as_slice)
     }
 
     /// The sequence of the waiting transaction that spends a coin, stored or waiting itself.

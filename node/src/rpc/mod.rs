@@ -12,6 +12,7 @@ pub mod decode;
 pub mod item;
 pub mod mining;
 pub mod network;
+pub mod payment;
 pub mod permission;
 pub mod publish;
 pub mod raw;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use rota_api::error::{Code, EntityKind as Wanted, Named, RpcError};
 use rota_api::params::Params;
-use rota_chain::amount::Height;
+use rota_chain::amount::{Amount, Height};
 use rota_chain::codec::encoded_length;
 use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
-use rota_chain::transaction::{Body, Output, TRANSACTION_VERSION, Transaction};
+use rota_chain::transaction::{Body, OutPoint, Output, TRANSACTION_VERSION, Transaction};
 use rota_consensus::ops::entity::is_reference_shaped;
 use rota_consensus::rule::{
     AssetRule, CoinRule, EntityRule, PermissionRule, Rule, StreamRule, TransactionRule, UpgradeRule, VariableRule,
@@ -19,8 +19,10 @@ use rota_consensus::rule::{
 use rota_consensus::state::{Entity, EntityKind, StateError, StateView};
 use rota_consensus::transaction::{VerifiedTransaction, check_transaction};
 use rota_wallet::WalletError;
+use rota_wallet::select::Holding;
 
 use super::Answer;
+use super::payment::{self, Choosing, Source};
 use crate::context::Context;
 use crate::ledger::{Stopped, SubmitError};
 use crate::pool::PoolError;
@@ -198,20 +200,42 @@ pub fn own_key(ctx: &Context, lock: &Lock) -> Result<(), RpcError> {
     if ctx.wallet.can_sign(lock) { Ok(()) } else { Err(RpcError::address_not_in_wallet(&ctx.scheme.encode(lock))) }
 }
 
-/// Builds, signs and submits a transaction of these authors: when this returns, it is journaled and in the pool.
+/// Builds, signs and submits a transaction of these authors: when this returns, it is journaled and in the pool. A fee
+/// that the chain asks for is paid from coins of the authors: -716 if they have none.
 pub async fn submit_outputs(ctx: Arc<Context>, authors: Vec<Lock>, outputs: Vec<Output>) -> Result<Txid, RpcError> {
-    let tip = ctx.view.tip().height;
-    let body = Body {
+    let mut body = body(&ctx, authors, outputs);
+    let bytes = encoded_length(&body) + body.authors.len() * payment::WITNESS_BYTES;
+    if payment::fee_of(&ctx, bytes)? == Amount::ZERO {
+        return submit_body(ctx, body).await;
+    }
+    let choosing = Choosing { bytes, ..Choosing::default() };
+    let source = Source::Addresses(body.authors.clone());
+    let chosen = payment::choose(&ctx, source, Holding::default(), choosing).await?;
+    body.inputs = chosen.inputs.clone();
+    body.outputs.extend(chosen.change.iter().cloned());
+    submit_body(ctx, body).await
+}
+
+/// A body without inputs, valid as long as one may be, with a nonce of its own.
+#[must_use]
+pub fn body(ctx: &Context, authors: Vec<Lock>, outputs: Vec<Output>) -> Body {
+    Body {
         version: TRANSACTION_VERSION,
         inputs: Vec::new(),
         outputs,
         authors,
         lock_time: 0,
-        last_height: tip.0.saturating_add(ctx.rules.validity_window),
+        last_height: ctx.view.tip().height.0.saturating_add(ctx.rules.validity_window),
         nonce: rand::random(),
-    };
+    }
+}
+
+/// Signs and submits a body of this wallet's authors and coins: when this returns, it is journaled and in the pool.
+/// -25 if a key that must sign is not here.
+pub async fn submit_body(ctx: Arc<Context>, body: Body) -> Result<Txid, RpcError> {
     let tx = Transaction { body, witnesses: Vec::new() };
-    if encoded_length(&tx) < LARGE_TRANSACTION {
+    // Owners of coins are read from the database: not on an asynchronous thread.
+    if encoded_length(&tx) < LARGE_TRANSACTION && tx.body.inputs.is_empty() {
         let verified = sign(&ctx, tx)?;
         return submit(&ctx, verified).await;
     }
@@ -220,9 +244,15 @@ pub async fn submit_outputs(ctx: Arc<Context>, authors: Vec<Lock>, outputs: Vec<
     submit(&ctx, signed.map_err(RpcError::internal)??).await
 }
 
+/// The owner of a coin, waiting ones included.
+pub fn coin_owner(ctx: &Context, outpoint: OutPoint) -> Option<Lock> {
+    ctx.view.read().pool.state().coin(outpoint).ok().flatten().map(|coin| coin.owner)
+}
+
 /// Signs with this wallet's keys and checks what needs no state.
 fn sign(ctx: &Context, mut tx: Transaction) -> Result<VerifiedTransaction, RpcError> {
-    let completeness = ctx.wallet.sign_transaction(&mut tx, &ctx.rules.genesis, |_| None, &[]).map_err(wallet_error)?;
+    let owner = |outpoint| coin_owner(ctx, outpoint);
+    let completeness = ctx.wallet.sign_transaction(&mut tx, &ctx.rules.genesis, owner, &[]).map_err(wallet_error)?;
     if !completeness.is_complete() {
         return Err(RpcError::new(Code::Verify, "This wallet does not hold every key that must sign"));
     }

@@ -112,8 +112,8 @@ fn a_shortage_names_what_would_help() {
         assert_eq!(choose_coins(&coins, &needs(needed, &[]), 9), Err(Shortage::Hindered(reason)));
     }
     assert_eq!(choose_coins(&coins, &needs(41, &[]), 9), Err(Shortage::Insufficient));
-    coins[1].hindrance = Some(Hindrance::WatchOnly);
-    assert_eq!(choose_coins(&coins, &needs(41, &[]), 9), Err(Shortage::Insufficient), "a watched coin is no help");
+    coins[1].hindrance = Some(Hindrance::Busy);
+    assert_eq!(choose_coins(&coins, &needs(11, &[]), 9), Err(Shortage::Hindered(Hindrance::Busy)));
 }
 
 #[test]

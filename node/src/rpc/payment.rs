@@ -1,0 +1,382 @@
+//! Payments: finds, judges and reserves the coins that a transaction of this wallet spends, and says what comes back as
+//! change. What is sent, and to whom, is decided by the families that call this.
+//!
+//! The usual way: [`choose`] with what is needed, a body of its inputs, the caller's outputs and its change outputs,
+//! then `resolve::submit_body` while the [`Chosen`] is still held, so that nobody else spends the same coins.
+
+mod change;
+mod judge;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rota_api::error::{Code, RpcError};
+use rota_chain::amount::{Amount, Height};
+use rota_chain::asset::AssetReference;
+use rota_chain::lock::Lock;
+use rota_chain::permission::Permission;
+use rota_chain::transaction::{Coverage, Input, OutPoint, Output};
+use rota_consensus::authority;
+use rota_consensus::state::Coin;
+use rota_wallet::select::{Candidate, Choice, Hindrance, Holding, Shortage, Unit, choose_coins};
+
+use self::judge::Judge;
+use super::resolve::{own_key, state_error, storage_error};
+use crate::coin::{Coins, Origin, Reservation};
+use crate::context::Context;
+
+/// Coins of a source looked at first: enough for most, and read within milliseconds.
+const FIRST_LOOK: usize = 8_192;
+/// By how much a further look reaches beyond the one before.
+const LOOK_GROWTH: usize = 8;
+/// Bytes of an input: transaction id, index and coverage.
+const INPUT_BYTES: usize = 37;
+/// Bytes of a change output without assets, at most.
+const CHANGE_BYTES: usize = 64;
+/// Bytes of a witness of one key; those of several keys are within a factor that a fee rounds up to.
+pub const WITNESS_BYTES: usize = 98;
+/// Most inputs chosen: 370 KB, and signatures are one an owner.
+const MOST_INPUTS: usize = 10_000;
+/// Longest wait for coins that a transaction being made spends: its submission takes milliseconds.
+const RELEASE_WAIT: Duration = Duration::from_secs(10);
+/// Rounds in which a fee is fitted to the inputs that it needs itself.
+const FEE_ROUNDS: usize = 4;
+/// Bytes that a fee rate is for.
+const FEE_UNIT: usize = 1_000;
+
+/// Whose coins may be spent.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// One address, which was named: it takes the change.
+    Address(Lock),
+    /// Any of these.
+    Addresses(Vec<Lock>),
+    /// Any of this wallet.
+    Wallet,
+}
+
+/// How to choose.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Choosing {
+    /// Least confirmations of a coin.
+    pub confirmations: u32,
+    /// Bytes of the transaction without inputs, their witnesses and change: what a fee is due for.
+    pub bytes: usize,
+    /// Who takes the change, if not those whose coins are spent.
+    pub change_to: Option<Lock>,
+}
+
+/// Coins chosen and reserved, with the outputs that take the change.
+#[derive(Debug)]
+pub struct Chosen {
+    /// Spends the coins, covered in full.
+    pub inputs: Vec<Input>,
+    /// The coins spent, in the order of the inputs.
+    pub coins: Vec<Coin>,
+    /// Gives back what the coins hold beyond the needs: assets first, then native currency.
+    pub change: Vec<Output>,
+    /// What is left to the miner.
+    pub fee: Amount,
+    /// Keeps others from the coins while it is held.
+    pub reservation: Reservation,
+}
+
+/// Chooses coins that hold what is needed, waiting for those that other transactions of this wallet are about to give
+/// back. -6 or -704 if they do not suffice, -709 for a source that is not of this wallet.
+pub async fn choose(
+    ctx: &Arc<Context>,
+    source: Source,
+    needs: Holding,
+    choosing: Choosing,
+) -> Result<Chosen, RpcError> {
+    let mut releases = ctx.coins.releases();
+    let deadline = tokio::time::Instant::now() + RELEASE_WAIT;
+    loop {
+        releases.mark_unchanged();
+        let (worker, source, needs) = (Arc::clone(ctx), source.clone(), needs.clone());
+        let work = tokio::task::spawn_blocking(move || choose_now(&worker, &source, &needs, choosing));
+        match work.await.map_err(RpcError::internal)?? {
+            Some(chosen) => return Ok(chosen),
+            None => {
+                let released = tokio::time::timeout_at(deadline, releases.changed()).await;
+                if !matches!(released, Ok(Ok(()))) {
+                    return Err(RpcError::new(Code::InsufficientFunds, "Insufficient funds: coins are being spent"));
+                }
+            }
+        }
+    }
+}
+
+/// As [`choose`], at once; none if coins would suffice that other transactions being made have reserved.
+pub fn choose_now(
+    ctx: &Context,
+    source: &Source,
+    needs: &Holding,
+    choosing: Choosing,
+) -> Result<Option<Chosen>, RpcError> {
+    let owners = owners(ctx, source)?;
+    let search = Search::new(ctx, owners, choosing);
+    let mut fee = fee_of(ctx, choosing.bytes)?;
+    let mut found = None;
+    for _ in 0..FEE_ROUNDS {
+        let Some(pick) = search.find(needs, fee)? else { return Ok(None) };
+        let due = fee_of(ctx, choosing.bytes + pick.bytes())?;
+        let done = due <= fee;
+        found = Some(pick);
+        if done {
+            break;
+        }
+        fee = due;
+    }
+    let Some(pick) = found else { return Ok(None) };
+    Ok(pick.reserve(ctx, source, choosing, fee))
+}
+
+/// The addresses whose coins are looked at: -709 for one that is not of this wallet, -704 for a named one that may not
+/// send.
+fn owners(ctx: &Context, source: &Source) -> Result<Vec<Lock>, RpcError> {
+    match source {
+        Source::Address(lock) => {
+            own_key(ctx, lock)?;
+            if may_globally(ctx, Permission::Send, lock)? {
+                return Ok(vec![*lock]);
+            }
+            Err(RpcError::no_permission("from-address doesn't have send permission"))
+        }
+        Source::Addresses(locks) => {
+            locks.iter().try_for_each(|lock| own_key(ctx, lock))?;
+            Ok(locks.clone())
+        }
+        Source::Wallet => {
+            let locks = ctx.wallet.locks().into_iter().map(|info| info.lock);
+            Ok(locks.filter(|lock| ctx.wallet.can_sign(lock)).collect())
+        }
+    }
+}
+
+fn may_globally(ctx: &Context, permission: Permission, lock: &Lock) -> Result<bool, RpcError> {
+    let view = ctx.view.read();
+    let height = view.pool.place().height;
+    authority::may(view.pool.state(), &ctx.rules, permission, lock, height).map_err(state_error)
+}
+
+/// The least fee of a transaction of so many bytes: 0 where the chain asks for none.
+///
+/// # Errors
+/// -32603 if it does not fit, which no parameters that are allowed give.
+pub fn fee_of(ctx: &Context, bytes: usize) -> Result<Amount, RpcError> {
+    let rate = u64::try_from(ctx.parameters.minimum_relay_fee()).unwrap_or(0);
+    let units = u64::try_from(bytes.div_ceil(FEE_UNIT)).unwrap_or(u64::MAX);
+    let fee = rate.checked_mul(units).ok_or_else(|| RpcError::internal("a fee that does not fit 64 bits"))?;
+    Ok(Amount(fee))
+}
+
+/// A search for coins at one moment.
+struct Search<'c> {
+    ctx: &'c Context,
+    owners: Vec<Lock>,
+    coins: Coins,
+    height: Height,
+    choosing: Choosing,
+    most: usize,
+}
+
+/// Coins found, with what they are.
+struct Pick {
+    found: Vec<(OutPoint, Coin)>,
+    change: Holding,
+    owners: usize,
+}
+
+impl Pick {
+    fn of(choice: &Choice, coins: &[Coin], candidates: &[Candidate]) -> Pick {
+        let found: Vec<(OutPoint, Coin)> = choice
+            .coins
+            .iter()
+            .filter_map(|at| Some((candidates.get(*at)?.outpoint, coins.get(*at)?.clone())))
+            .collect();
+        let owners: HashSet<Lock> = found.iter().map(|(_, coin)| coin.owner).collect();
+        Pick { owners: owners.len(), found, change: choice.change.clone() }
+    }
+
+    /// Reserves the coins, none if others were faster; native change too small for an output is left to the miner.
+    fn reserve(self, ctx: &Context, source: &Source, choosing: Choosing, fee: Amount) -> Option<Chosen> {
+        let reservation = ctx.coins.reserve(self.found.iter().map(|(outpoint, _)| *outpoint).collect())?;
+        let named = match source {
+            Source::Address(lock) => Some(*lock),
+            Source::Addresses(_) | Source::Wallet => None,
+        };
+        let coins: Vec<Coin> = self.found.iter().map(|(_, coin)| coin.clone()).collect();
+        let (change, left) = change::outputs(&ctx.rules, &coins, &self.change, choosing.change_to.or(named));
+        let inputs = self.found.iter().map(|(outpoint, _)| Input { outpoint: *outpoint, coverage: Coverage::Full });
+        let fee = Amount(fee.0.saturating_add(left.0));
+        Some(Chosen { inputs: inputs.collect(), coins, change, fee, reservation })
+    }
+
+    fn bytes(&self) -> usize {
+        self.found.len() * INPUT_BYTES + self.owners * WITNESS_BYTES + 2 * CHANGE_BYTES
+    }
+}
+
+impl<'c> Search<'c> {
+    fn new(ctx: &'c Context, owners: Vec<Lock>, choosing: Choosing) -> Search<'c> {
+        let (coins, height) = {
+            let view = ctx.view.read();
+            (Coins::of(&view, &owners), view.pool.place().height)
+        };
+        // Half of a transaction is left to what it does.
+        let most = ctx.rules.maximum_transaction_size as usize / 2 / INPUT_BYTES;
+        Search { ctx, owners, coins, height, choosing, most: most.clamp(1, MOST_INPUTS) }
+    }
+
+    /// Looks at some coins, and at more as long as those do not suffice.
+    fn find(&self, needs: &Holding, fee: Amount) -> Result<Option<Pick>, RpcError> {
+        let mut wanted = needs.clone();
+        if !wanted.add_amount(fee) {
+            return Err(RpcError::invalid("Amount out of range"));
+        }
+        let mut look = FIRST_LOOK;
+        loop {
+            let (candidates, coins, whole) = self.look(&wanted, look)?;
+            match self.choose(&candidates, &wanted) {
+                Ok(choice) => return Ok(Some(Pick::of(&choice, &coins, &candidates))),
+                Err(_) if !whole => look = look.saturating_mul(LOOK_GROWTH),
+                Err(Shortage::Hindered(Hindrance::Busy)) => return Ok(None),
+                Err(shortage) => return Err(self.shortage(&shortage, needs, candidates.is_empty())),
+            }
+        }
+    }
+
+    /// Chooses so that native change is no less than an output may hold, if coins suffice for that.
+    fn choose(&self, candidates: &[Candidate], wanted: &Holding) -> Result<Choice, Shortage> {
+        let choice = choose_coins(candidates, wanted, self.most)?;
+        let least = self.ctx.rules.minimum_per_output;
+        if choice.change.amount == Amount::ZERO || choice.change.amount.0 >= least {
+            return Ok(choice);
+        }
+        let mut more = wanted.clone();
+        if !more.add_amount(Amount(least)) {
+            return Ok(choice);
+        }
+        let Ok(mut larger) = choose_coins(candidates, &more, self.most) else { return Ok(choice) };
+        let with_least = larger.change.add_amount(Amount(least));
+        Ok(if with_least { larger } else { choice })
+    }
+
+    /// Coins that hold something wanted, up to `limit` that may be spent; true if there are no others.
+    fn look(&self, wanted: &Holding, limit: usize) -> Result<(Vec<Candidate>, Vec<Coin>, bool), RpcError> {
+        let (mut candidates, mut coins, mut free) = (Vec::new(), Vec::new(), 0usize);
+        let mut judge = Judge::new(self.ctx, self.height);
+        let mut failed = None;
+        for owner in &self.owners {
+            self.coins
+                .for_each(owner, |outpoint, coin, origin| {
+                    if !is_wanted(&coin, wanted) || !self.is_deep(&coin, origin) {
+                        return true;
+                    }
+                    match self.candidate(&mut judge, outpoint, &coin, origin) {
+                        Ok(candidate) => {
+                            free += usize::from(candidate.hindrance.is_none());
+                            candidates.push(candidate);
+                            coins.push(coin);
+                        }
+                        Err(error) => failed = Some(error),
+                    }
+                    free < limit && failed.is_none()
+                })
+                .map_err(storage_error)?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            if free >= limit {
+                return Ok((candidates, coins, false));
+            }
+        }
+        Ok((candidates, coins, true))
+    }
+
+    fn is_deep(&self, coin: &Coin, origin: Origin) -> bool {
+        let depth = match origin {
+            Origin::Block => self.coins.tip.height.0.saturating_sub(coin.height.0).saturating_add(1),
+            Origin::Own | Origin::Others => 0,
+        };
+        depth >= self.choosing.confirmations
+    }
+
+    fn candidate(
+        &self,
+        judge: &mut Judge<'_>,
+        outpoint: OutPoint,
+        coin: &Coin,
+        origin: Origin,
+    ) -> Result<Candidate, RpcError> {
+        let assets = units(coin);
+        let mut restricted = false;
+        let mut permitted = judge.owner(&coin.owner)?;
+        for (unit, _) in &assets {
+            let verdict = judge.asset(&coin.owner, unit.asset)?;
+            restricted |= verdict.restricted;
+            permitted &= verdict.permitted;
+        }
+        let mature =
+            !coin.coinbase || coin.height.0.saturating_add(self.ctx.rules.reward_spendable_delay) <= self.height.0;
+        let hindrance = if !permitted {
+            Some(Hindrance::Permission)
+        } else if self.ctx.coins.is_locked(&outpoint) {
+            Some(Hindrance::Locked)
+        } else if !mature {
+            Some(Hindrance::Immature)
+        } else if self.ctx.coins.is_reserved(&outpoint) {
+            Some(Hindrance::Busy)
+        } else {
+            None
+        };
+        let confirmed = origin == Origin::Block;
+        Ok(Candidate { outpoint, owner: coin.owner, amount: coin.amount, assets, confirmed, restricted, hindrance })
+    }
+
+    fn shortage(&self, shortage: &Shortage, needs: &Holding, none: bool) -> RpcError {
+        let funds = |text: &str| RpcError::new(Code::InsufficientFunds, text);
+        match shortage {
+            Shortage::Hindered(Hindrance::Permission) => RpcError::no_permission(
+                "Insufficient funds, but there are unspent outputs belonging to addresses without send or receive \
+                 permission.",
+            ),
+            Shortage::Hindered(Hindrance::Locked) => {
+                funds("Insufficient funds, but there are locked unspent outputs: see listlockunspent and lockunspent.")
+            }
+            Shortage::Hindered(Hindrance::Immature) => {
+                funds("Insufficient funds, but there are rewards that may not be spent yet.")
+            }
+            Shortage::Many { limit } => RpcError::new(
+                Code::InsufficientFunds,
+                format!("Insufficient funds in {limit} unspent outputs: combineunspent makes few of many."),
+            ),
+            Shortage::Insufficient if needs.is_empty() && none => RpcError::new(
+                Code::NoUnspentOutputs,
+                "The fee of this transaction needs an unspent output with native currency",
+            ),
+            Shortage::Insufficient | Shortage::Hindered(Hindrance::Busy) => funds("Insufficient funds."),
+        }
+    }
+}
+
+/// Whether a coin holds anything that is wanted.
+fn is_wanted(coin: &Coin, wanted: &Holding) -> bool {
+    let amount = wanted.amount > Amount::ZERO && coin.amount > Amount::ZERO;
+    amount || units(coin).iter().any(|(unit, _)| wanted.assets.contains_key(unit))
+}
+
+/// What a coin holds of assets, each unit once.
+#[must_use]
+pub fn units(coin: &Coin) -> Vec<(Unit, u64)> {
+    let mut units: BTreeMap<Unit, u64> = BTreeMap::new();
+    for quantity in &coin.assets {
+        if let AssetReference::Existing(asset) = quantity.asset {
+            let held = units.entry(Unit { asset, token: quantity.token.clone() }).or_default();
+            *held = held.saturating_add(quantity.quantity);
+        }
+    }
+    units.into_iter().collect()
+}
