@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use rota_chain::lock::Lock;
 use rota_chain::transaction::OutPoint;
@@ -57,6 +58,12 @@ impl Coins {
         Coins { snapshot: Arc::clone(&view.snapshot), tip: view.tip, made, spent }
     }
 
+    /// Coins of one of the addresses that waiting transactions of others make.
+    pub fn waiting(&self, owner: &Lock) -> impl Iterator<Item = &Coin> {
+        let made = self.made.get(owner).into_iter().flatten();
+        made.filter(|(_, _, origin)| *origin == Origin::Others).map(|(_, coin, _)| coin)
+    }
+
     /// Calls `visit` for the coins of one of the addresses, those in blocks first, until it returns false.
     ///
     /// # Errors
@@ -86,6 +93,7 @@ impl Coins {
 pub struct CoinLocks {
     inner: Mutex<Aside>,
     released: watch::Sender<u64>,
+    looked_at: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -96,7 +104,7 @@ struct Aside {
 
 impl Default for CoinLocks {
     fn default() -> CoinLocks {
-        CoinLocks { inner: Mutex::default(), released: watch::Sender::new(0) }
+        CoinLocks { inner: Mutex::default(), released: watch::Sender::new(0), looked_at: Mutex::default() }
     }
 }
 
@@ -158,6 +166,17 @@ impl CoinLocks {
         inner.reserved.extend(&coins);
         drop(inner);
         Some(Reservation { locks: Arc::clone(self), coins })
+    }
+
+    /// Puts automatic combining off: a caller looks at coins and may be about to name some as inputs.
+    pub fn suspend_combining(&self) {
+        *self.looked_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// When a caller last looked at coins.
+    #[must_use]
+    pub fn looked_at(&self) -> Option<Instant> {
+        *self.looked_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes whenever coins that were set aside for a transaction are free again, or spent by it.

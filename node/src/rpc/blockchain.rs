@@ -9,24 +9,22 @@ use rota_api::blockchain::{
     BlockEntry as ListedBlock, BlockVerbose, BlockchainInfo, ChainTip, LastBlockInfo, MempoolEntry, MempoolInfo,
 };
 use rota_api::error::{Code, RpcError};
-use rota_api::number::{amount_value, real_value};
+use rota_api::number::real_value;
 use rota_api::params::{Params, as_text};
-use rota_api::raw::ScriptPubKey;
 use rota_chain::amount::Height;
 use rota_chain::block::BlockHeader;
 use rota_chain::codec::encode;
 use rota_chain::hash::BlockHash;
-use rota_chain::transaction::{OutPoint, Transaction};
+use rota_chain::transaction::Transaction;
 use rota_consensus::block::check_header;
 use rota_consensus::coin::reward;
 use rota_consensus::rules::Rules;
-use rota_consensus::state::{Coin, StateView};
 use rota_storage::{BlockEntry, BlockStatus, Snapshot};
 use serde_json::{Map, Value, json};
 
 use super::blockset::{block_set, c_integer};
 use super::decode::{self, Moment};
-use super::resolve::{confirmations, heavy, shape, short, state_error, stopped, storage_error, txid};
+use super::resolve::{confirmations, heavy, shape, short, stopped, storage_error};
 use super::{Answer, Answerer};
 use crate::context::Context;
 use crate::ledger::LedgerError;
@@ -49,7 +47,6 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("getdifficulty", Answerer::Now(getdifficulty)),
     ("getmempoolinfo", Answerer::Now(getmempoolinfo)),
     ("getrawmempool", Answerer::Now(getrawmempool)),
-    ("gettxout", Answerer::Now(gettxout)),
     ("verifychain", Answerer::Later(|ctx, params| heavy(ctx, params, verifychain))),
     ("invalidateblock", Answerer::Later(invalidateblock)),
     ("reconsiderblock", Answerer::Later(reconsiderblock)),
@@ -347,38 +344,6 @@ fn getrawmempool(ctx: &Context, params: &Params) -> Answer {
         answer.insert(entry.tx.txid().to_string(), shape(&shown)?);
     }
     Ok(Value::Object(answer))
-}
-
-fn gettxout(ctx: &Context, params: &Params) -> Answer {
-    let txid = txid(params.text(0)?, "txid")?;
-    let Ok(index) = u32::try_from(params.integer(1)?) else { return Ok(Value::Null) };
-    let unconfirmed = params.boolean_or(2, true)?;
-    let outpoint = OutPoint { txid, index };
-    let view = ctx.view.read();
-    let coin = if unconfirmed { view.pool.state().coin(outpoint) } else { view.snapshot.coin(outpoint) };
-    let Some(coin) = coin.map_err(state_error)? else { return Ok(Value::Null) };
-    let block = view.snapshot.transaction_height(&txid).map_err(state_error)?;
-    let multiple = ctx.parameters.native_currency_multiple();
-    Ok(json!({
-        "bestblock": view.tip.hash.to_string(),
-        "confirmations": confirmations(view.tip.height, block),
-        "value": amount_value(i64::try_from(coin.amount.0).unwrap_or(i64::MAX), multiple),
-        "scriptPubKey": shape(&script_of(ctx, &coin))?,
-        "version": rota_chain::transaction::TRANSACTION_VERSION,
-        "coinbase": coin.coinbase,
-    }))
-}
-
-/// The standard script of a coin's owner.
-fn script_of(ctx: &Context, coin: &Coin) -> ScriptPubKey {
-    let kind = if coin.owner.key_hash().is_some() { "pubkeyhash" } else { "scripthash" };
-    ScriptPubKey {
-        asm: rota_chain::script::payment_words(&coin.owner),
-        hex: hex::encode(rota_chain::script::payment_script(&coin.owner)),
-        req_sigs: Some(1),
-        kind: kind.to_owned(),
-        addresses: Some(vec![ctx.scheme.encode(&coin.owner)]),
-    }
 }
 
 /// Reads the newest blocks from disk again: header rules, signature, and the root over the transactions.

@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 use super::blockchain::{block_named, chain_kind, chain_rewards, chain_tips, difficulty, entry_of, ledger_error};
 use super::resolve::{shape, short, stopped, storage_error};
-use super::{Answer, Answerer, mining, network, wallet};
+use super::{Answer, Answerer, balance, mining, network};
 use crate::context::Context;
 use crate::pause::Task;
 
@@ -106,7 +106,7 @@ fn getinfo(ctx: Arc<Context>, _params: Params) -> BoxFuture<'static, Answer> {
         };
         let entry = entry_of(&snapshot, &tip.hash)?;
         let figures = wallet_figures(&ctx);
-        let balance = wallet::native_balance_later(Arc::clone(&ctx)).await?;
+        let balance = balance::native_balance(Arc::clone(&ctx)).await?;
         let clock = network::clock_warning(network::time_offset(&peers));
         shape(&Info {
             version: VERSION.to_owned(),

@@ -3,6 +3,7 @@
 pub mod http;
 
 pub mod address;
+pub mod balance;
 pub mod blockchain;
 pub mod blockset;
 pub mod cache;
@@ -19,6 +20,7 @@ pub mod raw;
 pub mod resolve;
 pub mod stream;
 pub mod summary;
+pub mod unspent;
 pub mod waiting;
 pub mod wallet;
 
@@ -50,7 +52,7 @@ pub enum Answerer {
 pub type Family = &'static [(&'static str, Answerer)];
 
 /// All families.
-const FAMILIES: [Family; 11] = [
+const FAMILIES: [Family; 13] = [
     control::ANSWERS,
     network::ANSWERS,
     blockchain::ANSWERS,
@@ -62,6 +64,8 @@ const FAMILIES: [Family; 11] = [
     stream::ANSWERS,
     publish::ANSWERS,
     cache::ANSWERS,
+    balance::ANSWERS,
+    unspent::ANSWERS,
 ];
 
 /// The function of a method, none if this version does not answer it.

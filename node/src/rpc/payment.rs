@@ -4,6 +4,7 @@
 //! The usual way: [`choose`] with what is needed, a body of its inputs, the caller's outputs and its change outputs,
 //! then `resolve::submit_body` while the [`Chosen`] is still held, so that nobody else spends the same coins.
 
+mod batch;
 mod change;
 mod judge;
 
@@ -21,6 +22,7 @@ use rota_consensus::authority;
 use rota_consensus::state::Coin;
 use rota_wallet::select::{Candidate, Choice, Hindrance, Holding, Shortage, Unit, choose_coins};
 
+pub use self::batch::{Batch, Batching, batch, together};
 use self::judge::Judge;
 use super::resolve::{own_key, state_error, storage_error};
 use crate::coin::{Coins, Origin, Reservation};
@@ -37,7 +39,7 @@ const CHANGE_BYTES: usize = 64;
 /// Bytes of a witness of one key; those of several keys are within a factor that a fee rounds up to.
 pub const WITNESS_BYTES: usize = 98;
 /// Most inputs chosen: 370 KB, and signatures are one an owner.
-const MOST_INPUTS: usize = 10_000;
+pub const MOST_INPUTS: usize = 10_000;
 /// Longest wait for coins that a transaction being made spends: its submission takes milliseconds.
 const RELEASE_WAIT: Duration = Duration::from_secs(10);
 /// Rounds in which a fee is fitted to the inputs that it needs itself.
@@ -172,6 +174,11 @@ pub fn fee_of(ctx: &Context, bytes: usize) -> Result<Amount, RpcError> {
     Ok(Amount(fee))
 }
 
+/// Most inputs of a transaction of this chain: half of its bytes are left to what it does.
+fn most_inputs(ctx: &Context) -> usize {
+    (ctx.rules.maximum_transaction_size as usize / 2 / INPUT_BYTES).clamp(1, MOST_INPUTS)
+}
+
 /// A search for coins at one moment.
 struct Search<'c> {
     ctx: &'c Context,
@@ -225,9 +232,7 @@ impl<'c> Search<'c> {
             let view = ctx.view.read();
             (Coins::of(&view, &owners), view.pool.place().height)
         };
-        // Half of a transaction is left to what it does.
-        let most = ctx.rules.maximum_transaction_size as usize / 2 / INPUT_BYTES;
-        Search { ctx, owners, coins, height, choosing, most: most.clamp(1, MOST_INPUTS) }
+        Search { ctx, owners, coins, height, choosing, most: most_inputs(ctx) }
     }
 
     /// Looks at some coins, and at more as long as those do not suffice.

@@ -24,10 +24,11 @@ use rota_consensus::state::{
 };
 use serde_json::Value;
 
+use super::balance::has_currency;
 use super::resolve::{
     address, addresses, entity_in, entity_value, own_author, own_key, shape, short, state_error, submit_outputs,
 };
-use super::wallet::{has_currency, note};
+use super::wallet::note;
 use super::{Answer, Answerer};
 use crate::context::{Context, unix_time};
 use crate::view::View;

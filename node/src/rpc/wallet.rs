@@ -9,24 +9,18 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use rota_api::error::{Code, RpcError};
-use rota_api::number::amount_value;
-use rota_api::params::{Params, type_word};
-use rota_api::wallet::{Unspent, WalletInfo};
+use rota_api::params::Params;
+use rota_api::wallet::WalletInfo;
 use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
-use rota_chain::permission::Permission;
-use rota_chain::script::{payment_script, redeem_script};
-use rota_chain::transaction::OutPoint;
-use rota_consensus::authority;
-use rota_consensus::state::{Coin, StateKey, StateValue};
-use rota_storage::Snapshot;
 use rota_wallet::WalletError;
 use serde_json::Value;
 
 use super::address::rescan;
+use super::balance::wallet_holding;
 use super::control::wallet_figures;
 use super::decode::{Moment, Whose, wallet_transaction};
-use super::resolve::{address, confirmations, heavy, shape, state_error, storage_error, txid, wallet_error};
+use super::resolve::{address, heavy, shape, txid, wallet_error};
 use super::{Answer, Answerer};
 use crate::context::{Context, unix_time};
 
@@ -42,8 +36,6 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("getaddresstransaction", Answerer::Now(getaddresstransaction)),
     ("listwallettransactions", Answerer::Later(|ctx, params| heavy(ctx, params, listwallettransactions))),
     ("listaddresstransactions", Answerer::Later(|ctx, params| heavy(ctx, params, listaddresstransactions))),
-    ("listunspent", Answerer::Later(|ctx, params| heavy(ctx, params, listunspent))),
-    ("listlockunspent", Answerer::Now(|_, _| Ok(Value::Array(Vec::new())))),
     ("backupwallet", Answerer::Later(|ctx, params| heavy(ctx, params, backupwallet))),
     ("dumpwallet", Answerer::Later(|ctx, params| heavy(ctx, params, dumpwallet))),
     ("importwallet", Answerer::Later(|ctx, params| heavy(ctx, params, importwallet))),
@@ -53,8 +45,6 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("walletlock", Answerer::Now(walletlock)),
     ("keypoolrefill", Answerer::Later(|ctx, params| heavy(ctx, params, keypoolrefill))),
     ("resendwallettransactions", Answerer::Now(|_, _| Ok(Value::Null))),
-    ("getbalance", Answerer::Later(|ctx, params| heavy(ctx, params, legacy::getbalance))),
-    ("getunconfirmedbalance", Answerer::Now(|_, _| Ok(Value::from(0)))),
     ("estimatefee", Answerer::Now(legacy::no_estimate)),
     ("estimatepriority", Answerer::Now(legacy::no_estimate)),
     ("getaccount", Answerer::Now(legacy::no_accounts)),
@@ -73,63 +63,18 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
 ];
 
 fn getwalletinfo(ctx: &Context, _params: &Params) -> Answer {
-    let snapshot = ctx.view.snapshot();
     let figures = wallet_figures(ctx);
-    let coins = own_coins(ctx, &snapshot)?;
+    let (balance, coins) = wallet_holding(ctx)?;
     shape(&WalletInfo {
         walletversion: figures.version,
-        balance: displayed(ctx, coins.iter().map(|(_, coin)| coin.amount.0)),
+        balance,
         walletdbversion: figures.database_version,
         txcount: i64::try_from(ctx.view.read().pool.entries().filter(|entry| entry.own).count()).unwrap_or(i64::MAX),
-        utxocount: i64::try_from(coins.len()).unwrap_or(i64::MAX),
+        utxocount: i64::try_from(coins).unwrap_or(i64::MAX),
         keypoololdest: figures.keypool_oldest,
         keypoolsize: figures.keypool_size,
         unlocked_until: figures.unlocked_until,
     })
-}
-
-fn displayed(ctx: &Context, amounts: impl Iterator<Item = u64>) -> f64 {
-    let multiple = (ctx.parameters.native_currency_multiple() as f64).max(1.0);
-    amounts.map(u128::from).sum::<u128>() as f64 / multiple
-}
-
-/// Confirmed coins of addresses of this wallet. Looks at the whole state: not for an asynchronous thread.
-fn own_coins(ctx: &Context, snapshot: &Snapshot) -> Result<Vec<(OutPoint, Coin)>, RpcError> {
-    let mut coins = Vec::new();
-    let keep = |key: StateKey, value: StateValue| {
-        if let (StateKey::Coin(outpoint), StateValue::Coin(coin)) = (key, value)
-            && ctx.wallet.contains(&coin.owner)
-        {
-            coins.push((outpoint, coin));
-        }
-    };
-    snapshot.for_each_element(keep).map_err(storage_error)?;
-    Ok(coins)
-}
-
-/// Whether the chain has native currency.
-#[must_use]
-pub fn has_currency(ctx: &Context) -> bool {
-    ctx.rules.initial_block_reward > 0 || ctx.rules.first_block_reward > 0
-}
-
-/// As [`native_balance`], on a thread for long work if there is something to look at.
-pub async fn native_balance_later(ctx: Arc<Context>) -> Result<f64, RpcError> {
-    if !has_currency(&ctx) {
-        return Ok(0.0);
-    }
-    let work = tokio::task::spawn_blocking(move || native_balance(&ctx));
-    work.await.map_err(RpcError::internal)?
-}
-
-/// Native currency of the wallet, in displayed units; nothing is looked at where the chain has none.
-pub fn native_balance(ctx: &Context) -> Result<f64, RpcError> {
-    if !has_currency(ctx) {
-        return Ok(0.0);
-    }
-    let coins = own_coins(ctx, &ctx.view.snapshot())?;
-    let mine = coins.iter().filter(|(_, coin)| ctx.wallet.is_mine(&coin.owner));
-    Ok(displayed(ctx, mine.map(|(_, coin)| coin.amount.0)))
 }
 
 /// A transaction id of the wallet calls: malformed is -8.
@@ -188,58 +133,6 @@ fn listaddresstransactions(ctx: &Context, params: &Params) -> Answer {
     let (count, skip) = newest(params, 1)?;
     let verbose = params.boolean_or(3, false)?;
     history::list(ctx, Whose::Address(lock), count, skip, verbose)
-}
-
-/// An optional whole number of `listunspent`, whose wrong type is -3.
-fn depth(params: &Params, index: usize, default: i64) -> Result<i64, RpcError> {
-    let Some(value) = params.given(index) else { return Ok(default) };
-    let refused = || RpcError::new(Code::Type, format!("Expected type int, got {}", type_word(value)));
-    value.as_i64().ok_or_else(refused)
-}
-
-fn listunspent(ctx: &Context, params: &Params) -> Answer {
-    let (least, most) = (depth(params, 0, 1)?, depth(params, 1, 9_999_999)?);
-    let chosen = match params.given(2) {
-        None => None,
-        Some(Value::Array(words)) => {
-            let words = words.iter().map(rota_api::params::as_text).collect::<Result<Vec<_>, _>>()?;
-            Some(super::resolve::addresses(ctx, &words.join(","))?).filter(|locks| !locks.is_empty())
-        }
-        Some(other) => {
-            return Err(RpcError::new(Code::Type, format!("Expected type array, got {}", type_word(other))));
-        }
-    };
-    let moment = Moment::now(ctx);
-    let mut coins = own_coins(ctx, &moment.snapshot)?;
-    let tip = moment.tip.height;
-    let depth = |coin: &Coin| confirmations(tip, Some(coin.height));
-    coins.retain(|(_, coin)| (least..=most).contains(&depth(coin)));
-    coins.retain(|(_, coin)| chosen.as_ref().is_none_or(|locks| locks.contains(&coin.owner)));
-    coins.sort_by_key(|(outpoint, coin)| (coin.height, *outpoint));
-    coins.iter().map(|(outpoint, coin)| unspent(&moment, *outpoint, coin)).collect()
-}
-
-fn unspent(moment: &Moment<'_>, outpoint: OutPoint, coin: &Coin) -> Answer {
-    let ctx = moment.ctx;
-    let may_send =
-        authority::may(&moment.snapshot, &ctx.rules, Permission::Send, &coin.owner, moment.tip.height.next());
-    let info = ctx.wallet.info(&coin.owner);
-    let amount = i64::try_from(coin.amount.0).unwrap_or(i64::MAX);
-    shape(&Unspent {
-        txid: outpoint.txid.to_string(),
-        vout: i64::from(outpoint.index),
-        address: ctx.scheme.encode(&coin.owner),
-        account: info.as_ref().map(|info| info.label.clone()),
-        script_pub_key: hex::encode(payment_script(&coin.owner)),
-        redeem_script: info.and_then(|info| info.multisig).map(|keys| hex::encode(redeem_script(&keys))),
-        amount: amount_value(amount, ctx.parameters.native_currency_multiple()),
-        confirmations: confirmations(moment.tip.height, Some(coin.height)),
-        cansend: may_send.map_err(state_error)?,
-        spendable: ctx.wallet.can_sign(&coin.owner),
-        assets: Vec::new(),
-        permissions: Vec::new(),
-        data: None,
-    })
 }
 
 fn backupwallet(ctx: &Context, params: &Params) -> Answer {

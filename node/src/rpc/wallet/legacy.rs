@@ -1,7 +1,6 @@
 //! Calls of old clients that concern accounts, fees and assets: those this version can answer.
 
 use rota_api::error::{EntityKind as Wanted, RpcError};
-use rota_api::number::real_value;
 use rota_api::params::Params;
 use serde_json::{Value, json};
 
@@ -9,14 +8,6 @@ use crate::context::Context;
 use crate::rpc::Answer;
 use crate::rpc::permission::from_address;
 use crate::rpc::resolve::{address, entity_in};
-
-/// Native currency of the wallet; -702 for an account.
-pub fn getbalance(ctx: &Context, params: &Params) -> Answer {
-    if params.given(0).and_then(Value::as_str).is_some_and(|account| account != "*") {
-        return no_accounts(ctx, params);
-    }
-    super::native_balance(ctx).map(real_value)
-}
 
 /// Fees are not estimated: they are due only where a chain says so.
 pub fn no_estimate(_ctx: &Context, params: &Params) -> Answer {
