@@ -202,15 +202,15 @@ pub struct RuntimeParams {
     pub rescan: bool,
     /// Kept for strict clients: always true, every transaction can be looked up.
     pub txindex: bool,
-    /// Kept for strict clients, as the next four: coins are not combined automatically.
+    /// Confirmations of a coin before it is combined with others.
     pub autocombineminconf: i64,
-    /// Kept for strict clients.
+    /// Coins of an address from which on they are combined.
     pub autocombinemininputs: i64,
-    /// Kept for strict clients.
+    /// Most coins that one combining transaction spends.
     pub autocombinemaxinputs: i64,
-    /// Kept for strict clients.
+    /// Seconds between looks for coins to combine.
     pub autocombinedelay: i64,
-    /// Kept for strict clients.
+    /// Seconds without combining after coins were listed.
     pub autocombinesuspend: i64,
     /// What is subscribed to as soon as it is created.
     pub autosubscribe: String,

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
+use rota_params::ParameterSet;
 use rota_params::conf;
 use rota_params::options::Options;
 use rota_params::paths::ChainDirectory;
@@ -84,11 +85,15 @@ pub fn listen_addresses(options: &Options, port: u16) -> anyhow::Result<Vec<Sock
 ///
 /// # Errors
 /// A sentence that says what is wrong and what to do.
-pub fn pool_limits(options: &Options) -> anyhow::Result<PoolLimits> {
+pub fn pool_limits(options: &Options, set: &ParameterSet) -> anyhow::Result<PoolLimits> {
     let size = |name, default: usize| -> anyhow::Result<usize> {
         Ok(usize::try_from(options.number(name, default as i64, 1 << 20..=i64::MAX)?)?)
     };
-    Ok(PoolLimits { bytes: size("maxmempool", POOL_BYTES)?, author_bytes: size("maxmempoolauthor", AUTHOR_BYTES)? })
+    Ok(PoolLimits {
+        bytes: size("maxmempool", POOL_BYTES)?,
+        author_bytes: size("maxmempoolauthor", AUTHOR_BYTES)?,
+        relay_fee: u64::try_from(set.minimum_relay_fee()).unwrap_or(0),
+    })
 }
 
 /// Settings of the JSON-RPC front.

@@ -1,6 +1,7 @@
 //! What runs: the one writer, sync, pool, miner, answers to callers, notifications.
 
 pub mod coin;
+pub mod combine;
 pub mod config;
 pub mod console;
 pub mod context;

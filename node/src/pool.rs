@@ -23,6 +23,8 @@ pub use coin::PoolCoins;
 pub const POOL_BYTES: usize = 256 << 20;
 /// Bytes of one author's waiting transactions, unless `maxmempoolauthor` says otherwise: a quarter of the pool.
 pub const AUTHOR_BYTES: usize = POOL_BYTES / 4;
+/// Bytes that a fee rate is for.
+const FEE_UNIT: usize = 1_000;
 
 /// Limits of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -31,11 +33,22 @@ pub struct PoolLimits {
     pub bytes: usize,
     /// Bytes of one author.
     pub author_bytes: usize,
+    /// Native currency that every 1,000 bytes begun leave to the miner at least, in raw units (`minimum-relay-fee`).
+    pub relay_fee: u64,
+}
+
+impl PoolLimits {
+    /// The least fee of a transaction of so many bytes.
+    #[must_use]
+    pub fn fee(&self, bytes: usize) -> Amount {
+        let units = u64::try_from(bytes.div_ceil(FEE_UNIT)).unwrap_or(u64::MAX);
+        Amount(self.relay_fee.saturating_mul(units))
+    }
 }
 
 impl Default for PoolLimits {
     fn default() -> PoolLimits {
-        PoolLimits { bytes: POOL_BYTES, author_bytes: AUTHOR_BYTES }
+        PoolLimits { bytes: POOL_BYTES, author_bytes: AUTHOR_BYTES, relay_fee: 0 }
     }
 }
 
@@ -91,6 +104,14 @@ pub enum PoolError {
         bytes: usize,
         /// The limit.
         limit: usize,
+    },
+    /// Too little is left to the miner.
+    #[error("the fee is {}, due are {} raw units of native currency (minimum-relay-fee)", fee.0, least.0)]
+    Fee {
+        /// What is left.
+        fee: Amount,
+        /// What is due.
+        least: Amount,
     },
     /// Storage failed.
     #[error(transparent)]
@@ -230,6 +251,10 @@ impl<V: StateView> Pool<V> {
         }
         self.check_limits(&tx)?;
         let applied = apply_transaction(&self.overlay, &tx, rules, self.place)?;
+        let least = self.limits.fee(tx.size());
+        if applied.fee < least {
+            return Err(PoolError::Fee { fee: applied.fee, least });
+        }
         let sequence = self.take_sequence();
         self.coins.absorb(&applied.changes, sequence);
         self.overlay.absorb(applied.changes);

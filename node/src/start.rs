@@ -1,6 +1,6 @@
 //! Wires every part of a node. Tasks that run: the ledger's thread, network and sync (`network/`), the miner
 //! (`miner/task.rs`), the JSON-RPC front (`rpc/http.rs`), off-chain retrieval (`offchain/`), notifications
-//! (`notify/`), the wallet's lock timer and the signal watcher (here).
+//! (`notify/`), automatic combining (`combine.rs`), the wallet's lock timer and the signal watcher (here).
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -35,7 +35,7 @@ use crate::prepare::{Prepared, open_store, open_wallet, prepare};
 use crate::rpc;
 use crate::rpc::http::{self, Phase};
 use crate::view::SharedView;
-use crate::{config, console, daemon, genesis, join, notify};
+use crate::{combine, config, console, daemon, genesis, join, notify};
 
 /// How often an unlocked wallet is looked at.
 const WALLET_LOOK: Duration = Duration::from_secs(1);
@@ -171,6 +171,7 @@ async fn start(prepared: &Prepared) -> anyhow::Result<Running> {
     let miner_parts = MinerParts { view, ledger, wallet: Arc::clone(&wallet), rules, settings, paused, network };
     tasks.spawn(miner::run(miner_parts, miner_status, stopping.clone()));
     tasks.spawn(notify::run(Arc::clone(&context), config::programs(options)?, stopping.clone()));
+    tasks.spawn(combine::run(Arc::clone(&context), stopping.clone()));
     tasks.spawn(lock_wallet_when_due(wallet, stopping));
     methods.send_replace(rpc::methods(Arc::clone(&context))?);
     phase.send_replace(Phase::Ready);
@@ -199,7 +200,7 @@ fn open_ground(prepared: &Prepared) -> anyhow::Result<Ground> {
         genesis::restore(&store, set, unix_time())?;
     }
     genesis::check_stored(&store, set)?;
-    let view = ledger::initial_view(&store, &rules, config::pool_limits(options)?)?;
+    let view = ledger::initial_view(&store, &rules, config::pool_limits(options, set)?)?;
     Ok(Ground {
         settings: Arc::new(RwLock::new(RuntimeSettings::resolve(options, set)?)),
         wallet: Arc::new(open_wallet(directory, options, set)?),

@@ -180,6 +180,12 @@ options! {
     }
     Answer {
         maxshowndata Number "16384" "Bytes of data shown in an answer; larger data is shown by reference";
+        autocombineminconf Number "1" "Confirmations of a coin before it is combined with others";
+        autocombinemininputs Number "50" "Coins of an address from which on they are combined; 0 never";
+        autocombinemaxinputs Number "100" "Most coins that one combining transaction spends";
+        autocombinedelay Number "1" "Seconds between looks for coins to combine";
+        autocombinesuspend Number "15" "Seconds without combining after listunspent";
+        autocombinemaxtxs Number "4294967295" "Most combining transactions at a look; 0 none";
         maxqueryscanitems Number "5000" "Items that one liststreamqueryitems may look at";
         hideknownopdrops Flag "0" "Leave recognised metadata out of shown scripts";
         v1apicompatible Flag "0" "Add the members that answers had in API version 1";
@@ -226,12 +232,6 @@ options! {
         genproclimit Number "" "";
         lockinlinemetadata Flag "" "";
         purgemethod Text "" "";
-        autocombineminconf Number "" "";
-        autocombinemininputs Number "" "";
-        autocombinemaxinputs Number "" "";
-        autocombinedelay Number "" "";
-        autocombinesuspend Number "" "";
-        autocombinemaxtxs Number "" "";
         explorersupport Number "" "";
         shrinkdebugfilesize Number "" "";
     }

@@ -94,6 +94,23 @@ impl RuntimeValue {
     }
 }
 
+/// When and how coins of this wallet are combined without being asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Autocombine {
+    /// Least confirmations of a coin.
+    pub min_conf: u32,
+    /// Least coins of an address; below 2 nothing is combined.
+    pub min_inputs: u32,
+    /// Most coins a transaction.
+    pub max_inputs: u32,
+    /// Seconds between rounds.
+    pub delay: u32,
+    /// Seconds of rest after a caller listed coins.
+    pub suspend: u32,
+    /// Most transactions a round; 0 for none.
+    pub max_txs: u32,
+}
+
 /// The settings of a running node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeSettings {
@@ -133,6 +150,8 @@ pub struct RuntimeSettings {
     pub acceptfiltertimeout: u32,
     /// Milliseconds for filters on own transactions.
     pub sendfiltertimeout: u32,
+    /// Automatic combining.
+    pub autocombine: Autocombine,
     scheme: AddressScheme,
 }
 
@@ -165,6 +184,14 @@ impl RuntimeSettings {
             gen_enabled: options.flag("gen", true),
             acceptfiltertimeout: number("acceptfiltertimeout", 100)?,
             sendfiltertimeout: number("sendfiltertimeout", 20)?,
+            autocombine: Autocombine {
+                min_conf: number("autocombineminconf", 1)?,
+                min_inputs: number("autocombinemininputs", 50)?,
+                max_inputs: number("autocombinemaxinputs", 100)?,
+                delay: number("autocombinedelay", 1)?,
+                suspend: number("autocombinesuspend", 15)?,
+                max_txs: number("autocombinemaxtxs", SETTING_MAX)?,
+            },
             scheme: set.address_scheme(),
         };
         for name in TEXT_SETTINGS {
@@ -193,6 +220,12 @@ impl RuntimeSettings {
             "lockadminminerounds" => self.lockadminminerounds = count("lockadminminerounds", value)?,
             "acceptfiltertimeout" => self.acceptfiltertimeout = count("acceptfiltertimeout", value)?,
             "sendfiltertimeout" => self.sendfiltertimeout = count("sendfiltertimeout", value)?,
+            "autocombineminconf" => self.autocombine.min_conf = count("autocombineminconf", value)?,
+            "autocombinemininputs" => self.autocombine.min_inputs = count("autocombinemininputs", value)?,
+            "autocombinemaxinputs" => self.autocombine.max_inputs = count("autocombinemaxinputs", value)?,
+            "autocombinedelay" => self.autocombine.delay = count("autocombinedelay", value)?,
+            "autocombinesuspend" => self.autocombine.suspend = count("autocombinesuspend", value)?,
+            "autocombinemaxtxs" => self.autocombine.max_txs = count("autocombinemaxtxs", value)?,
             "mineemptyrounds" => {
                 let allowed = |value: i128| value == EMPTY_ROUNDS_NEVER || (0..=EMPTY_ROUNDS_MAX).contains(&value);
                 self.mineemptyrounds_millionths = decimal("mineemptyrounds", value, "0 to 1000, or -1", allowed)?;
@@ -234,11 +267,11 @@ impl RuntimeSettings {
             ("reindex", Bool(self.reindex)),
             ("rescan", Bool(self.rescan)),
             ("txindex", Bool(true)),
-            ("autocombineminconf", Integer(1)),
-            ("autocombinemininputs", Integer(50)),
-            ("autocombinemaxinputs", Integer(100)),
-            ("autocombinedelay", Integer(1)),
-            ("autocombinesuspend", Integer(15)),
+            ("autocombineminconf", Integer(i64::from(self.autocombine.min_conf))),
+            ("autocombinemininputs", Integer(i64::from(self.autocombine.min_inputs))),
+            ("autocombinemaxinputs", Integer(i64::from(self.autocombine.max_inputs))),
+            ("autocombinedelay", Integer(i64::from(self.autocombine.delay))),
+            ("autocombinesuspend", Integer(i64::from(self.autocombine.suspend))),
             ("autosubscribe", Text(self.autosubscribe.clone())),
             ("handshakelocal", Text(handshake.to_owned())),
             ("bantx", Text(banned.join(","))),

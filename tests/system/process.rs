@@ -1,6 +1,7 @@
 //! Scenarios over real processes: each file is a subject, each test a sentence about what a user relies on.
 
 mod catchup;
+mod coin;
 mod crash;
 mod data;
 mod identity;

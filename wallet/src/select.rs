@@ -88,6 +88,8 @@ pub enum Hindrance {
     Locked,
     /// A reward that may not be spent yet.
     Immature,
+    /// Data stands in its output, which spending would take out of sight.
+    Data,
 }
 
 /// A coin that may be chosen.
@@ -295,7 +297,7 @@ impl<'a> Work<'a> {
 
     /// Which of the coins left alone would make up for what is missing.
     fn shortage(&mut self) -> Shortage {
-        let reasons = [Hindrance::Busy, Hindrance::Permission, Hindrance::Locked, Hindrance::Immature];
+        let reasons = [Hindrance::Busy, Hindrance::Permission, Hindrance::Locked, Hindrance::Immature, Hindrance::Data];
         for reason in reasons {
             let with = self.filter(|candidate| candidate.hindrance.is_none_or(|own| own <= reason));
             if self.suffices(&with) {

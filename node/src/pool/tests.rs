@@ -15,7 +15,7 @@ use rota_chain::multiset::Multiset;
 use rota_chain::operation::{Genesis, Operation};
 use rota_chain::permission::{BlockRange, Grant, Permission};
 use rota_chain::stream::{CreateStream, ItemData, Publish, StreamRestriction};
-use rota_chain::transaction::{Body, Output, TRANSACTION_VERSION, Transaction};
+use rota_chain::transaction::{Body, Coverage, Input, OutPoint, Output, TRANSACTION_VERSION, Transaction};
 use rota_chain::witness::Witness;
 use rota_consensus::block::apply_genesis;
 use rota_consensus::rule::Rule;
@@ -139,7 +139,7 @@ fn a_transaction_is_taken_once() {
 #[test]
 fn limits_hold_in_total_and_for_an_author() {
     let world = world();
-    let mut pool = world.pool(PoolLimits { bytes: 3_000, author_bytes: 1_500 });
+    let mut pool = world.pool(PoolLimits { bytes: 3_000, author_bytes: 1_500, relay_fee: 0 });
     pool.admit(world.grant(2, Permission::Send, BlockRange::ALWAYS), true, 5, &world.rules).unwrap();
     pool.admit(world.data(1, 1, 800), true, 5, &world.rules).unwrap();
     let author = pool.admit(world.data(1, 2, 800), true, 5, &world.rules);
@@ -207,4 +207,73 @@ fn rules_that_time_may_heal_are_told_apart() {
         panic!("an unknown author was taken")
     };
     assert!(Rule::may_pass(&rule));
+}
+
+impl World {
+    /// A transaction of the first key that spends coins of its own and pays nothing to each of these.
+    fn payment(&self, nonce: u64, spent: &[OutPoint], paid: &[u8]) -> VerifiedTransaction {
+        let input = |outpoint: &OutPoint| Input { outpoint: *outpoint, coverage: Coverage::Full };
+        let body = Body {
+            version: TRANSACTION_VERSION,
+            inputs: spent.iter().map(input).collect(),
+            outputs: paid.iter().map(|to| Output::payment(lock(*to), Amount::ZERO)).collect(),
+            authors: vec![lock(1)],
+            lock_time: 0,
+            last_height: 1_000,
+            nonce,
+        };
+        let digest = full_digest(&BlockHash::ZERO, &body.txid(), &lock(1));
+        let witness = Witness::Key { key: key(1).public_key(), signature: key(1).sign(&digest) };
+        let transaction = Transaction { body, witnesses: vec![witness] };
+        self.signatures.verify(check_transaction(Arc::new(transaction), &self.rules).unwrap()).unwrap()
+    }
+}
+
+fn made(pool: &Pool<Arc<MemoryState>>, owner: u8) -> Vec<OutPoint> {
+    pool.coins().made_for(&lock(owner)).map(|(outpoint, _)| outpoint).collect()
+}
+
+#[test]
+fn an_owner_has_the_coins_that_waiting_transactions_make_and_none_of_them_spends() {
+    let world = world();
+    let mut pool = world.pool(PoolLimits::default());
+    let first = world.payment(1, &[], &[1, 1]);
+    let [a, b] = [0, 1].map(|index| OutPoint { txid: first.txid(), index });
+    pool.admit(first, true, 5, &world.rules).unwrap();
+    assert_eq!(made(&pool, 1), [a, b]);
+    assert!(!pool.coins().is_spent(&a) && pool.spender(&a).is_none());
+    let second = world.payment(2, &[a], &[1]);
+    let c = OutPoint { txid: second.txid(), index: 0 };
+    pool.admit(second.clone(), true, 5, &world.rules).unwrap();
+    let mut expected = [b, c];
+    expected.sort();
+    assert_eq!(made(&pool, 1), expected);
+    assert_eq!(pool.spender(&a).map(|entry| entry.tx.txid()), Some(second.txid()));
+    assert_eq!(pool.coins().spent_of(&lock(1)), [a]);
+    assert_eq!((made(&pool, 2), pool.coins().spent_of(&lock(2))), (vec![], &[][..]));
+}
+
+#[test]
+fn coins_of_what_leaves_the_pool_leave_with_it() {
+    let world = world();
+    let mut pool = world.pool(PoolLimits::default());
+    let first = world.payment(1, &[], &[1]);
+    let coin = OutPoint { txid: first.txid(), index: 0 };
+    pool.admit(first.clone(), true, 5, &world.rules).unwrap();
+    pool.admit(world.payment(2, &[coin], &[1]), true, 5, &world.rules).unwrap();
+    let confirmed = HashSet::from([first.txid()]);
+    let rebuilt = pool.rebuild(Arc::clone(&world.state), place(2), Vec::new(), &confirmed, &world.rules, 9);
+    let (next, ended) = rebuilt.unwrap();
+    assert_eq!(ended.len(), 1, "the coin of a transaction that is neither waiting nor in the state is missing");
+    assert_eq!(made(&next, 1), []);
+    assert!(!next.coins().is_spent(&coin));
+}
+
+#[test]
+fn a_transaction_that_leaves_too_little_to_the_miner_is_refused_with_what_is_due() {
+    let world = world();
+    let mut pool = world.pool(PoolLimits { relay_fee: 7, ..PoolLimits::default() });
+    let refused = pool.admit(world.data(1, 1, 3_000), true, 5, &world.rules);
+    assert!(matches!(refused, Err(PoolError::Fee { fee: Amount(0), least: Amount(28) })), "{refused:?}");
+    assert!(pool.is_empty() && pool.state().changes().elements.is_empty());
 }

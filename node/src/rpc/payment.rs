@@ -8,6 +8,7 @@ mod batch;
 mod change;
 mod judge;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +17,11 @@ use rota_api::error::{Code, RpcError};
 use rota_chain::amount::{Amount, Height};
 use rota_chain::asset::AssetReference;
 use rota_chain::lock::Lock;
+use rota_chain::operation::Operation;
 use rota_chain::permission::Permission;
-use rota_chain::transaction::{Coverage, Input, OutPoint, Output};
+use rota_chain::transaction::{Coverage, Input, OutPoint, Output, Transaction};
 use rota_consensus::authority;
-use rota_consensus::state::Coin;
+use rota_consensus::state::{Coin, StateView};
 use rota_wallet::select::{Candidate, Choice, Hindrance, Holding, Shortage, Unit, choose_coins};
 
 pub use self::batch::{Batch, Batching, batch, together};
@@ -36,16 +38,20 @@ const LOOK_GROWTH: usize = 8;
 const INPUT_BYTES: usize = 37;
 /// Bytes of a change output without assets, at most.
 const CHANGE_BYTES: usize = 64;
+/// Bytes of a quantity in a change output, at most.
+const QUANTITY_BYTES: usize = 80;
 /// Bytes of a witness of one key; those of several keys are within a factor that a fee rounds up to.
 pub const WITNESS_BYTES: usize = 98;
 /// Most inputs chosen: 370 KB, and signatures are one an owner.
 pub const MOST_INPUTS: usize = 10_000;
 /// Longest wait for coins that a transaction being made spends: its submission takes milliseconds.
 const RELEASE_WAIT: Duration = Duration::from_secs(10);
+/// Looks at coins that others may spend between look and reservation.
+const STALE_TRIES: usize = 8;
+/// Choices that are made again because a chosen coin turned out to hold data.
+const DATA_TRIES: usize = 16;
 /// Rounds in which a fee is fitted to the inputs that it needs itself.
 const FEE_ROUNDS: usize = 4;
-/// Bytes that a fee rate is for.
-const FEE_UNIT: usize = 1_000;
 
 /// Whose coins may be spent.
 #[derive(Clone, Debug)]
@@ -118,21 +124,26 @@ pub fn choose_now(
     choosing: Choosing,
 ) -> Result<Option<Chosen>, RpcError> {
     let owners = owners(ctx, source)?;
-    let search = Search::new(ctx, owners, choosing);
-    let mut fee = fee_of(ctx, choosing.bytes)?;
-    let mut found = None;
-    for _ in 0..FEE_ROUNDS {
-        let Some(pick) = search.find(needs, fee)? else { return Ok(None) };
-        let due = fee_of(ctx, choosing.bytes + pick.bytes())?;
-        let done = due <= fee;
-        found = Some(pick);
-        if done {
-            break;
+    for _ in 0..STALE_TRIES {
+        let search = Search::new(ctx, owners.clone(), choosing);
+        let Some((pick, fee)) = search.find_with_fee(needs)? else { return Ok(None) };
+        let Some(chosen) = pick.reserve(ctx, source, choosing, fee) else { return Ok(None) };
+        if are_there(ctx, &chosen.inputs)? {
+            return Ok(Some(chosen));
         }
-        fee = due;
     }
-    let Some(pick) = found else { return Ok(None) };
-    Ok(pick.reserve(ctx, source, choosing, fee))
+    Ok(None)
+}
+
+/// Whether no transaction spent the coins between the look at them and their reservation.
+fn are_there(ctx: &Context, inputs: &[Input]) -> Result<bool, RpcError> {
+    let view = ctx.view.read();
+    for input in inputs {
+        if view.pool.state().coin(input.outpoint).map_err(state_error)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The addresses whose coins are looked at: -709 for one that is not of this wallet, -704 for a named one that may not
@@ -164,14 +175,9 @@ fn may_globally(ctx: &Context, permission: Permission, lock: &Lock) -> Result<bo
 }
 
 /// The least fee of a transaction of so many bytes: 0 where the chain asks for none.
-///
-/// # Errors
-/// -32603 if it does not fit, which no parameters that are allowed give.
-pub fn fee_of(ctx: &Context, bytes: usize) -> Result<Amount, RpcError> {
-    let rate = u64::try_from(ctx.parameters.minimum_relay_fee()).unwrap_or(0);
-    let units = u64::try_from(bytes.div_ceil(FEE_UNIT)).unwrap_or(u64::MAX);
-    let fee = rate.checked_mul(units).ok_or_else(|| RpcError::internal("a fee that does not fit 64 bits"))?;
-    Ok(Amount(fee))
+#[must_use]
+pub fn fee_of(ctx: &Context, bytes: usize) -> Amount {
+    ctx.view.read().pool.limits().fee(bytes)
 }
 
 /// Most inputs of a transaction of this chain: half of its bytes are left to what it does.
@@ -187,6 +193,7 @@ struct Search<'c> {
     height: Height,
     choosing: Choosing,
     most: usize,
+    with_data: RefCell<HashSet<OutPoint>>,
 }
 
 /// Coins found, with what they are.
@@ -222,7 +229,8 @@ impl Pick {
     }
 
     fn bytes(&self) -> usize {
-        self.found.len() * INPUT_BYTES + self.owners * WITNESS_BYTES + 2 * CHANGE_BYTES
+        let change = 2 * CHANGE_BYTES + self.change.assets.len() * QUANTITY_BYTES;
+        self.found.len() * INPUT_BYTES + self.owners * WITNESS_BYTES + change
     }
 }
 
@@ -232,7 +240,50 @@ impl<'c> Search<'c> {
             let view = ctx.view.read();
             (Coins::of(&view, &owners), view.pool.place().height)
         };
-        Search { ctx, owners, coins, height, choosing, most: most_inputs(ctx) }
+        Search { ctx, owners, coins, height, choosing, most: most_inputs(ctx), with_data: RefCell::default() }
+    }
+
+    /// Finds coins for the needs and for the fee that spending those very coins asks for.
+    fn find_with_fee(&self, needs: &Holding) -> Result<Option<(Pick, Amount)>, RpcError> {
+        let mut fee = fee_of(self.ctx, self.choosing.bytes);
+        for _ in 0..FEE_ROUNDS {
+            let Some(pick) = self.find(needs, fee)? else { return Ok(None) };
+            let due = fee_of(self.ctx, self.choosing.bytes + pick.bytes());
+            if due <= fee {
+                return Ok(Some((pick, fee)));
+            }
+            fee = due;
+        }
+        Err(RpcError::new(Code::InsufficientFunds, "Insufficient funds: the fee outgrows the coins that pay it"))
+    }
+
+    /// Whether data stands in a coin's output.
+    fn holds_data(&self, outpoint: &OutPoint) -> Result<bool, RpcError> {
+        let waiting = self.ctx.view.read().pool.get(&outpoint.txid).map(|entry| Arc::clone(entry.tx.transaction()));
+        let mined = || -> Result<Option<Arc<Transaction>>, RpcError> {
+            let found = self.coins.snapshot.transaction(&outpoint.txid).map_err(storage_error)?;
+            Ok(found.map(|(transaction, _)| Arc::new(transaction)))
+        };
+        let transaction = match waiting {
+            Some(transaction) => Some(transaction),
+            None => mined()?,
+        };
+        let index = usize::try_from(outpoint.index).unwrap_or(usize::MAX);
+        let output = transaction.as_ref().and_then(|transaction| transaction.body.outputs.get(index));
+        let is_data = |operation: &Operation| matches!(operation, Operation::Data(_));
+        Ok(output.is_some_and(|output| output.operations.iter().any(is_data)))
+    }
+
+    /// Remembers coins of a choice that hold data; false if there are none.
+    fn sorts_out(&self, pick: &Pick) -> Result<bool, RpcError> {
+        let mut any = false;
+        for (outpoint, _) in &pick.found {
+            if self.holds_data(outpoint)? {
+                any = true;
+                self.with_data.borrow_mut().insert(*outpoint);
+            }
+        }
+        Ok(any)
     }
 
     /// Looks at some coins, and at more as long as those do not suffice.
@@ -241,11 +292,20 @@ impl<'c> Search<'c> {
         if !wanted.add_amount(fee) {
             return Err(RpcError::invalid("Amount out of range"));
         }
-        let mut look = FIRST_LOOK;
+        let (mut look, mut tries) = (FIRST_LOOK, 0);
         loop {
             let (candidates, coins, whole) = self.look(&wanted, look)?;
             match self.choose(&candidates, &wanted) {
-                Ok(choice) => return Ok(Some(Pick::of(&choice, &coins, &candidates))),
+                Ok(choice) => {
+                    let pick = Pick::of(&choice, &coins, &candidates);
+                    if !self.sorts_out(&pick)? {
+                        return Ok(Some(pick));
+                    }
+                    tries += 1;
+                    if tries >= DATA_TRIES {
+                        return Err(self.shortage(&Shortage::Hindered(Hindrance::Data), needs, false));
+                    }
+                }
                 Err(_) if !whole => look = look.saturating_mul(LOOK_GROWTH),
                 Err(Shortage::Hindered(Hindrance::Busy)) => return Ok(None),
                 Err(shortage) => return Err(self.shortage(&shortage, needs, candidates.is_empty())),
@@ -332,6 +392,8 @@ impl<'c> Search<'c> {
             Some(Hindrance::Locked)
         } else if !mature {
             Some(Hindrance::Immature)
+        } else if self.with_data.borrow().contains(&outpoint) {
+            Some(Hindrance::Data)
         } else if self.ctx.coins.is_reserved(&outpoint) {
             Some(Hindrance::Busy)
         } else {
@@ -353,6 +415,9 @@ impl<'c> Search<'c> {
             }
             Shortage::Hindered(Hindrance::Immature) => {
                 funds("Insufficient funds, but there are rewards that may not be spent yet.")
+            }
+            Shortage::Hindered(Hindrance::Data) => {
+                funds("Insufficient funds, but there are unspent outputs with inline data: name those as inputs.")
             }
             Shortage::Many { limit } => RpcError::new(
                 Code::InsufficientFunds,

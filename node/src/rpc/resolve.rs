@@ -205,7 +205,7 @@ pub fn own_key(ctx: &Context, lock: &Lock) -> Result<(), RpcError> {
 pub async fn submit_outputs(ctx: Arc<Context>, authors: Vec<Lock>, outputs: Vec<Output>) -> Result<Txid, RpcError> {
     let mut body = body(&ctx, authors, outputs);
     let bytes = encoded_length(&body) + body.authors.len() * payment::WITNESS_BYTES;
-    if payment::fee_of(&ctx, bytes)? == Amount::ZERO {
+    if payment::fee_of(&ctx, bytes) == Amount::ZERO {
         return submit_body(ctx, body).await;
     }
     let choosing = Choosing { bytes, ..Choosing::default() };
@@ -294,7 +294,9 @@ pub fn pool_error(error: &PoolError) -> RpcError {
         PoolError::Rule(rule) => rule_error(rule),
         PoolError::State(error) => state_error(error),
         PoolError::Known(_) => RpcError::new(Code::AlreadyInChain, error.to_string()),
-        PoolError::Full { .. } | PoolError::AuthorFull { .. } => RpcError::new(Code::VerifyRejected, error.to_string()),
+        PoolError::Full { .. } | PoolError::AuthorFull { .. } | PoolError::Fee { .. } => {
+            RpcError::new(Code::VerifyRejected, error.to_string())
+        }
     }
 }
 

@@ -40,6 +40,17 @@ fn members_have_the_recorded_order_and_defaults() {
 }
 
 #[test]
+fn combining_follows_options_and_changes() {
+    let mut settings = settings(&["-autocombinemininputs=10", "-autocombinemaxtxs=3"]).unwrap();
+    assert_eq!((settings.autocombine.min_inputs, settings.autocombine.max_inputs), (10, 100));
+    assert_eq!(settings.autocombine.max_txs, 3);
+    settings.set("autocombinemininputs", &Integer(0)).unwrap();
+    assert_eq!(settings.autocombine.min_inputs, 0);
+    assert!(settings.set("autocombinedelay", &Integer(-1)).is_err());
+    assert_eq!(settings.autocombine.delay, 1);
+}
+
+#[test]
 fn options_override_the_chains_defaults() {
     let settings =
         settings(&["-port=1234", "-mineemptyrounds=-1", "-miningturnover=1", "-miningrequirespeers=0"]).unwrap();

@@ -90,6 +90,15 @@ impl Search<'_> {
             coins.len() < limit && failed.is_none()
         };
         self.coins.for_each(owner, take).map_err(storage_error)?;
-        failed.map_or(Ok(coins), Err)
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let mut plain = Vec::with_capacity(coins.len());
+        for (outpoint, coin) in coins {
+            if !self.holds_data(&outpoint)? {
+                plain.push((outpoint, coin));
+            }
+        }
+        Ok(plain)
     }
 }

@@ -60,25 +60,25 @@ async fn combine_once(ctx: &Arc<Context>, owner: Lock, batching: Batching) -> Re
     let worker = Arc::clone(ctx);
     let found = tokio::task::spawn_blocking(move || payment::batch(&worker, owner, batching)).await;
     let Some(batch) = found.map_err(RpcError::internal)?? else { return Ok(None) };
-    let Some(body) = combined(ctx, &batch)? else { return Ok(None) };
+    let Some(body) = combined(ctx, &batch) else { return Ok(None) };
     submit_body(Arc::clone(ctx), body).await.map(Some)
 }
 
 /// The body that spends a batch, none if it would not make fewer coins or cannot pay its fee.
-fn combined(ctx: &Context, batch: &Batch) -> Result<Option<Body>, RpcError> {
+fn combined(ctx: &Context, batch: &Batch) -> Option<Body> {
     let mut body = body(ctx, Vec::new(), Vec::new());
     body.inputs.clone_from(&batch.inputs);
     body.last_height = 0;
     body.outputs = payment::together(ctx, batch, Amount::ZERO);
-    let fee = payment::fee_of(ctx, encoded_length(&body) + WITNESS_BYTES)?;
+    let fee = payment::fee_of(ctx, encoded_length(&body) + WITNESS_BYTES);
     if fee > Amount::ZERO {
         if batch.total.amount < fee {
-            return Ok(None);
+            return None;
         }
         body.outputs = payment::together(ctx, batch, fee);
     }
     let fewer = !body.outputs.is_empty() && body.outputs.len() < body.inputs.len();
-    Ok(fewer.then_some(body))
+    fewer.then_some(body)
 }
 
 /// A number of the call within its bounds: -8 otherwise.
