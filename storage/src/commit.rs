@@ -14,6 +14,7 @@ use rota_consensus::state::{Changes, StateKey, StateValue};
 use crate::block::{BlockEntry, Location, Tip};
 use crate::cache::is_hot;
 use crate::coin::CoinIndex;
+use crate::entity::HistoryWriter;
 use crate::error::{Result, StorageError};
 use crate::index::SubscriptionRow;
 use crate::index::stream::{IndexWriter, IndexedBlock};
@@ -134,6 +135,7 @@ struct Work<'a> {
     batch: Batch,
     index: IndexWriter<'a>,
     coins: CoinIndex,
+    history: HistoryWriter<'a>,
     tip: Option<Tip>,
     entities: HashMap<u8, u32>,
     hot: Vec<Element>,
@@ -146,6 +148,7 @@ impl<'a> Work<'a> {
             batch: store.database().batch(),
             index: IndexWriter::new(store.database(), subscriptions),
             coins: CoinIndex::default(),
+            history: HistoryWriter::new(store.database()),
             tip: store.database().get(&TIP, &())?,
             entities: HashMap::new(),
             hot: Vec::new(),
@@ -173,6 +176,7 @@ impl<'a> Work<'a> {
         }
         self.batch.delete(&ACTIVE, &height)?;
         self.index.undo_block(&mut self.batch, height, &block)?;
+        self.history.undo_block(&mut self.batch, &block)?;
         self.tip = height.previous().map(|height| Tip { hash: entry.header.header.previous, height });
         Ok(())
     }
@@ -202,6 +206,7 @@ impl<'a> Work<'a> {
         self.batch.put(&ACTIVE, height, hash)?;
         let indexed = IndexedBlock { height: *height, block, txids, places: &places };
         self.index.apply_block(&mut self.batch, &indexed)?;
+        self.history.apply_block(&mut self.batch, &indexed)?;
         self.tip = Some(Tip { hash: *hash, height: *height });
         Ok(())
     }

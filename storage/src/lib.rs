@@ -7,6 +7,7 @@ pub mod cache;
 pub mod chunk;
 pub mod coin;
 pub mod commit;
+pub mod entity;
 pub mod error;
 #[cfg(test)]
 mod fixture;

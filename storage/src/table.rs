@@ -15,7 +15,7 @@ use crate::transaction::TransactionLocation;
 
 /// The format this program reads and writes.
 ///
-/// History: 1, the first; 2, coins by owner.
+/// History: 1, the first; 2, what is asked of assets, coins and wallets.
 pub const FORMAT: u64 = 2;
 
 macro_rules! tables {
@@ -54,6 +54,8 @@ tables! {
     TRANSACTION = new "transaction": Txid => TransactionLocation;
     /// Entities of the active branch by list and dense position, in order of creation.
     ENTITY = new "entity": (u8, u32) => Txid;
+    /// Operations of the active branch that issued an asset or set a variable. (entity, dense position)
+    ENTITY_HISTORY = new "entity_history": (Txid, u32) => ItemRow;
     /// Blocks of the active branch that hold items of a stream: first bytes of its id, height.
     STREAM_BLOCK = new "stream_block": ([u8; 8], Height) => ();
     /// Streams this node follows.

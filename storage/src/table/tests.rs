@@ -34,6 +34,7 @@ fn tables_are_those_of_format_2() {
             "coin_owner: (Lock, OutPoint) => Coin",
             "transaction: Txid => TransactionLocation",
             "entity: (u8, u32) => Txid",
+            "entity_history: (Txid, u32) => ItemRow",
             "stream_block: ([u8; 8], Height) => ()",
             "subscription: Txid => SubscriptionRow",
             "index_count: (u32, u8) => u32",
