@@ -17,11 +17,16 @@ pub fn real_value(real: f64) -> Value {
     if real.fract() == 0.0 && real.abs() < EXACT_INTEGER_LIMIT {
         return Value::from(real as i64);
     }
-    let rounded = format!("{real:.14e}").parse::<f64>().unwrap_or(real);
+    let rounded = shown_digits(real);
     if rounded.fract() == 0.0 && rounded.abs() < EXACT_INTEGER_LIMIT {
         return Value::from(rounded as i64);
     }
     Number::from_f64(rounded).map_or(Value::Null, Value::Number)
+}
+
+/// A real with the fifteen significant digits that are printed.
+fn shown_digits(real: f64) -> f64 {
+    format!("{real:.14e}").parse::<f64>().unwrap_or(real)
 }
 
 /// A raw quantity in units of 1/`multiple` as the decimal number the API prints, to the last digit that a real
@@ -35,37 +40,94 @@ pub fn amount_value(raw: i64, multiple: i64) -> Value {
     Number::from_f64(raw as f64 / multiple as f64).map_or(Value::Null, Value::Number)
 }
 
-/// The raw quantity for a JSON number, rounded to the nearest unit. Fails with -1 on other types and with -8 on
-/// a quantity that does not fit.
+/// The raw amount of native currency for a JSON number, to the nearest unit, half a unit away from zero. Fails with -1
+/// on other types and with -8 on an amount that does not fit.
 pub fn amount_raw(value: &Value, multiple: i64) -> Result<i64, RpcError> {
-    let too_large = || RpcError::invalid(format!("Amount out of range: {value}"));
-    let multiple = multiple.max(1);
-    if let Some(whole) = value.as_i64() {
-        return whole.checked_mul(multiple).ok_or_else(too_large);
-    }
-    let real = value.as_f64().ok_or_else(|| RpcError::wrong_type(crate::params::type_word(value), "real"))?;
-    decimal_times(real, multiple).ok_or_else(too_large)
+    Scaled::of(value, multiple)?.nearest(Half::Away).ok_or_else(|| out_of_range(value))
 }
 
-/// The nearest whole number to `real` times `multiple`, counting with the decimal digits that were written: a
-/// product of reals could miss it by one. None if it does not fit.
-fn decimal_times(real: f64, multiple: i64) -> Option<i64> {
-    let written = format!("{real:e}");
-    let (mantissa, exponent) = written.split_once('e')?;
-    let decimals = mantissa.split_once('.').map_or(0, |(_, decimals)| decimals.len());
-    let digits: i128 = mantissa.replace('.', "").parse().ok()?;
-    let shift = exponent.parse::<i64>().ok()? - i64::try_from(decimals).ok()?;
-    let product = digits.checked_mul(i128::from(multiple))?;
-    let power = |count: i64| 10i128.checked_pow(u32::try_from(count).ok()?);
-    if shift >= 0 {
-        return i64::try_from(product.checked_mul(power(shift)?)?).ok();
+/// The raw quantity of an asset for a JSON number, to the nearest unit, half a unit towards zero. Fails as
+/// [`amount_raw`].
+pub fn quantity_raw(value: &Value, multiple: i64) -> Result<i64, RpcError> {
+    Scaled::of(value, multiple)?.nearest(Half::Towards).ok_or_else(|| out_of_range(value))
+}
+
+/// The raw quantity for a JSON number that is a whole number of units, to the digits that the API prints; none if it
+/// is not. Fails as [`amount_raw`].
+pub fn whole_raw(value: &Value, multiple: i64) -> Result<Option<i64>, RpcError> {
+    let scaled = Scaled::of(value, multiple)?;
+    if let Some(raw) = scaled.whole() {
+        return i64::try_from(raw).map(Some).map_err(|_| out_of_range(value));
     }
-    // A divisor too large to write down leaves nothing of any product.
-    let Some(divisor) = power(-shift) else {
-        return Some(0);
-    };
-    let half = divisor / 2 * product.signum();
-    i64::try_from((product + half) / divisor).ok()
+    // What a caller's reals summed up to may be off in its last digits: 0.30000000000000004.
+    let printed = value.as_f64().and_then(|real| Scaled::real(shown_digits(real), multiple));
+    Ok(printed.and_then(Scaled::whole).and_then(|raw| i64::try_from(raw).ok()))
+}
+
+fn out_of_range(value: &Value) -> RpcError {
+    RpcError::invalid(format!("Amount out of range: {value}"))
+}
+
+/// Where a quantity exactly between two units goes.
+#[derive(Clone, Copy)]
+enum Half {
+    Away,
+    Towards,
+}
+
+/// A decimal number times a multiple, as an exact fraction.
+#[derive(Clone, Copy)]
+struct Scaled {
+    product: i128,
+    /// A power of ten, or the largest number where that does not fit.
+    divisor: i128,
+}
+
+impl Scaled {
+    fn of(value: &Value, multiple: i64) -> Result<Scaled, RpcError> {
+        let multiple = multiple.max(1);
+        if let Some(whole) = value.as_i64() {
+            return Ok(Scaled { product: i128::from(whole) * i128::from(multiple), divisor: 1 });
+        }
+        let real = value.as_f64().ok_or_else(|| RpcError::wrong_type(crate::params::type_word(value), "real"))?;
+        Scaled::real(real, multiple).ok_or_else(|| out_of_range(value))
+    }
+
+    /// Counts with the decimal digits that were written: a product of reals could miss it by one.
+    fn real(real: f64, multiple: i64) -> Option<Scaled> {
+        let written = format!("{real:e}");
+        let (mantissa, exponent) = written.split_once('e')?;
+        let decimals = mantissa.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+        let digits: i128 = mantissa.replace('.', "").parse().ok()?;
+        let shift = exponent.parse::<i64>().ok()? - i64::try_from(decimals).ok()?;
+        let product = digits.checked_mul(i128::from(multiple.max(1)))?;
+        let power = |count: i64| 10i128.checked_pow(u32::try_from(count).ok()?);
+        if shift >= 0 {
+            return Some(Scaled { product: product.checked_mul(power(shift)?)?, divisor: 1 });
+        }
+        // A divisor too large to write down leaves nothing of any product.
+        Some(
+            power(-shift).map_or(Scaled { product: product.signum(), divisor: i128::MAX }, |divisor| Scaled {
+                product,
+                divisor,
+            }),
+        )
+    }
+
+    /// The whole number that it is, none if it is not whole.
+    fn whole(self) -> Option<i128> {
+        (self.product % self.divisor == 0).then(|| self.product / self.divisor)
+    }
+
+    /// The nearest whole number, none if it does not fit.
+    fn nearest(self, half: Half) -> Option<i64> {
+        let added = match half {
+            Half::Away => self.divisor / 2,
+            Half::Towards => (self.divisor - 1) / 2,
+        };
+        let moved = self.product.checked_add(added * self.product.signum())?;
+        i64::try_from(moved / self.divisor).ok()
+    }
 }
 
 /// Serializes a real as [`real_value`] prints it; for `#[serde(serialize_with)]`.
@@ -81,7 +143,7 @@ pub fn serialize_some_real<S: Serializer>(real: &Option<f64>, serializer: S) -> 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use super::{amount_raw, amount_value, real_value};
+    use super::{amount_raw, amount_value, quantity_raw, real_value, whole_raw};
     use serde_json::json;
 
     fn printed(real: f64) -> String {
@@ -132,5 +194,24 @@ mod tests {
         let raw = |amount: f64| amount_raw(&json!(amount), 100).unwrap();
         assert_eq!((raw(0.014), raw(0.015), raw(-0.015), raw(1e-300), raw(1e3)), (1, 2, -2, 0, 100_000));
         assert_eq!(raw(0.29), 29);
+    }
+
+    #[test]
+    fn half_a_unit_of_an_asset_is_not_counted_and_more_than_half_is() {
+        let raw = |amount: f64| quantity_raw(&json!(amount), 10).unwrap();
+        assert_eq!((raw(0.05), raw(0.051), raw(0.25), raw(-0.05), raw(2.5), raw(1e-300)), (0, 1, 2, 0, 25, 0));
+        assert_eq!(quantity_raw(&json!(0.1 + 0.2), 1_000_000_000).unwrap(), 300_000_000);
+        assert_eq!(quantity_raw(&json!(90_071_992_547_409.91), 100).unwrap(), 9_007_199_254_740_991);
+        assert_eq!(quantity_raw(&json!(7), 100).unwrap(), 700);
+    }
+
+    #[test]
+    fn a_whole_number_of_units_is_told_from_a_broken_one() {
+        let whole = |amount: f64, multiple| whole_raw(&json!(amount), multiple).unwrap();
+        assert_eq!((whole(100.5, 10), whole(100.55, 10), whole(1.5, 1)), (Some(1005), None, None));
+        assert_eq!((whole(0.1 + 0.2, 10), whole(0.29, 100), whole(1e-300, 10)), (Some(3), Some(29), None));
+        assert_eq!(whole_raw(&json!(1), 100).unwrap(), Some(100));
+        assert_eq!(whole_raw(&json!(i64::MAX), 10).unwrap_err().code.number(), -8);
+        assert_eq!(whole_raw(&json!("1"), 1).unwrap_err().code.number(), -1);
     }
 }

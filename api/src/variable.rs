@@ -1,6 +1,8 @@
-//! Variables: methods.
+//! Variables: methods and answers.
 
 use crate::method::{ANY, ARRAY, BOOL, INT, Method, STR, optional, required};
+use serde::Serialize;
+use serde_json::Value;
 
 /// The methods of this family.
 pub const METHODS: &[Method] = &[
@@ -33,3 +35,59 @@ pub const METHODS: &[Method] = &[
         ])
         .example(&["variable1", "true", "10"]),
 ];
+
+/// One variable in `listvariables` and `getvariableinfo`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct VariableEntry {
+    /// Absent if it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The transaction that created it.
+    pub createtxid: String,
+    /// Its reference, null while unconfirmed.
+    pub variableref: Option<String>,
+    /// Number of values it has had, the present one included.
+    pub historylen: i64,
+    /// The present value.
+    pub value: Value,
+    /// Who set it.
+    pub lastwriters: Vec<String>,
+    /// The transaction that set it; verbose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lasttxid: Option<String>,
+    /// The output that set it; verbose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lastvout: Option<i64>,
+}
+
+/// One value in `getvariablehistory`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct VariableValue {
+    /// The value.
+    pub value: Value,
+    /// Who set it.
+    pub writers: Vec<String>,
+    /// Where it was set; verbose.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub place: Option<VariablePlace>,
+}
+
+/// Where a value was set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct VariablePlace {
+    /// The transaction.
+    pub txid: String,
+    /// The output.
+    pub vout: i64,
+    /// Blocks since it was mined, 0 while it waits.
+    pub confirmations: i64,
+    /// Its block; mined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blockhash: Option<String>,
+    /// Position in the block; mined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blockindex: Option<i64>,
+    /// Time of the block; mined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocktime: Option<i64>,
+}

@@ -1,7 +1,7 @@
 //! Answers have their members in the order that was recorded from the original: some clients compare texts.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use rota_api::{address, asset, blockchain, control, mining, network, permission, raw, stream, wallet};
+use rota_api::{address, asset, blockchain, control, mining, network, permission, raw, stream, variable, wallet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -150,6 +150,35 @@ fn addresses_permissions_assets_and_transactions_are_described_in_the_recorded_o
         "name,issuetxid,assetref,multiple,units,open,restrict,fungible,canopen,canclose,totallimit,issuelimit,details,\
          issuecount,issueqty,issueraw,subscribed,synchronized,transactions,confirmed,issues",
     );
+    same_members(
+        &asset::AssetIssue {
+            token: Some(Value::Null),
+            details: Some(json!({})),
+            issuers: Some(Vec::new()),
+            ..Default::default()
+        },
+        "txid,qty,raw,token,details,issuers",
+    );
+    same_members(
+        &variable::VariableEntry {
+            name: text(),
+            lasttxid: text(),
+            lastvout: Some(0),
+            ..variable::VariableEntry::default()
+        },
+        "name,createtxid,variableref,historylen,value,lastwriters,lasttxid,lastvout",
+    );
+    let place = variable::VariablePlace {
+        blockhash: text(),
+        blockindex: Some(1),
+        blocktime: Some(2),
+        ..variable::VariablePlace::default()
+    };
+    same_members(
+        &variable::VariableValue { place: Some(place), ..variable::VariableValue::default() },
+        "value,writers,txid,vout,confirmations,blockhash,blockindex,blocktime",
+    );
+    same_members(&variable::VariableValue::default(), "value,writers");
     same_order(
         &wallet::WalletTransaction { comment: text(), to: text(), ..Default::default() },
         "balance,myaddresses,addresses,permissions,items,data,confirmations,blockhash,blockheight,blockindex,blocktime,\

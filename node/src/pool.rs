@@ -16,6 +16,7 @@ use rota_consensus::rule::{ApplyError, Rule};
 use rota_consensus::rules::Rules;
 use rota_consensus::state::{Overlay, StateError, StateView};
 use rota_consensus::transaction::{Place, VerifiedTransaction, apply_transaction};
+use rota_storage::entity::history_steps;
 
 pub use coin::PoolCoins;
 
@@ -67,7 +68,7 @@ pub struct PoolEntry {
     pub fee: Amount,
 }
 
-/// An item of a stream that waits.
+/// An operation that waits: an item of a stream, or a step in the history of an asset or a variable.
 #[derive(Clone, Debug)]
 pub struct PoolItem {
     /// Its transaction.
@@ -147,6 +148,7 @@ pub struct Pool<V> {
     by_full_hash: HashMap<FullHash, u64>,
     items: HashMap<Txid, Vec<PoolItem>>,
     coins: PoolCoins,
+    steps: HashMap<Txid, Vec<PoolItem>>,
     bytes: usize,
     author_bytes: HashMap<Lock, usize>,
     next_sequence: u64,
@@ -164,6 +166,7 @@ impl<V: StateView> Pool<V> {
             by_full_hash: HashMap::new(),
             items: HashMap::new(),
             coins: PoolCoins::default(),
+            steps: HashMap::new(),
             bytes: 0,
             author_bytes: HashMap::new(),
             next_sequence,
@@ -235,6 +238,11 @@ impl<V: StateView> Pool<V> {
         self.entries.get(&self.coins.spender(outpoint)?)
     }
 
+    /// Waiting operations that issue units of an asset or set a variable, by entity, each in order of arrival.
+    pub fn steps(&self) -> &HashMap<Txid, Vec<PoolItem>> {
+        &self.steps
+    }
+
     /// Takes a transaction in, if the state with everything before it applied allows it.
     ///
     /// # Errors
@@ -297,6 +305,10 @@ impl<V: StateView> Pool<V> {
                     self.items.entry(publish.stream).or_default().push(item);
                 }
             }
+        }
+        for step in history_steps(entry.tx.txid(), entry.tx.transaction()) {
+            let item = PoolItem { entry: Arc::clone(entry), vout: step.vout, operation: step.ordinal.into() };
+            self.steps.entry(step.entity).or_default().push(item);
         }
         self.entries.insert(entry.sequence, Arc::clone(entry));
     }

@@ -16,6 +16,7 @@ use rota_chain::operation::{Genesis, Operation};
 use rota_chain::permission::{BlockRange, Grant, Permission};
 use rota_chain::stream::{CreateStream, ItemData, Publish, StreamRestriction};
 use rota_chain::transaction::{Body, Coverage, Input, OutPoint, Output, TRANSACTION_VERSION, Transaction};
+use rota_chain::variable::{CreateVariable, SetVariable};
 use rota_chain::witness::Witness;
 use rota_consensus::block::apply_genesis;
 use rota_consensus::rule::Rule;
@@ -103,6 +104,25 @@ fn a_grant_that_waits_lets_its_recipient_write() {
     pool.admit(world.grant(2, Permission::Send, BlockRange::ALWAYS), true, 5, &world.rules).unwrap();
     pool.admit(world.data(2, 1, 10), true, 5, &world.rules).unwrap();
     assert_eq!(pool.len(), 2);
+}
+
+#[test]
+fn a_variable_that_waits_lists_its_values_as_they_arrived() {
+    let world = world();
+    let mut pool = world.pool(PoolLimits::default());
+    let create = CreateVariable { name: b"v".to_vec(), restrict_write: true, value: b"1".to_vec() };
+    let created = world.sign(1, 1, vec![Output::operation(Operation::CreateVariable(create))]);
+    let variable = created.txid();
+    pool.admit(created, true, 5, &world.rules).unwrap();
+    let set = |value: &[u8]| Output::operation(Operation::SetVariable(SetVariable { variable, value: value.to_vec() }));
+    let again = world.sign(1, 2, vec![set(b"2"), set(b"3")]);
+    let txid = again.txid();
+    pool.admit(again, true, 5, &world.rules).unwrap();
+    pool.admit(world.data(1, 3, 10), true, 5, &world.rules).unwrap();
+    let steps = pool.steps().get(&variable).unwrap();
+    let steps: Vec<(Txid, u32)> = steps.iter().map(|step| (step.entry.tx.txid(), step.vout)).collect();
+    assert_eq!(steps, [(variable, 0), (txid, 0), (txid, 1)]);
+    assert_eq!(pool.steps().len(), 1);
 }
 
 #[test]

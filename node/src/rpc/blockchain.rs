@@ -53,11 +53,8 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("listupgrades", Answerer::Now(entity::upgrades)),
     ("listtxfilters", Answerer::Now(entity::filters)),
     ("liststreamfilters", Answerer::Now(entity::filters)),
-    ("listvariables", Answerer::Now(entity::variables)),
     ("listlibraries", Answerer::Now(entity::libraries)),
     ("getfiltercode", Answerer::Now(entity::filter)),
-    ("getvariablevalue", Answerer::Now(entity::variable)),
-    ("getvariableinfo", Answerer::Now(entity::variable)),
     ("getlibrarycode", Answerer::Now(entity::library)),
 ];
 

@@ -4,12 +4,15 @@ pub mod http;
 
 pub mod address;
 pub mod balance;
+pub mod asset;
 pub mod blockchain;
 pub mod blockset;
 pub mod cache;
 pub mod control;
+pub mod create;
 pub mod data;
 pub mod decode;
+pub mod entity;
 pub mod item;
 pub mod mining;
 pub mod network;
@@ -21,6 +24,7 @@ pub mod resolve;
 pub mod stream;
 pub mod summary;
 pub mod unspent;
+pub mod variable;
 pub mod waiting;
 pub mod wallet;
 
@@ -52,7 +56,7 @@ pub enum Answerer {
 pub type Family = &'static [(&'static str, Answerer)];
 
 /// All families.
-const FAMILIES: [Family; 13] = [
+const FAMILIES: [Family; 16] = [
     control::ANSWERS,
     network::ANSWERS,
     blockchain::ANSWERS,
@@ -61,6 +65,9 @@ const FAMILIES: [Family; 13] = [
     wallet::ANSWERS,
     mining::ANSWERS,
     raw::ANSWERS,
+    create::ANSWERS,
+    asset::ANSWERS,
+    variable::ANSWERS,
     stream::ANSWERS,
     publish::ANSWERS,
     cache::ANSWERS,

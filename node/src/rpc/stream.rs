@@ -1,36 +1,32 @@
-//! Streams: creating and describing them. Following them is in `subscribe`; the table names all methods of the family
-//! but those of `publish` and `cache`.
+//! Streams: describing them. Making them is in `create`, following them in `subscribe`; the table names all methods of
+//! the family but those of `create`, `publish` and `cache`.
 
-mod create;
 pub mod subscribe;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::{EntityKind as Wanted, RpcError};
-use rota_api::params::{ALL_ENTRIES, Params, Selection, type_word};
+use rota_api::error::RpcError;
+use rota_api::params::{ALL_ENTRIES, Params, type_word};
 use rota_api::stream::{StreamEntry, StreamIndexes};
 use rota_chain::hash::Txid;
 use rota_chain::operation::Operation;
-use rota_consensus::state::{Entity, EntityKind, StateKey, StateValue};
+use rota_consensus::state::{Entity, EntityKind};
+use rota_storage::EntityList;
 use rota_storage::index::{Indexes, Order, Selector, TermKind};
-use rota_storage::snapshot::EntityList;
 use serde_json::Value;
 
 use crate::context::Context;
 use crate::rpc::cache::blocking;
 use crate::rpc::decode::Moment;
 use crate::rpc::decode::output::restrict;
+use crate::rpc::entity::Catalogue;
 use crate::rpc::item::look::Look;
 use crate::rpc::item::{self, query, term};
 use crate::rpc::{Answer, Answerer, data, resolve, summary};
-use crate::view::View;
 
 /// The methods answered here.
 pub const ANSWERS: &[(&str, Answerer)] = &[
-    ("create", Answerer::Later(create::create)),
-    ("createfrom", Answerer::Later(create::create_from)),
     ("liststreams", Answerer::Later(list)),
     ("getstreaminfo", Answerer::Now(info)),
     ("subscribe", Answerer::Later(subscribe::subscribe)),
@@ -66,29 +62,8 @@ fn info(ctx: &Context, params: &Params) -> Answer {
 
 fn list(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
-        let chosen = params.identifier_selection(0)?;
         let verbose = params.verbose(1)?;
-        let page = params.page(2, 3, ALL_ENTRIES)?;
-        let streams = match chosen {
-            Selection::All => {
-                let view = ctx.view.read();
-                let confirmed = view.snapshot.entity_count(EntityList::Streams).map_err(resolve::storage_error)?;
-                let waiting = waiting_streams(&view);
-                let window = page.window(u64::from(confirmed) + waiting.len() as u64);
-                let position = |at: u64| u32::try_from(at).unwrap_or(u32::MAX);
-                let part = position(window.start).min(confirmed)..position(window.end).min(confirmed);
-                let mut streams = view.snapshot.entities(EntityList::Streams, part).map_err(resolve::storage_error)?;
-                let rest = |at: u64| position(at).saturating_sub(confirmed) as usize;
-                streams.extend_from_slice(waiting.get(rest(window.start)..rest(window.end)).unwrap_or_default());
-                streams
-            }
-            Selection::These(identifiers) => {
-                let streams = in_order(&ctx, &identifiers)?;
-                let window = page.window(streams.len() as u64);
-                let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
-                streams.get(place(window.start)..place(window.end)).unwrap_or_default().to_vec()
-            }
-        };
+        let (_, streams) = Catalogue::chosen(&ctx, EntityList::Streams, &params, params.page(2, 3, ALL_ENTRIES)?)?;
         let moment = Moment::fresh(&ctx)?;
         let mut list = Vec::with_capacity(streams.len());
         for txid in streams {
@@ -100,39 +75,6 @@ fn list(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
         }
         Ok(Value::Array(list))
     })
-}
-
-/// Streams that wait for a block, as they arrived.
-fn waiting_streams(view: &View) -> Vec<Txid> {
-    let changes = &view.pool.state().changes().elements;
-    let mut streams = BTreeMap::new();
-    for (key, change) in changes.range(StateKey::Entity(Txid::ZERO)..) {
-        let StateKey::Entity(txid) = key else { break };
-        let is_stream = matches!(&change.after, Some(StateValue::Entity(e)) if is_stream(e));
-        if is_stream
-            && change.before.is_none()
-            && let Some(entry) = view.pool.get(txid)
-        {
-            streams.insert(entry.sequence, *txid);
-        }
-    }
-    streams.into_values().collect()
-}
-
-fn is_stream(entity: &Entity) -> bool {
-    matches!(entity.kind, EntityKind::Stream { .. })
-}
-
-/// The streams that identifiers name, in order of creation; each counts once.
-fn in_order(ctx: &Context, identifiers: &[String]) -> Result<Vec<Txid>, RpcError> {
-    let view = ctx.view.read();
-    let mut streams = BTreeMap::new();
-    for identifier in identifiers.iter().filter(|identifier| !identifier.is_empty()) {
-        let (txid, entity) = resolve::entity_in(&view, identifier, Wanted::Stream)?;
-        let waits = view.pool.get(&txid).map(|entry| entry.sequence);
-        streams.insert((waits.is_some(), waits, entity.height, entity.offset), txid);
-    }
-    Ok(streams.into_values().collect())
 }
 
 /// What a stream is, without whether it is followed.

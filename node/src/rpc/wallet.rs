@@ -56,8 +56,6 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("listreceivedbyaccount", Answerer::Now(legacy::no_accounts)),
     ("move", Answerer::Now(legacy::no_accounts)),
     ("sendfromaccount", Answerer::Now(legacy::no_accounts)),
-    ("listassets", Answerer::Now(legacy::listassets)),
-    ("getassetinfo", Answerer::Now(legacy::named_asset)),
     ("listassettransactions", Answerer::Now(legacy::named_asset)),
     ("sendassetfrom", Answerer::Now(legacy::sendassetfrom)),
 ];

@@ -1,4 +1,4 @@
-//! Filters, variables, libraries: this version has none, so lists are empty and look-ups fail as they should.
+//! Filters, libraries, upgrades: this version has none, so lists are empty and look-ups fail as they should.
 
 use rota_api::error::{EntityKind as Wanted, RpcError};
 use rota_api::params::{Params, Selection};
@@ -29,11 +29,6 @@ pub fn filters(ctx: &Context, params: &Params) -> Answer {
     empty(ctx, params, Wanted::Filter)
 }
 
-/// Variables.
-pub fn variables(ctx: &Context, params: &Params) -> Answer {
-    empty(ctx, params, Wanted::Variable)
-}
-
 /// Libraries.
 pub fn libraries(ctx: &Context, params: &Params) -> Answer {
     empty(ctx, params, Wanted::Library)
@@ -47,11 +42,6 @@ pub fn upgrades(ctx: &Context, params: &Params) -> Answer {
 /// One filter.
 pub fn filter(ctx: &Context, params: &Params) -> Answer {
     named(ctx, params, Wanted::Filter)
-}
-
-/// One variable.
-pub fn variable(ctx: &Context, params: &Params) -> Answer {
-    named(ctx, params, Wanted::Variable)
 }
 
 /// One library.

@@ -2,7 +2,7 @@
 
 use rota_api::error::{EntityKind as Wanted, RpcError};
 use rota_api::params::Params;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::context::Context;
 use crate::rpc::Answer;
@@ -20,24 +20,13 @@ pub fn no_accounts(_ctx: &Context, _params: &Params) -> Answer {
     Err(crate::rpc::address::no_accounts())
 }
 
-/// The assets of the chain; this version has none.
-pub fn listassets(ctx: &Context, params: &Params) -> Answer {
-    if let rota_api::Selection::These(words) = params.identifier_selection(0)? {
-        let view = ctx.view.read();
-        for word in &words {
-            entity_in(&view, word, Wanted::Asset)?;
-        }
-    }
-    Ok(json!([]))
-}
-
-/// Looks an asset up: -708, as this version has none.
+/// Looks an asset up: -708 if there is none.
 pub fn named_asset(ctx: &Context, params: &Params) -> Answer {
     entity_in(&ctx.view.read(), params.text(0)?, Wanted::Asset)?;
     Err(unavailable())
 }
 
-/// Looks address and asset up: -708, as this version has none.
+/// Looks address and asset up: -708 if there is none.
 pub fn sendassetfrom(ctx: &Context, params: &Params) -> Answer {
     from_address(ctx, params.text(0)?)?;
     address(ctx, params.text(1)?)?;
@@ -46,5 +35,5 @@ pub fn sendassetfrom(ctx: &Context, params: &Params) -> Answer {
 }
 
 fn unavailable() -> RpcError {
-    RpcError::not_supported("Assets are not available in this version")
+    RpcError::not_supported("Sending assets and listing their transactions is not available in this version")
 }

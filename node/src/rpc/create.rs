@@ -1,4 +1,5 @@
-//! create and createfrom: making a stream. Other entities are refused as not in this version.
+//! create and createfrom: making a stream or a variable, and what all makers of entities share. Assets are made in
+//! `asset`; other entities are refused as not in this version.
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use rota_chain::operation::Operation;
 use rota_chain::permission::Permission;
 use rota_chain::stream::{CreateStream, MAX_DETAILS, StreamRestriction};
 use rota_chain::transaction::Output;
+use rota_chain::variable::CreateVariable;
 use rota_consensus::authority;
 use rota_consensus::ops::entity::{MAX_ENTITY_NAME, is_reference_shaped};
 use rota_consensus::state::StateView;
@@ -17,15 +19,18 @@ use serde_json::{Map, Value};
 
 use crate::context::Context;
 use crate::rpc::publish::from_address;
-use crate::rpc::{Answer, data, resolve};
+use crate::rpc::{Answer, Answerer, data, resolve, variable};
+use crate::view::View;
 
-/// Answers create.
-pub(super) fn create(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
+/// The methods answered here.
+pub const ANSWERS: &[(&str, Answerer)] =
+    &[("create", Answerer::Later(create)), ("createfrom", Answerer::Later(create_from))];
+
+fn create(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     Box::pin(async move { make(ctx, &params, None, 0).await })
 }
 
-/// Answers createfrom.
-pub(super) fn create_from(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
+fn create_from(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     Box::pin(async move {
         let from = from_address(&ctx, params.text(0)?)?;
         make(ctx, &params, from, 1).await
@@ -33,35 +38,74 @@ pub(super) fn create_from(ctx: Arc<Context>, params: Params) -> BoxFuture<'stati
 }
 
 async fn make(ctx: Arc<Context>, params: &Params, from: Option<Lock>, at: usize) -> Answer {
-    match params.text(at)? {
-        "stream" => {}
-        kind @ ("upgrade" | "txfilter" | "streamfilter" | "variable" | "library") => {
+    let operation = match params.text(at)? {
+        "stream" => stream(params, at + 1)?,
+        "variable" => variable(params, at + 1)?,
+        kind @ ("upgrade" | "txfilter" | "streamfilter" | "library") => {
             return Err(crate::rpc::not_answered(&format!("create {kind}")));
         }
         _ => return Err(RpcError::invalid("Invalid entity type")),
-    }
-    let (restriction, salted) = options(params.value(at + 2))?;
-    let name = name(params.value(at + 1))?;
-    let details = details(params.given(at + 3))?;
-    let author = author(&ctx, &name, from)?;
-    let create = CreateStream { name, restriction, salted, details };
-    let output = Output::operation(Operation::CreateStream(create));
+    };
+    let author = {
+        let view = ctx.view.read();
+        let name = match &operation {
+            Operation::CreateStream(create) => &create.name,
+            Operation::CreateVariable(create) => &create.name,
+            _ => return Err(RpcError::internal("what is created has no name")),
+        };
+        check_free(&view, name)?;
+        author(&ctx, &view, from, Permission::Create)?
+    };
+    let output = Output::operation(operation);
     resolve::submit_outputs(ctx, vec![author], vec![output]).await.map(|txid| txid.to_string().into())
 }
 
-fn name(value: &Value) -> Result<Vec<u8>, RpcError> {
-    let text = value.as_str().ok_or_else(|| RpcError::invalid("Invalid stream name, should be string"))?;
+fn stream(params: &Params, at: usize) -> Result<Operation, RpcError> {
+    let (restriction, salted) = options(params.value(at + 1))?;
+    let name = name(params.value(at), "stream")?;
+    let details = details(params.given(at + 2))?;
+    Ok(Operation::CreateStream(CreateStream { name, restriction, salted, details }))
+}
+
+/// A variable: only those with its write right set it.
+fn variable(params: &Params, at: usize) -> Result<Operation, RpcError> {
+    match params.value(at + 1) {
+        Value::Bool(true) => {}
+        Value::Bool(false) => return Err(RpcError::invalid("Invalid open flag, a variable takes true")),
+        _ => return Err(RpcError::invalid("Invalid open flag, should be boolean")),
+    }
+    let name = name(params.value(at), "variable")?;
+    let value = variable::bytes(params.value(at + 2))?;
+    Ok(Operation::CreateVariable(CreateVariable { name, restrict_write: true, value }))
+}
+
+/// The name of a new entity; empty for none.
+///
+/// # Errors
+/// -8 for what is no name; `what` says of which kind the entity is.
+pub fn name(value: &Value, what: &str) -> Result<Vec<u8>, RpcError> {
+    let text = value.as_str().ok_or_else(|| RpcError::invalid(format!("Invalid {what} name, should be string")))?;
     if text == "*" {
-        return Err(RpcError::invalid("Invalid stream name: *"));
+        return Err(RpcError::invalid(format!("Invalid {what} name: *")));
     }
     if is_reference_shaped(text) {
-        return Err(RpcError::invalid("Invalid stream name, looks like a stream reference"));
+        return Err(RpcError::invalid(format!("Invalid {what} name, has the form of a reference")));
     }
     if text.len() > MAX_ENTITY_NAME {
         let length = text.len();
-        return Err(RpcError::invalid(format!("Invalid stream name: {length} bytes, the limit is {MAX_ENTITY_NAME}")));
+        return Err(RpcError::invalid(format!("Invalid {what} name: {length} bytes, the limit is {MAX_ENTITY_NAME}")));
     }
     Ok(text.as_bytes().to_vec())
+}
+
+/// -705 if an entity, waiting ones included, has this name.
+///
+/// # Errors
+/// -705, or -32603 if storage fails.
+pub fn check_free(view: &View, name: &[u8]) -> Result<(), RpcError> {
+    let named =
+        if name.is_empty() { None } else { view.pool.state().entity_named(name).map_err(resolve::state_error)? };
+    if named.is_some() { Err(RpcError::name_taken()) } else { Ok(()) }
 }
 
 /// What is forbidden and whether chunks are salted: a boolean for open, or `{restrict?, salted?}`.
@@ -107,7 +151,11 @@ fn restrictions(words: &str) -> Result<StreamRestriction, RpcError> {
     Ok(restriction)
 }
 
-fn details(value: Option<&Value>) -> Result<Vec<u8>, RpcError> {
+/// Details of an entity or an issuance: an object, kept as its text; nothing for an empty one.
+///
+/// # Errors
+/// -8 for anything else, or too long.
+pub fn details(value: Option<&Value>) -> Result<Vec<u8>, RpcError> {
     let empty = Map::new();
     let map = match value {
         None => &empty,
@@ -123,24 +171,23 @@ fn details(value: Option<&Value>) -> Result<Vec<u8>, RpcError> {
     Ok(bytes)
 }
 
-/// The address that creates: it may create. A name that is taken is told before.
-fn author(ctx: &Context, name: &[u8], from: Option<Lock>) -> Result<Lock, RpcError> {
-    let view = ctx.view.read();
+/// The address that makes an entity: it holds `right` on the chain, create or issue, and may send.
+///
+/// # Errors
+/// -704 if none does.
+pub fn author(ctx: &Context, view: &View, from: Option<Lock>, right: Permission) -> Result<Lock, RpcError> {
     let (state, height) = (view.pool.state(), view.pool.place().height);
-    if !name.is_empty() && state.entity_named(name).map_err(resolve::state_error)?.is_some() {
-        return Err(RpcError::name_taken());
-    }
-    let may_create = |lock: &Lock| {
-        Ok(authority::may(state, &ctx.rules, Permission::Create, lock, height)?
+    let may = |lock: &Lock| {
+        Ok(authority::may(state, &ctx.rules, right, lock, height)?
             && authority::may(state, &ctx.rules, Permission::Send, lock, height)?)
     };
-    let chosen = resolve::own_author(ctx, from, may_create);
-    chosen.map_err(|error| match (error.code, from) {
+    let right = right.name();
+    resolve::own_author(ctx, from, may).map_err(|error| match (error.code, from) {
         (Code::InsufficientPermissions, Some(_)) => {
-            RpcError::no_permission("from-address doesn't have create permission")
+            RpcError::no_permission(format!("from-address doesn't have {right} permission"))
         }
         (Code::InsufficientPermissions, None) => {
-            RpcError::no_permission("This wallet contains no address with create permission")
+            RpcError::no_permission(format!("This wallet contains no address with {right} permission"))
         }
         _ => error,
     })
@@ -182,9 +229,20 @@ mod tests {
 
     #[test]
     fn a_name_has_at_most_32_bytes_and_no_form_of_its_own() {
-        assert_eq!(name(&json!("x".repeat(32))).unwrap().len(), 32);
+        assert_eq!(name(&json!("x".repeat(32)), "stream").unwrap().len(), 32);
         for value in [json!("x".repeat(33)), json!("*"), json!("1-2-3"), json!(5)] {
-            assert_eq!(code(name(&value)), -8, "{value}");
+            assert_eq!(code(name(&value, "stream")), -8, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_variable_takes_true_and_any_value() {
+        let made = |open, value| variable(&Params::new(vec![json!("v"), open, value]), 0);
+        let Operation::CreateVariable(create) = made(json!(true), json!({"a": [1]})).unwrap() else { unreachable!() };
+        assert!(create.restrict_write);
+        assert_eq!((create.name.as_slice(), create.value.as_slice()), (&b"v"[..], &br#"{"a":[1]}"#[..]));
+        for open in [json!(false), json!("yes"), json!({"open": true}), json!(null)] {
+            assert_eq!(code(made(open.clone(), json!(1))), -8, "{open}");
         }
     }
 
