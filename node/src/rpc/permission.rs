@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use rota_api::error::{EntityKind as Wanted, RpcError};
+use rota_api::number::amount_raw;
 use rota_api::params::{Params, Selection, as_integer};
 use rota_api::permission::{PendingVote, PermissionEntry};
 use rota_chain::amount::{Amount, Height};
@@ -131,6 +132,7 @@ struct Gift {
     from: Option<Lock>,
     to: Vec<Lock>,
     text: String,
+    amount: Amount,
     range: BlockRange,
     comment: String,
     comment_to: String,
@@ -142,7 +144,7 @@ fn gift(ctx: &Context, params: &Params, form: Form) -> Result<Gift, RpcError> {
     let to = params.text(first)?;
     let text = params.text(first + 1)?.to_owned();
     let after = first + 2 + usize::from(form.data);
-    check_amount(ctx, params.real_or(after, 0.0)?)?;
+    let amount = native_amount(ctx, params.given(after))?;
     let range = if form.revoke {
         BlockRange::NEVER
     } else {
@@ -157,7 +159,7 @@ fn gift(ctx: &Context, params: &Params, form: Form) -> Result<Gift, RpcError> {
     if to.is_empty() {
         return Err(RpcError::invalid("No addresses given"));
     }
-    Ok(Gift { from, to: addresses(ctx, to)?, text, range, comment, comment_to })
+    Ok(Gift { from, to: addresses(ctx, to)?, text, amount, range, comment, comment_to })
 }
 
 /// The address of a `...from` call; none for `*`, which lets the wallet choose.
@@ -182,15 +184,13 @@ fn block_number(params: &Params, index: usize, default: i64, name: &str) -> Resu
     u32::try_from(number).map_err(|_| RpcError::invalid(format!("{name} should be between 0 and {FOR_EVER}")))
 }
 
-/// Native currency along with a grant needs coins, which grants of this version do not spend.
-fn check_amount(ctx: &Context, amount: f64) -> Result<(), RpcError> {
-    if amount == 0.0 {
-        return Ok(());
-    }
-    if amount < 0.0 || !has_currency(ctx) {
-        return Err(RpcError::invalid("Invalid amount: this chain has no native currency, or it is negative"));
-    }
-    Err(RpcError::not_supported("Native currency cannot be sent along with permissions in this version"))
+/// Native currency that each recipient gets along with a grant.
+fn native_amount(ctx: &Context, value: Option<&Value>) -> Result<Amount, RpcError> {
+    let Some(value) = value else { return Ok(Amount::ZERO) };
+    let raw = amount_raw(value, ctx.parameters.native_currency_multiple())?;
+    let wrong = || RpcError::invalid("Invalid amount: this chain has no native currency, or it is negative");
+    let amount = u64::try_from(raw).map_err(|_| wrong())?;
+    if amount > 0 && !has_currency(ctx) { Err(wrong()) } else { Ok(Amount(amount)) }
 }
 
 fn give(ctx: Arc<Context>, params: Params, form: Form) -> BoxFuture<'static, Answer> {
@@ -205,7 +205,8 @@ fn give(ctx: Arc<Context>, params: Params, form: Form) -> BoxFuture<'static, Ans
         let timestamp = u32::try_from(unix_time()).unwrap_or(u32::MAX);
         let Rights { permissions, .. } = rights;
         let grant = Grant { entity: rights.entity_id(), permissions, range: gift.range, timestamp };
-        let mut outputs: Vec<Output> = gift.to.iter().map(|lock| grant_output(*lock, grant.clone())).collect();
+        let output = |lock: &Lock| grant_output(*lock, gift.amount, grant.clone());
+        let mut outputs: Vec<Output> = gift.to.iter().map(output).collect();
         if form.data {
             let value = params.value(2 + usize::from(form.from)).clone();
             outputs.push(attached::output(&ctx, author, value).await?);
@@ -216,13 +217,8 @@ fn give(ctx: Arc<Context>, params: Params, form: Form) -> BoxFuture<'static, Ans
     })
 }
 
-fn grant_output(recipient: Lock, grant: Grant) -> Output {
-    Output {
-        recipient: Some(recipient),
-        amount: Amount::ZERO,
-        assets: Vec::new(),
-        operations: vec![Operation::Grant(grant)],
-    }
+fn grant_output(recipient: Lock, amount: Amount, grant: Grant) -> Output {
+    Output { recipient: Some(recipient), amount, assets: Vec::new(), operations: vec![Operation::Grant(grant)] }
 }
 
 fn check_recipients(gift: &Gift, rights: &Rights) -> Result<(), RpcError> {

@@ -200,17 +200,19 @@ pub fn own_key(ctx: &Context, lock: &Lock) -> Result<(), RpcError> {
     if ctx.wallet.can_sign(lock) { Ok(()) } else { Err(RpcError::address_not_in_wallet(&ctx.scheme.encode(lock))) }
 }
 
-/// Builds, signs and submits a transaction of these authors: when this returns, it is journaled and in the pool. A fee
-/// that the chain asks for is paid from coins of the authors: -716 if they have none.
+/// Builds, signs and submits a transaction of these authors: when this returns, it is journaled and in the pool. What
+/// outputs pay and a fee that the chain asks for come from coins of the authors: -6 or -716 if they do not suffice.
 pub async fn submit_outputs(ctx: Arc<Context>, authors: Vec<Lock>, outputs: Vec<Output>) -> Result<Txid, RpcError> {
+    let paid = outputs.iter().try_fold(Amount::ZERO, |sum, output| sum.checked_add(output.amount));
+    let paid = paid.ok_or_else(|| RpcError::invalid("Invalid amount: the sum is out of range"))?;
     let mut body = body(&ctx, authors, outputs);
     let bytes = encoded_length(&body) + body.authors.len() * payment::WITNESS_BYTES;
-    if payment::fee_of(&ctx, bytes) == Amount::ZERO {
+    if paid == Amount::ZERO && payment::fee_of(&ctx, bytes) == Amount::ZERO {
         return submit_body(ctx, body).await;
     }
     let choosing = Choosing { bytes, ..Choosing::default() };
     let source = Source::Addresses(body.authors.clone());
-    let chosen = payment::choose(&ctx, source, Holding::default(), choosing).await?;
+    let chosen = payment::choose(&ctx, source, Holding::native(paid), choosing).await?;
     body.inputs = chosen.inputs.clone();
     body.outputs.extend(chosen.change.iter().cloned());
     submit_body(ctx, body).await

@@ -21,8 +21,8 @@ use serde_json::Value;
 use super::Asset;
 use super::terms::{self, Terms};
 use crate::context::Context;
+use crate::rpc::balance::has_currency;
 use crate::rpc::publish::from_address;
-use crate::rpc::wallet::has_currency;
 use crate::rpc::{Answer, create, resolve};
 use crate::view::View;
 
@@ -208,9 +208,6 @@ fn output(to: Lock, amount: Amount, units: AssetQuantity, operation: Option<Oper
 }
 
 async fn send(ctx: Arc<Context>, author: Lock, output: Output) -> Answer {
-    if output.amount > Amount::ZERO {
-        return Err(RpcError::not_supported("Native currency cannot be sent along with units in this version"));
-    }
     resolve::submit_outputs(ctx, vec![author], vec![output]).await.map(|txid| txid.to_string().into())
 }
 
