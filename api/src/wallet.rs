@@ -152,6 +152,18 @@ pub struct WalletInfo {
     /// When the wallet locks itself, 0 if locked; encrypted wallets only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unlocked_until: Option<i64>,
+    /// How far the past of imported addresses is looked through; while it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rescan: Option<Rescan>,
+}
+
+/// How far a rescan is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Rescan {
+    /// Next block to look through.
+    pub block: i64,
+    /// Last block of the chain.
+    pub of: i64,
 }
 
 /// A transaction as the wallet or one address sees it.

@@ -73,6 +73,8 @@ pub struct NodeFacts {
     pub started: u64,
     /// Folder of the chain.
     pub data_directory: String,
+    /// Whether every address is indexed for an explorer (`explorersupport`).
+    pub explorer: bool,
     /// Whether changed settings are kept for the next start (`storeruntimeparams`).
     pub store_settings: bool,
 }

@@ -187,6 +187,7 @@ fn facts(directory: &ChainDirectory, options: &Options, ports: &Ports) -> NodeFa
         node_address: format!("{}@{address}", directory.name()),
         started: unix_time(),
         data_directory: directory.path().display().to_string(),
+        explorer: !matches!(options.text("explorersupport"), None | Some("" | "0")),
         store_settings: options.flag("storeruntimeparams", false),
     }
 }
@@ -201,9 +202,12 @@ fn open_ground(prepared: &Prepared) -> anyhow::Result<Ground> {
     }
     genesis::check_stored(&store, set)?;
     let view = ledger::initial_view(&store, &rules, config::pool_limits(options, set)?)?;
+    let wallet = Arc::new(open_wallet(directory, options, set)?);
+    rpc::wallet::follow::all(&store, &wallet)?;
+    rpc::wallet::follow::begin(&store)?;
     Ok(Ground {
         settings: Arc::new(RwLock::new(RuntimeSettings::resolve(options, set)?)),
-        wallet: Arc::new(open_wallet(directory, options, set)?),
+        wallet,
         signatures: Arc::new(SignatureCache::new(rules.genesis, rand::rng().random())),
         view: Arc::new(SharedView::new(view)),
         paused: Arc::new(Paused::default()),

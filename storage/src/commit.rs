@@ -16,11 +16,10 @@ use crate::cache::is_hot;
 use crate::coin::CoinIndex;
 use crate::entity::HistoryWriter;
 use crate::error::{Result, StorageError};
-use crate::index::SubscriptionRow;
-use crate::index::stream::{IndexWriter, IndexedBlock};
+use crate::index::writer::{Changed, IndexWriter, IndexedBlock};
 use crate::kv::{Batch, Durability, Read};
 use crate::snapshot::{EntityList, entity_count};
-use crate::store::{Store, put_entry};
+use crate::store::{Store, WriterState, put_entry};
 use crate::table::{ACTIVE, ENTITY, MULTISET, STATE, TIP, TRANSACTION};
 use crate::transaction::TransactionLocation;
 
@@ -105,7 +104,7 @@ impl Store {
     /// error nothing changed.
     pub fn commit(&self, commit: &TipCommit) -> Result<()> {
         let mut writer = self.writer();
-        let mut work = Work::new(self, &writer.subscriptions)?;
+        let mut work = Work::new(self, &writer)?;
         for hash in &commit.undone {
             work.undo(hash)?;
         }
@@ -121,7 +120,7 @@ impl Store {
                 return Err(error);
             }
         }
-        writer.subscriptions.extend(changed);
+        writer.take(changed);
         Ok(())
     }
 }
@@ -142,11 +141,11 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new(store: &'a Store, subscriptions: &'a HashMap<Txid, SubscriptionRow>) -> Result<Work<'a>> {
+    fn new(store: &'a Store, writer: &'a WriterState) -> Result<Work<'a>> {
         Ok(Work {
             store,
             batch: store.database().batch(),
-            index: IndexWriter::new(store.database(), subscriptions),
+            index: IndexWriter::new(store.database(), writer),
             coins: CoinIndex::default(),
             history: HistoryWriter::new(store.database()),
             tip: store.database().get(&TIP, &())?,
@@ -164,6 +163,9 @@ impl<'a> Work<'a> {
         let entry = self.store.block_entry(hash)?.ok_or_else(|| missing("the entry"))?;
         let undo = self.store.read_undo(entry.undo.ok_or_else(|| missing("undo data"))?)?;
         let block = self.store.read_block(entry.body.ok_or_else(|| missing("the body"))?)?;
+        let before = undo.elements.iter().map(|(key, value)| (key, value.as_ref()));
+        self.index.undo_block(&mut self.batch, height, &block, before)?;
+        self.history.undo_block(&mut self.batch, &block)?;
         for (key, before) in undo.elements {
             if let (StateKey::Entity(_), None) = (&key, &before) {
                 self.pop_entity(&key)?;
@@ -175,8 +177,6 @@ impl<'a> Work<'a> {
             self.batch.delete(&TRANSACTION, txid)?;
         }
         self.batch.delete(&ACTIVE, &height)?;
-        self.index.undo_block(&mut self.batch, height, &block)?;
-        self.history.undo_block(&mut self.batch, &block)?;
         self.tip = height.previous().map(|height| Tip { hash: entry.header.header.previous, height });
         Ok(())
     }
@@ -205,7 +205,8 @@ impl<'a> Work<'a> {
         put_entry(&mut self.batch, hash, entry)?;
         self.batch.put(&ACTIVE, height, hash)?;
         let indexed = IndexedBlock { height: *height, block, txids, places: &places };
-        self.index.apply_block(&mut self.batch, &indexed)?;
+        let before = changes.elements.iter().map(|(key, change)| (key, change.before.as_ref()));
+        self.index.apply_block(&mut self.batch, &indexed, before)?;
         self.history.apply_block(&mut self.batch, &indexed)?;
         self.tip = Some(Tip { hash: *hash, height: *height });
         Ok(())
@@ -265,7 +266,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn finish(mut self, commit: &TipCommit) -> Result<(Batch, Vec<Element>, HashMap<Txid, SubscriptionRow>)> {
+    fn finish(mut self, commit: &TipCommit) -> Result<(Batch, Vec<Element>, Changed)> {
         if self.tip != Some(commit.tip) {
             return Err(StorageError::Order(format!("it ends at {:?}, not at {:?}", self.tip, commit.tip)));
         }

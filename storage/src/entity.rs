@@ -11,7 +11,7 @@ use rota_chain::transaction::Transaction;
 
 use crate::error::{Result, StorageError};
 use crate::index::ItemRow;
-use crate::index::stream::IndexedBlock;
+use crate::index::writer::IndexedBlock;
 use crate::kv::{Batch, Database, Read};
 use crate::snapshot::Snapshot;
 use crate::table::ENTITY_HISTORY;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rota_chain::amount::{Amount, Height, Timestamp};
+use rota_chain::asset::{AssetQuantity, AssetReference};
 use rota_chain::block::{BLOCK_VERSION, Block, BlockHeader};
 use rota_chain::data::{Data, DataFormat};
 use rota_chain::hash::{BlockHash, FullHash, Txid};
@@ -26,7 +27,7 @@ use tempfile::TempDir;
 use crate::block::{BlockEntry, BlockStatus, Tip, UndoBlock};
 use crate::commit::{AppliedBlock, TipCommit, places};
 use crate::error::Result;
-use crate::index::{Order, Selector};
+use crate::index::{Order, Selector, Subject};
 use crate::kv::Durability;
 use crate::snapshot::{EntityList, Snapshot};
 use crate::store::{OpenOptions, Store, StorePaths};
@@ -107,6 +108,23 @@ impl Chain {
         transaction.body.inputs = spent.iter().map(input).collect();
         let output = |(to, units): &(u8, u64)| Output::payment(author(*to), Amount(*units));
         transaction.body.outputs = paid.iter().map(output).collect();
+        transaction
+    }
+
+    /// A transaction in which `by` spends outputs and pays quantities of assets to others.
+    pub(crate) fn transfer(&mut self, by: u8, spent: &[OutPoint], paid: &[(u8, Txid, u64)]) -> Transaction {
+        let mut transaction = self.transaction(by, Vec::new());
+        transaction.body.inputs =
+            spent.iter().map(|outpoint| Input { outpoint: *outpoint, coverage: Coverage::Full }).collect();
+        transaction.body.outputs = paid
+            .iter()
+            .map(|(to, asset, quantity)| {
+                let mut output = Output::payment(author(*to), Amount(0));
+                let asset = AssetReference::Existing(*asset);
+                output.assets.push(AssetQuantity { asset, token: None, quantity: *quantity });
+                output
+            })
+            .collect();
         transaction
     }
 
@@ -299,8 +317,8 @@ fn changes(block: &Block, height: Height, state: &MemoryState) -> Changes {
 }
 
 /// Everything that an index answers of a stream, with transactions instead of places.
-pub(crate) fn answers(snapshot: &Snapshot, stream: &Txid, orders: &[Order]) -> Vec<String> {
-    let reader = snapshot.stream(stream).unwrap().unwrap();
+pub(crate) fn answers(snapshot: &Snapshot, subject: impl Into<Subject>, orders: &[Order]) -> Vec<String> {
+    let reader = snapshot.index(subject).unwrap().unwrap();
     let mut lines = Vec::new();
     let list = |order, selector: Selector<'_>| -> Vec<(Txid, u32, u16)> {
         let count = reader.count(order, selector).unwrap();

@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rota_chain::amount::Height;
 use rota_chain::block::Block;
-use rota_chain::hash::{BlockHash, Txid};
+use rota_chain::hash::BlockHash;
 use tracing::warn;
 
 use crate::block::{BlockEntry, Location, UndoBlock};
 use crate::block_file::BlockFiles;
 use crate::cache::HotCache;
 use crate::error::{Result, StorageError};
-use crate::index::SubscriptionRow;
+use crate::index::wallet::{Members, read_members};
+use crate::index::{Subject, SubscriptionRow};
 use crate::kv::{Batch, Database, Durability, Memory, Read};
 use crate::snapshot::Snapshot;
 use crate::table::{ALL, BLOCK, BLOCK_AT, CHUNK_ALL, FORMAT, META, Meta, SUBSCRIPTION};
@@ -58,7 +59,9 @@ pub struct Store {
 /// What the writer remembers between writes.
 #[derive(Debug, Default)]
 pub(crate) struct WriterState {
-    pub(crate) subscriptions: HashMap<Txid, SubscriptionRow>,
+    pub(crate) subscriptions: HashMap<Subject, SubscriptionRow>,
+    /// Addresses of the wallet's index, by its number.
+    pub(crate) members: Members,
 }
 
 impl Store {
@@ -76,8 +79,8 @@ impl Store {
         }
         let mut batch = database.batch();
         batch.put(&META, &Meta::Format.key(), &FORMAT)?;
-        for (stream, row) in &kept {
-            batch.put(&SUBSCRIPTION, stream, row)?;
+        for (subject, row) in &kept {
+            batch.put(&SUBSCRIPTION, subject, row)?;
         }
         if let Some(next) = kept.iter().map(|(_, row)| u64::from(row.id) + 1).max() {
             batch.put(&META, &Meta::NextSubscription.key(), &next)?;
@@ -85,12 +88,13 @@ impl Store {
         database.write(batch, Durability::Synced)?;
         let chunks = open_chunks(&paths.chunks(), options)?;
         let subscriptions = database.scan(&SUBSCRIPTION, &())?.collect::<Result<_>>()?;
+        let members = read_members(&database)?;
         Ok(Store {
             database,
             chunks,
             files: Arc::new(files),
             cache: Arc::new(HotCache::new()),
-            writer: Mutex::new(WriterState { subscriptions }),
+            writer: Mutex::new(WriterState { subscriptions, members }),
             chunk_writer: Mutex::new(()),
         })
     }
@@ -277,11 +281,11 @@ fn check_format(database: &Database) -> Result<bool> {
 }
 
 /// Removes the database; gives back its subscriptions as far as they can be read.
-fn empty(path: &Path) -> Result<Vec<(Txid, SubscriptionRow)>> {
+fn empty(path: &Path) -> Result<Vec<(Subject, SubscriptionRow)>> {
     let mut kept = Vec::new();
     match Database::open(path, ALL, Memory::LITTLE) {
         Ok(old) => match old.scan(&SUBSCRIPTION, &()) {
-            Ok(rows) => kept.extend(rows.filter_map(Result::ok).map(|(stream, row)| (stream, row.restarted()))),
+            Ok(rows) => kept.extend(rows.filter_map(Result::ok).filter_map(kept_row)),
             Err(error) => warn!(%error, "subscriptions cannot be kept"),
         },
         Err(StorageError::Locked(path)) => return Err(StorageError::Locked(path)),
@@ -289,6 +293,14 @@ fn empty(path: &Path) -> Result<Vec<(Txid, SubscriptionRow)>> {
     }
     Database::destroy(path)?;
     Ok(kept)
+}
+
+/// The subscription for a database that is filled again, none of the wallet: it is made anew from its keys.
+fn kept_row((subject, row): (Subject, SubscriptionRow)) -> Option<(Subject, SubscriptionRow)> {
+    match subject {
+        Subject::Wallet | Subject::WalletAnew => None,
+        Subject::Entity(_) | Subject::Explorer => Some((subject, row.restarted())),
+    }
 }
 
 fn open_chunks(path: &Path, options: OpenOptions) -> Result<Database> {

@@ -9,7 +9,8 @@ use rota_consensus::state::{Coin, StateKey, StateValue};
 
 use crate::block::{BlockEntry, Tip};
 use crate::chunk::{ChunkInfo, ChunkOwner, ChunkTotals, PendingChunk};
-use crate::index::{ItemRow, SeenRow, SubscriptionRow, TermRow};
+use crate::index::party::MemberRow;
+use crate::index::{ItemRow, SeenRow, Subject, SubscriptionRow, TermRow};
 use crate::kv::{Table, TableSpec};
 use crate::transaction::TransactionLocation;
 
@@ -56,10 +57,12 @@ tables! {
     ENTITY = new "entity": (u8, u32) => Txid;
     /// Operations of the active branch that issued an asset or set a variable. (entity, dense position)
     ENTITY_HISTORY = new "entity_history": (Txid, u32) => ItemRow;
-    /// Blocks of the active branch that hold items of a stream: first bytes of its id, height.
-    STREAM_BLOCK = new "stream_block": ([u8; 8], Height) => ();
-    /// Streams this node follows.
-    SUBSCRIPTION = new "subscription": Txid => SubscriptionRow;
+    /// Blocks of the active branch that hold items of a stream or move an asset: first bytes of its id, height.
+    ENTITY_BLOCK = new "entity_block": ([u8; 8], Height) => ();
+    /// What this node follows.
+    SUBSCRIPTION = new "subscription": Subject => SubscriptionRow;
+    /// Addresses of the wallet's index. (subscription, lock)
+    INDEX_ADDRESS = new "index_address": (u32, Vec<u8>) => MemberRow;
     /// Counts of a subscription: items of an order, distinct terms of a space. (subscription, counter)
     INDEX_COUNT = new "index_count": (u32, u8) => u32;
     /// Items in chain order. (subscription, position)

@@ -4,6 +4,7 @@ mod catchup;
 mod coin;
 mod crash;
 mod data;
+mod history;
 mod identity;
 mod join;
 mod notify;

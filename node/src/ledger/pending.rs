@@ -6,7 +6,6 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use rota_chain::amount::Height;
 use rota_chain::hash::Txid;
-use rota_chain::operation::Operation;
 use rota_chain::transaction::Transaction;
 use rota_consensus::rule::Rule;
 use rota_consensus::transaction::{VerifiedTransaction, check_transaction};
@@ -99,12 +98,12 @@ impl Ledger {
         self.view.write().pool.admit(tx, false, unix_time(), &self.rules)
     }
 
-    /// Writes newly seen items to the local order of followed streams, then tells everybody.
+    /// Writes what is newly seen to local orders, then tells everybody.
     pub(super) fn after_admission(&mut self, entries: &[Arc<PoolEntry>]) {
         let seen: Vec<(Txid, &Transaction)> =
             entries.iter().map(|entry| (entry.tx.txid(), &**entry.tx.transaction())).collect();
         if let Err(error) = self.store.index_seen(&seen) {
-            tracing::error!(%error, "the local order of stream items cannot be written");
+            tracing::error!(%error, "local order cannot be written");
         }
         for entry in entries {
             // No receiver is no fault: parts that do not listen need not know.
@@ -112,14 +111,10 @@ impl Ledger {
         }
     }
 
-    /// Keeps a transaction whose items are listed in local order, so that they can still be shown.
+    /// Keeps a transaction that is listed in local order, or whose items are, so that it can still be shown.
     pub(super) fn keep_lost(&self, entry: &PoolEntry) {
         let transaction = entry.tx.transaction();
-        let listed = transaction.operations().any(|(_, operation)| match operation {
-            Operation::Publish(publish) => self.store.subscription(&publish.stream).is_some(),
-            _ => false,
-        });
-        if listed && let Err(error) = self.store.put_lost_transaction(&entry.tx.txid(), transaction) {
+        if let Err(error) = self.store.put_lost_transaction(&entry.tx.txid(), transaction) {
             tracing::error!(%error, "a lost transaction cannot be kept");
         }
     }

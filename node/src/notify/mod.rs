@@ -174,7 +174,7 @@ impl Notifier {
         let mut entities: Vec<Txid> = Vec::new();
         for (_, operation) in transaction.operations() {
             let Operation::Publish(publish) = operation else { continue };
-            if !entities.contains(&publish.stream) && self.context.store.subscription(&publish.stream).is_some() {
+            if !entities.contains(&publish.stream) && self.context.store.subscription(publish.stream).is_some() {
                 entities.push(publish.stream);
             }
         }

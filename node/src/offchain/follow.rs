@@ -1,5 +1,5 @@
-//! What this node follows without being asked each time: the root stream, new streams with autosubscribe, and
-//! histories that an earlier run left half indexed.
+//! What this node follows without being asked each time: the root stream, new streams and assets with autosubscribe,
+//! everything for an explorer, and histories that an earlier run left half indexed.
 
 use std::sync::Arc;
 
@@ -7,20 +7,22 @@ use rota_chain::amount::Height;
 use rota_chain::hash::Txid;
 use rota_chain::operation::Operation;
 use rota_chain::transaction::Transaction;
-use rota_storage::StorageError;
+use rota_storage::index::{Indexes, Subject};
+use rota_storage::{EntityList, StorageError};
 
 use crate::context::Context;
-use crate::rpc::stream::subscribe::{Wish, begin, complete};
+use crate::rpc::stream::subscribe::{Kind, Wish, begin, complete};
 
 /// Follows the root stream from the start, and goes on with histories that are not complete.
 pub(super) async fn resume(ctx: &Arc<Context>) {
     let worker = Arc::clone(ctx);
-    let root = move || -> Result<Vec<Txid>, StorageError> {
+    let root = move || -> Result<Vec<Subject>, StorageError> {
         if let Some(root) = root_stream(&worker)? {
             begin(&worker, root, Wish::ALL)?;
         }
+        follow_explorer(&worker)?;
         let behind = worker.store.subscriptions().into_iter().filter(|known| known.is_catching_up());
-        Ok(behind.map(|known| known.stream).collect())
+        Ok(behind.map(|known| known.subject).collect())
     };
     match tokio::task::spawn_blocking(root).await {
         Ok(Ok(behind)) => history(ctx, behind),
@@ -43,25 +45,54 @@ fn creates_stream(tx: &Transaction) -> bool {
 }
 
 /// Indexes histories on a thread for it; nothing waits for the end.
-fn history(ctx: &Arc<Context>, streams: Vec<Txid>) {
+fn history(ctx: &Arc<Context>, subjects: Vec<Subject>) {
     let worker = Arc::clone(ctx);
     tokio::task::spawn_blocking(move || {
-        for stream in streams {
-            if let Err(error) = complete(&worker, stream) {
-                tracing::error!(%stream, %error, "the history of a stream cannot be indexed");
+        for subject in subjects {
+            if let Err(error) = complete(&worker, subject) {
+                tracing::error!(%subject, %error, "a history cannot be indexed");
             }
         }
     });
 }
 
-/// Follows the stream that a transaction creates, if autosubscribe says so.
+/// Indexes all addresses, and follows all streams and assets, if `explorersupport` asks for it; otherwise drops the
+/// index of addresses.
+fn follow_explorer(ctx: &Context) -> Result<(), StorageError> {
+    if !ctx.facts.explorer {
+        return ctx.store.unsubscribe(Subject::Explorer).map(drop);
+    }
+    ctx.store.subscribe(Subject::Explorer, Indexes::CHAIN, false, true)?;
+    let snapshot = ctx.view.snapshot();
+    for (list, kind) in [(EntityList::Streams, Kind::Stream), (EntityList::Assets, Kind::Asset)] {
+        for entity in snapshot.entities(list, 0..u32::MAX)? {
+            begin(ctx, entity, Wish::ALL.of(kind))?;
+        }
+    }
+    Ok(())
+}
+
+/// Follows the stream or asset that a transaction creates, if autosubscribe or an explorer asks for it.
 ///
 /// # Errors
 /// [`StorageError`].
 pub(super) fn follow_new(ctx: &Context, txid: Txid, tx: &Transaction) -> Result<(), StorageError> {
-    if !creates_stream(tx) || !ctx.settings().subscribes_streams() {
+    let created = tx.operations().find_map(|(_, operation)| match operation {
+        Operation::CreateStream(_) => Some(Kind::Stream),
+        Operation::IssueAsset(_) => Some(Kind::Asset),
+        _ => None,
+    });
+    let Some(kind) = created else { return Ok(()) };
+    let wanted = ctx.facts.explorer || {
+        let settings = ctx.settings();
+        match kind {
+            Kind::Stream => settings.subscribes_streams(),
+            Kind::Asset => settings.subscribes_assets(),
+        }
+    };
+    if !wanted {
         return Ok(());
     }
-    begin(ctx, txid, Wish::ALL)?;
+    begin(ctx, txid, Wish::ALL.of(kind))?;
     complete(ctx, txid)
 }

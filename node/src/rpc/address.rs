@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use rota_api::address::{AddressDetail, KeyPair, Multisig};
 use rota_api::error::{Code, RpcError};
 use rota_api::params::{Params, Selection, as_text};
+use rota_chain::amount::Height;
 use rota_chain::key::{PrivateKey, PublicKey};
 use rota_chain::lock::Lock;
 use rota_chain::message;
@@ -15,6 +16,7 @@ use rota_wallet::{AddressInfo, WalletError};
 use serde_json::{Value, json};
 
 use super::resolve::{address, heavy, shape, short, wallet_error};
+use super::wallet::follow;
 use super::{Answer, Answerer};
 use crate::context::Context;
 
@@ -56,6 +58,7 @@ fn getnewaddress(ctx: &Context, params: &Params) -> Answer {
         return Err(no_accounts());
     }
     let lock = ctx.wallet.new_key(rand::random()).map_err(wallet_error)?;
+    follow::gained(ctx, &[lock])?;
     Ok(Value::from(ctx.scheme.encode(&lock)))
 }
 
@@ -63,6 +66,7 @@ fn getnewaddress(ctx: &Context, params: &Params) -> Answer {
 /// want another, a new one is made.
 fn getrawchangeaddress(ctx: &Context, _params: &Params) -> Answer {
     let lock = ctx.wallet.new_key(rand::random()).map_err(wallet_error)?;
+    follow::gained(ctx, &[lock])?;
     Ok(Value::from(ctx.scheme.encode(&lock)))
 }
 
@@ -140,20 +144,32 @@ fn validateaddress(ctx: &Context, params: &Params) -> Answer {
     }
 }
 
-/// Whether the past of what is imported is to be known: -8 for what is neither a truth value nor a block.
-pub fn rescan(params: &Params, index: usize) -> Result<bool, RpcError> {
+/// From which block on the past of what is imported is to be known, none if it is not: a truth value, a height, or
+/// below 0 a number of blocks back from the tip. -8 for anything else.
+pub fn rescan(ctx: &Context, params: &Params, index: usize) -> Result<Option<Height>, RpcError> {
+    let wrong = || RpcError::invalid("Invalid rescan, should be a boolean or a block height");
     match params.given(index) {
-        None => Ok(true),
-        Some(Value::Bool(rescan)) => Ok(*rescan),
-        Some(value) if value.is_i64() => Ok(true),
-        Some(_) => Err(RpcError::invalid("Invalid rescan")),
+        None | Some(Value::Bool(true)) => Ok(Some(Height(0))),
+        Some(Value::Bool(false)) => Ok(None),
+        Some(value) => {
+            let given = value.as_i64().ok_or_else(wrong)?;
+            let next = i64::from(ctx.view.tip().height.next().0);
+            let from = if given < 0 { next.saturating_add(given).max(0) } else { given };
+            let from = Height(u32::try_from(from).unwrap_or(u32::MAX));
+            // From the next block on, there is no past to look at.
+            Ok((i64::from(from.0) < next).then_some(from))
+        }
     }
 }
 
-/// Notes that an address is followed from the next block on.
-fn follow_from_now(ctx: &Context, lock: &Lock) -> Result<(), RpcError> {
-    let next = ctx.view.tip().height.next().0;
-    ctx.wallet.set_start(lock, Some(next)).map_err(wallet_error)
+/// Notes from which block on an address is followed, if not from the first.
+fn note_start(ctx: &Context, lock: &Lock, past: Option<Height>) -> Result<(), RpcError> {
+    let start = past.unwrap_or_else(|| ctx.view.tip().height.next()).0;
+    let start = (start > 0).then_some(start);
+    if ctx.wallet.info(lock).is_some_and(|info| info.start == start) {
+        return Ok(());
+    }
+    ctx.wallet.set_start(lock, start).map_err(wallet_error)
 }
 
 /// What `importaddress` takes: an address, or a script of one in hexadecimal.
@@ -175,8 +191,9 @@ fn watched(ctx: &Context, text: &str) -> Result<Watched, RpcError> {
 fn importaddress(ctx: &Context, params: &Params) -> Answer {
     let words = params.list(0)?;
     let label = params.text_or(1, "")?;
-    let rescan = rescan(params, 2)?;
+    let past = rescan(ctx, params, 2)?;
     let watched = words.iter().map(|word| watched(ctx, word)).collect::<Result<Vec<_>, _>>()?;
+    let mut gained = Vec::new();
     for target in watched {
         let (lock, known) = match &target {
             Watched::Lock(lock) => (*lock, ctx.wallet.contains(lock)),
@@ -191,9 +208,12 @@ fn importaddress(ctx: &Context, params: &Params) -> Answer {
             Watched::Keys(keys) => ctx.wallet.add_multisig(keys, label).map(|_| ()),
         }
         .map_err(wallet_error)?;
-        if !rescan {
-            follow_from_now(ctx, &lock)?;
-        }
+        note_start(ctx, &lock, past)?;
+        gained.push(lock);
+    }
+    follow::imported(ctx, &gained, past)?;
+    if past.is_some() && !gained.is_empty() {
+        follow::rescan(ctx)?;
     }
     Ok(Value::Null)
 }
@@ -218,9 +238,10 @@ fn importprivkey(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer
 fn import_keys(ctx: &Context, params: &Params) -> Answer {
     let words = params.list(0)?;
     let label = params.text_or(1, "")?;
-    let rescan = rescan(params, 2)?;
+    let past = rescan(ctx, params, 2)?;
     let refused = |_| bad_key("Invalid private key encoding");
     let keys = words.iter().map(|word| ctx.scheme.decode_private_key(word).map_err(refused));
+    let mut gained = Vec::new();
     for key in keys.collect::<Result<Vec<PrivateKey>, _>>()? {
         let lock = Lock::Key(key.public_key().key_hash());
         if ctx.wallet.contains(&lock) && ctx.wallet.is_mine(&lock) {
@@ -228,9 +249,12 @@ fn import_keys(ctx: &Context, params: &Params) -> Answer {
             continue;
         }
         ctx.wallet.import_private_key(key, label).map_err(wallet_error)?;
-        if !rescan {
-            follow_from_now(ctx, &lock)?;
-        }
+        note_start(ctx, &lock, past)?;
+        gained.push(lock);
+    }
+    follow::imported(ctx, &gained, past)?;
+    if past.is_some() && !gained.is_empty() {
+        follow::rescan(ctx)?;
     }
     Ok(Value::Null)
 }
@@ -305,7 +329,8 @@ fn addmultisigaddress(ctx: &Context, params: &Params) -> Answer {
     let lock = keys.lock();
     if ctx.wallet.multisig_keys(&lock).is_none() {
         ctx.wallet.add_multisig(keys, "").map_err(wallet_error)?;
-        follow_from_now(ctx, &lock)?;
+        note_start(ctx, &lock, None)?;
+        follow::gained(ctx, &[lock])?;
     }
     Ok(Value::from(ctx.scheme.encode(&lock)))
 }

@@ -1,7 +1,9 @@
 //! Transactions as answers show them: the raw form of getrawtransaction and blocks, and the form of a wallet.
-//! What is looked up for it lives in `moment`, single outputs in `output`.
+//! What is looked up for it lives in `moment`, single outputs in `output`, assets in `asset`.
 
+pub mod asset;
 pub mod moment;
+pub mod movement;
 pub mod output;
 pub mod wallet;
 
@@ -17,6 +19,7 @@ use crate::context::Context;
 use crate::rpc::Answer;
 
 pub use moment::{Known, Mined, Moment};
+pub use movement::asset_transaction;
 pub use wallet::{Whose, wallet_transaction};
 
 /// The sequence number that every input shows: lock times are kept in the body and always enforced.
@@ -59,7 +62,7 @@ fn write(moment: &Moment<'_>, known: &Known, map: &mut Map<String, Value>) -> Re
     map.insert("locktime".into(), lock_time.into());
     map.insert("vin".into(), inputs(tx));
     map.insert("vout".into(), outputs(moment, known)?);
-    if let Some(issue) = output::issued(moment, known)? {
+    if let Some(issue) = asset::issued(moment, known, output::View::Chain)? {
         map.insert("issue".into(), issue);
     }
     if let Some(created) = output::created(moment, known, true)? {

@@ -13,6 +13,8 @@ pub mod create;
 pub mod data;
 pub mod decode;
 pub mod entity;
+pub mod explorer;
+pub mod history;
 pub mod item;
 pub mod mining;
 pub mod network;
@@ -56,7 +58,7 @@ pub enum Answerer {
 pub type Family = &'static [(&'static str, Answerer)];
 
 /// All families.
-const FAMILIES: [Family; 16] = [
+const FAMILIES: [Family; 18] = [
     control::ANSWERS,
     network::ANSWERS,
     blockchain::ANSWERS,
@@ -73,6 +75,8 @@ const FAMILIES: [Family; 16] = [
     cache::ANSWERS,
     balance::ANSWERS,
     unspent::ANSWERS,
+    history::ANSWERS,
+    explorer::ANSWERS,
 ];
 
 /// The function of a method, none if this version does not answer it.

@@ -1,5 +1,6 @@
 //! The wallet's transactions, coins and secrets.
 
+pub mod follow;
 pub mod history;
 pub mod legacy;
 pub mod note;
@@ -56,7 +57,6 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("listreceivedbyaccount", Answerer::Now(legacy::no_accounts)),
     ("move", Answerer::Now(legacy::no_accounts)),
     ("sendfromaccount", Answerer::Now(legacy::no_accounts)),
-    ("listassettransactions", Answerer::Now(legacy::named_asset)),
     ("sendassetfrom", Answerer::Now(legacy::sendassetfrom)),
 ];
 
@@ -72,6 +72,7 @@ fn getwalletinfo(ctx: &Context, _params: &Params) -> Answer {
         keypoololdest: figures.keypool_oldest,
         keypoolsize: figures.keypool_size,
         unlocked_until: figures.unlocked_until,
+        rescan: follow::progress(ctx),
     })
 }
 
@@ -113,10 +114,10 @@ fn own_address(ctx: &Context, params: &Params) -> Result<Lock, RpcError> {
 }
 
 /// How many of the newest transactions a caller wants, and how many of them to leave out: -8 where negative.
-fn newest(params: &Params, index: usize) -> Result<(usize, usize), RpcError> {
+fn newest(params: &Params, index: usize) -> Result<(u64, u64), RpcError> {
     let (count, skip) = (params.integer_or(index, 10)?, params.integer_or(index + 1, 0)?);
     let number =
-        |number: i64, name: &str| usize::try_from(number).map_err(|_| RpcError::invalid(format!("Negative {name}")));
+        |number: i64, name: &str| u64::try_from(number).map_err(|_| RpcError::invalid(format!("Negative {name}")));
     Ok((number(count, "count")?, number(skip, "skip")?))
 }
 
@@ -152,8 +153,10 @@ fn file_error(code: Code) -> impl Fn(WalletError) -> RpcError {
 }
 
 fn importwallet(ctx: &Context, params: &Params) -> Answer {
-    rescan(params, 1)?;
+    rescan(ctx, params, 1)?;
     let imported = ctx.wallet.import_dump(Path::new(params.text(0)?)).map_err(file_error(Code::File))?;
+    follow::all(&ctx.store, &ctx.wallet).map_err(storage_error)?;
+    follow::rescan(ctx)?;
     tracing::info!(new = imported.new, known = imported.known, failed = imported.failed, "a wallet dump was imported");
     if imported.failed > 0 {
         let sentence = format!("{} lines of the file are no keys of this chain", imported.failed);

@@ -1,10 +1,14 @@
-//! Per-node indexes of the streams this node follows: what their rows hold. `stream` writes them with blocks,
-//! `subscription` begins and ends them, `history` catches up, `reader` answers. See docs/protocol/storage.md.
+//! Per-node indexes of what this node follows: what their rows hold. `writer` writes them with blocks, `party` says
+//! which transactions concern whom, `subscription` and `wallet` begin and end them, `history` catches up, `reader`
+//! answers. See docs/protocol/storage.md.
 
 pub mod history;
+pub mod party;
 pub mod reader;
-pub(crate) mod stream;
+pub mod subject;
 pub mod subscription;
+pub mod wallet;
+pub(crate) mod writer;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use rota_chain::amount::Height;
@@ -15,7 +19,8 @@ use rota_chain::operation::Operation;
 use rota_chain::stream::Publish;
 use rota_chain::transaction::Transaction;
 
-pub use reader::{ItemRef, Selector, StreamReader, TermSummary};
+pub use reader::{ItemRef, PairList, Selector, StreamReader, TermSummary};
+pub use subject::Subject;
 pub use subscription::{Indexes, Subscription};
 
 use crate::transaction::TransactionLocation;
@@ -47,6 +52,11 @@ pub(crate) const fn space(order: Order, kind: TermKind) -> u8 {
         (Order::Local, TermKind::Publisher) => 3,
     }
 }
+
+/// The space of pairs of an address and what it uses: positions of transactions.
+pub(crate) const PAIR: u8 = 4;
+/// The space of pairs by their address and kind, and by what is used: numbers of pairs.
+pub(crate) const PAIR_LIST: u8 = 5;
 
 /// The counter of an order's items.
 pub(crate) const fn item_counter(order: Order) -> u8 {
@@ -149,6 +159,34 @@ pub struct Item<'a> {
     pub publish: &'a Publish,
 }
 
+/// What an index lists of a transaction: where it stands there, and the terms it is found by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Index of the output, 0 where transactions are listed.
+    pub vout: u32,
+    /// Index of the operation in the output, 0 where transactions are listed.
+    pub ordinal: u16,
+    /// Distinct keys.
+    pub keys: Vec<Vec<u8>>,
+    /// Distinct publishers, or addresses.
+    pub publishers: Vec<Vec<u8>>,
+    /// Distinct pairs of an address and what it uses.
+    pub pairs: Vec<party::Pair>,
+}
+
+impl Entry {
+    /// An item of a stream.
+    pub(crate) fn of_item(transaction: &Transaction, item: &Item<'_>) -> Entry {
+        Entry {
+            vout: item.vout,
+            ordinal: item.ordinal,
+            keys: key_terms(item.publish),
+            publishers: publisher_terms(transaction, item.vout),
+            pairs: Vec::new(),
+        }
+    }
+}
+
 /// The items of a transaction, in order.
 pub fn items(transaction: &Transaction) -> impl DoubleEndedIterator<Item = Item<'_>> {
     transaction.body.outputs.iter().enumerate().flat_map(|(vout, output)| {
@@ -176,12 +214,12 @@ pub(crate) fn publisher_term(lock: &Lock) -> Vec<u8> {
     encode(lock)
 }
 
-/// First bytes of a stream's id: enough for a table that is only a hint.
+/// First bytes of a stream's or asset's id: enough for a table that is only a hint.
 pub(crate) fn stream_prefix(stream: &Txid) -> [u8; 8] {
     stream.as_bytes().first_chunk::<8>().copied().unwrap_or_default()
 }
 
-fn distinct(terms: impl Iterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
+pub(crate) fn distinct(terms: impl Iterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
     let mut seen = std::collections::HashSet::new();
     terms.filter(|term| seen.insert(term.clone())).collect()
 }

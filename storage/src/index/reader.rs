@@ -4,20 +4,22 @@ use std::ops::Range;
 
 use borsh::BorshDeserialize;
 use rota_chain::amount::Height;
+use rota_chain::codec::encode;
 use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
 use rota_chain::transaction::Transaction;
 
 use crate::error::{Result, StorageError};
+use crate::index::party::{Kind, Pair, Used};
 use crate::index::subscription::Subscription;
 use crate::index::{
-    ItemRow, Order, SeenRow, SubscriptionRow, TermKind, TermRow, item_counter, publisher_term, space, stream_prefix,
-    term_counter,
+    ItemRow, Order, PAIR, PAIR_LIST, SeenRow, Subject, SubscriptionRow, TermKind, TermRow, item_counter,
+    publisher_term, space, stream_prefix, term_counter,
 };
 use crate::kv::Read;
 use crate::snapshot::Snapshot;
 use crate::table::{
-    INDEX_CHAIN, INDEX_COUNT, INDEX_LOCAL, INDEX_POSTING, INDEX_TERM, INDEX_TERM_LIST, STREAM_BLOCK, SUBSCRIPTION,
+    ENTITY_BLOCK, INDEX_CHAIN, INDEX_COUNT, INDEX_LOCAL, INDEX_POSTING, INDEX_TERM, INDEX_TERM_LIST, SUBSCRIPTION,
 };
 use crate::transaction::TransactionLocation;
 
@@ -28,8 +30,19 @@ pub enum Selector<'a> {
     All,
     /// Those with a key.
     Key(&'a [u8]),
-    /// Those of a publisher.
+    /// Those of a publisher, or of an address.
     Publisher(&'a Lock),
+    /// Those in which an address uses something.
+    Pair(&'a Pair),
+}
+
+/// Which pairs of an address and what it uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PairList {
+    /// What an address uses of one kind.
+    Of(Lock, Kind),
+    /// The addresses that use something.
+    By(Used),
 }
 
 /// Names an item in an order.
@@ -83,11 +96,11 @@ pub struct StoredTransaction {
     pub location: Option<TransactionLocation>,
 }
 
-/// The indexes of one stream in a snapshot.
+/// The indexes of one subject in a snapshot.
 #[derive(Clone, Debug)]
 pub struct StreamReader {
     snapshot: Snapshot,
-    stream: Txid,
+    subject: Subject,
     row: SubscriptionRow,
 }
 
@@ -97,8 +110,17 @@ impl Snapshot {
     /// # Errors
     /// [`StorageError`] if storage fails.
     pub fn stream(&self, stream: &Txid) -> Result<Option<StreamReader>> {
-        let row = self.view().get(&SUBSCRIPTION, stream)?;
-        Ok(row.map(|row| StreamReader { snapshot: self.clone(), stream: *stream, row }))
+        self.index(stream)
+    }
+
+    /// The indexes of a subject, none if it is not followed.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    pub fn index(&self, subject: impl Into<Subject>) -> Result<Option<StreamReader>> {
+        let subject = subject.into();
+        let row = self.view().get(&SUBSCRIPTION, &subject)?;
+        Ok(row.map(|row| StreamReader { snapshot: self.clone(), subject, row }))
     }
 
     /// Heights of blocks that hold items of a stream, followed or not, from `from` on. Two streams whose ids begin
@@ -108,7 +130,7 @@ impl Snapshot {
     /// [`StorageError`] if storage fails.
     pub fn stream_heights(&self, stream: &Txid, from: Height, limit: usize) -> Result<Vec<Height>> {
         let prefix = stream_prefix(stream);
-        let rows = self.view().scan_from(&STREAM_BLOCK, &prefix, &(prefix, from))?;
+        let rows = self.view().scan_from(&ENTITY_BLOCK, &prefix, &(prefix, from))?;
         rows.take(limit).map(|row| row.map(|((_, height), ())| height)).collect()
     }
 
@@ -145,7 +167,7 @@ impl StreamReader {
     /// The subscription.
     #[must_use]
     pub fn subscription(&self) -> Subscription {
-        Subscription::of(self.stream, self.row)
+        Subscription::of(self.subject, self.row)
     }
 
     /// Number of items.
@@ -215,6 +237,38 @@ impl StreamReader {
         self.counter(term_counter(space(order, TermKind::Publisher)))
     }
 
+    /// Number of pairs of a list.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    pub fn pair_count(&self, list: PairList) -> Result<u64> {
+        Ok(self.pair_list(list)?.map_or(0, |row| u64::from(row.count)))
+    }
+
+    /// Pairs of a list by first appearance.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    pub fn pairs(&self, list: PairList, positions: Range<u64>) -> Result<Vec<Pair>> {
+        let Some(row) = self.pair_list(list)? else { return Ok(Vec::new()) };
+        let (start, end) = clamp(&positions);
+        let pair = |number: u32| {
+            let bytes = self.snapshot.view().get(&INDEX_TERM_LIST, &(self.row.id, PAIR, number))?;
+            let bytes =
+                bytes.ok_or_else(|| StorageError::Corrupt(format!("index {} has no pair {number}", self.row.id)))?;
+            Pair::try_from_slice(&bytes).map_err(|error| StorageError::Corrupt(format!("a pair in an index: {error}")))
+        };
+        self.postings(PAIR_LIST, &row, start, end)?.into_iter().map(pair).collect()
+    }
+
+    fn pair_list(&self, list: PairList) -> Result<Option<TermRow>> {
+        let term = match list {
+            PairList::Of(address, kind) => kind.list_of(&address),
+            PairList::By(used) => encode(&used),
+        };
+        self.snapshot.view().get(&INDEX_TERM, &(self.row.id, PAIR_LIST, term))
+    }
+
     /// A key's or publisher's number of items, first and last; none without items, and for [`Selector::All`] over all.
     ///
     /// # Errors
@@ -232,15 +286,23 @@ impl StreamReader {
     /// # Errors
     /// [`StorageError`] if storage fails.
     pub fn position_at(&self, height: Height) -> Result<u64> {
-        let (mut low, mut high) = (0, u32::try_from(self.counter(item_counter(Order::Chain))?).unwrap_or(u32::MAX));
+        self.position_in(Selector::All, height)
+    }
+
+    /// The same among those that a selector selects.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    pub fn position_in(&self, selector: Selector<'_>, height: Height) -> Result<u64> {
+        let (mut low, mut high) = (0, self.count(Order::Chain, selector)?);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.item(Order::Chain, middle)? {
-                ItemRef::Chain(row) if row.location.height < height => low = middle + 1,
+            match self.page(Order::Chain, selector, middle..middle + 1)?.first() {
+                Some(ItemRef::Chain(row)) if row.location.height < height => low = middle + 1,
                 _ => high = middle,
             }
         }
-        Ok(u64::from(low))
+        Ok(low)
     }
 
     fn counter(&self, counter: u8) -> Result<u64> {
@@ -248,12 +310,12 @@ impl StreamReader {
     }
 
     fn term_of(&self, order: Order, selector: Selector<'_>) -> Result<Term> {
-        let (kind, bytes) = match selector {
+        let (space, bytes) = match selector {
             Selector::All => return Ok(Term::All),
-            Selector::Key(key) => (TermKind::Key, key.to_vec()),
-            Selector::Publisher(lock) => (TermKind::Publisher, publisher_term(lock)),
+            Selector::Key(key) => (space(order, TermKind::Key), key.to_vec()),
+            Selector::Publisher(lock) => (space(order, TermKind::Publisher), publisher_term(lock)),
+            Selector::Pair(pair) => (PAIR, encode(pair)),
         };
-        let space = space(order, kind);
         let row = self.snapshot.view().get(&INDEX_TERM, &(self.row.id, space, bytes))?;
         Ok(row.map_or(Term::Absent, |row| Term::Found(space, row)))
     }

@@ -1,4 +1,4 @@
-//! Subscriptions: which streams are indexed, how, and how far.
+//! Subscriptions: what is indexed, how, and how far.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use rota_chain::amount::Height;
@@ -6,13 +6,13 @@ use rota_chain::hash::Txid;
 use rota_chain::transaction::Transaction;
 
 use crate::error::{Result, StorageError};
-use crate::index::stream::IndexWriter;
-use crate::index::{Order, SubscriptionRow, TermKind};
+use crate::index::writer::{Changed, IndexWriter};
+use crate::index::{Order, Subject, SubscriptionRow, TermKind};
 use crate::kv::{Batch, Durability, Read};
-use crate::store::Store;
+use crate::store::{Store, WriterState};
 use crate::table::{
-    INDEX_CHAIN, INDEX_COUNT, INDEX_LOCAL, INDEX_POSTING, INDEX_SEEN, INDEX_TERM, INDEX_TERM_LIST, LOST, META, Meta,
-    SUBSCRIPTION, TIP,
+    INDEX_ADDRESS, INDEX_CHAIN, INDEX_COUNT, INDEX_LOCAL, INDEX_POSTING, INDEX_SEEN, INDEX_TERM, INDEX_TERM_LIST, LOST,
+    META, Meta, SUBSCRIPTION, TIP,
 };
 
 /// Which indexes a subscription keeps.
@@ -34,6 +34,10 @@ impl Indexes {
     pub const PUBLISHERS_LOCAL: Indexes = Indexes(32);
     /// Everything.
     pub const ALL: Indexes = Indexes(63);
+    /// Items in both orders, without keys and publishers.
+    pub const PLAIN: Indexes = Indexes(9);
+    /// Everything in chain order.
+    pub const CHAIN: Indexes = Indexes(7);
     /// Nothing.
     pub const NONE: Indexes = Indexes(0);
 
@@ -70,11 +74,11 @@ impl Indexes {
     }
 }
 
-/// A stream this node follows.
+/// What this node follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subscription {
-    /// The stream.
-    pub stream: Txid,
+    /// The stream, asset, or set of addresses.
+    pub subject: Subject,
     /// What is kept.
     pub indexes: Indexes,
     /// Whether off-chain data is fetched without being asked for.
@@ -86,9 +90,9 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    pub(crate) const fn of(stream: Txid, row: SubscriptionRow) -> Subscription {
+    pub(crate) const fn of(subject: Subject, row: SubscriptionRow) -> Subscription {
         let SubscriptionRow { id: _, indexes, retrieve, from, next } = row;
-        Subscription { stream, indexes, retrieve, from, next }
+        Subscription { subject, indexes, retrieve, from, next }
     }
 
     /// Whether every item of the active branch is in the index.
@@ -105,56 +109,80 @@ impl Subscription {
 }
 
 impl Store {
-    /// Begins to follow a stream. With `history`, [`Store::index_history_step`] has to be called until it says that it
-    /// is complete; otherwise items are indexed from the next block on. Does nothing if the stream is followed with
-    /// these indexes and this start already, and begins anew if with others. Items that wait in the pool are to be
-    /// passed to [`Store::index_seen`] once the index is up to date.
+    /// Begins to follow a stream, an asset, or every address. With `history`, [`Store::index_history_step`] has to be
+    /// called until it says that it is complete; otherwise what comes from the next block on is indexed. Does nothing
+    /// if it is followed with these indexes and this start already, and begins anew if with others. What waits in the
+    /// pool is to be passed to [`Store::index_seen`] once the index is up to date.
     ///
     /// # Errors
     /// [`crate::StorageError`] if storage fails.
-    pub fn subscribe(&self, stream: &Txid, indexes: Indexes, retrieve: bool, history: bool) -> Result<Subscription> {
-        if let Some(known) = self.subscription(stream)
+    pub fn subscribe(
+        &self,
+        subject: impl Into<Subject>,
+        indexes: Indexes,
+        retrieve: bool,
+        history: bool,
+    ) -> Result<Subscription> {
+        let subject = subject.into();
+        if let Some(known) = self.subscription(subject)
             && known.indexes == indexes
             && (!history || known.from.0 == 0)
         {
-            return self.set_retrieve(stream, retrieve);
+            return self.set_retrieve(subject, retrieve);
         }
         let mut writer = self.writer();
+        let mut batch = self.database().batch();
+        let row = self.begin(&mut batch, indexes, retrieve, history)?;
+        if let Some(old) = writer.subscriptions.get(&subject) {
+            drop_rows(&mut batch, old.id)?;
+        }
+        batch.put(&SUBSCRIPTION, &subject, &row)?;
+        self.database().write(batch, Durability::Synced)?;
+        writer.subscriptions.insert(subject, row);
+        Ok(Subscription::of(subject, row))
+    }
+
+    /// The row of a subscription that begins now, under the next number.
+    pub(crate) fn begin(
+        &self,
+        batch: &mut Batch,
+        indexes: Indexes,
+        retrieve: bool,
+        history: bool,
+    ) -> Result<SubscriptionRow> {
         let number = self.database().get(&META, &Meta::NextSubscription.key())?.unwrap_or(0);
         let id = u32::try_from(number).ok().filter(|id| *id < u32::MAX).ok_or(StorageError::Limit {
             what: "number of subscriptions ever made",
             got: number,
             limit: u64::from(u32::MAX) - 1,
         })?;
-        let next_block = self.database().get(&TIP, &())?.map_or(Height(0), |tip| tip.height.next());
-        let row = match history && next_block.0 > 0 {
+        batch.put(&META, &Meta::NextSubscription.key(), &(number + 1))?;
+        let next_block = self.next_height()?;
+        Ok(match history && next_block.0 > 0 {
             true => SubscriptionRow { id, indexes, retrieve, from: Height(0), next: Some(Height(0)) },
             false => SubscriptionRow { id, indexes, retrieve, from: next_block, next: None },
-        };
-        let mut batch = self.database().batch();
-        if let Some(old) = writer.subscriptions.get(stream) {
-            drop_rows(&mut batch, old.id)?;
-        }
-        batch.put(&META, &Meta::NextSubscription.key(), &(number + 1))?;
-        batch.put(&SUBSCRIPTION, stream, &row)?;
-        self.database().write(batch, Durability::Synced)?;
-        writer.subscriptions.insert(*stream, row);
-        Ok(Subscription::of(*stream, row))
+        })
     }
 
-    /// Ends following a stream and drops its indexes; false if it was not followed. Chunks stay: see
-    /// [`Store::purge_chunks`].
+    /// Height of the next block.
+    pub(crate) fn next_height(&self) -> Result<Height> {
+        Ok(self.database().get(&TIP, &())?.map_or(Height(0), |tip| tip.height.next()))
+    }
+
+    /// Ends following and drops its indexes; false if it was not followed. Chunks stay: see [`Store::purge_chunks`].
     ///
     /// # Errors
     /// [`crate::StorageError`] if storage fails.
-    pub fn unsubscribe(&self, stream: &Txid) -> Result<bool> {
+    pub fn unsubscribe(&self, subject: impl Into<Subject>) -> Result<bool> {
+        let subject = subject.into();
         let mut writer = self.writer();
-        let Some(row) = writer.subscriptions.get(stream).copied() else { return Ok(false) };
+        let Some(row) = writer.subscriptions.get(&subject).copied() else { return Ok(false) };
         let mut batch = self.database().batch();
-        batch.delete(&SUBSCRIPTION, stream)?;
+        batch.delete(&SUBSCRIPTION, &subject)?;
         drop_rows(&mut batch, row.id)?;
         self.database().write(batch, Durability::Synced)?;
-        writer.subscriptions.remove(stream);
+        writer.subscriptions.remove(&subject);
+        writer.members.remove(&row.id);
         Ok(true)
     }
 
@@ -162,38 +190,40 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::StorageError`]: `storage-missing` if the stream is not followed.
-    pub fn set_retrieve(&self, stream: &Txid, retrieve: bool) -> Result<Subscription> {
+    pub fn set_retrieve(&self, subject: impl Into<Subject>, retrieve: bool) -> Result<Subscription> {
+        let subject = subject.into();
         let mut writer = self.writer();
-        let Some(row) = writer.subscriptions.get_mut(stream) else {
-            return Err(StorageError::Missing(format!("a subscription of stream {stream}")));
+        let Some(row) = writer.subscriptions.get_mut(&subject) else {
+            return Err(StorageError::Missing(format!("a subscription of {subject}")));
         };
         if row.retrieve != retrieve {
             let changed = SubscriptionRow { retrieve, ..*row };
             let mut batch = self.database().batch();
-            batch.put(&SUBSCRIPTION, stream, &changed)?;
+            batch.put(&SUBSCRIPTION, &subject, &changed)?;
             self.database().write(batch, Durability::Synced)?;
             *row = changed;
         }
-        Ok(Subscription::of(*stream, *row))
+        Ok(Subscription::of(subject, *row))
     }
 
-    /// A subscription as the writer has it, none if the stream is not followed.
+    /// A subscription as the writer has it, none if the subject is not followed.
     #[must_use]
-    pub fn subscription(&self, stream: &Txid) -> Option<Subscription> {
-        self.writer().subscriptions.get(stream).map(|row| Subscription::of(*stream, *row))
+    pub fn subscription(&self, subject: impl Into<Subject>) -> Option<Subscription> {
+        let subject = subject.into();
+        self.writer().subscriptions.get(&subject).map(|row| Subscription::of(subject, *row))
     }
 
-    /// The streams this node follows, in order of subscription.
+    /// What this node follows, in order of subscription.
     #[must_use]
     pub fn subscriptions(&self) -> Vec<Subscription> {
-        let mut rows: Vec<(Txid, SubscriptionRow)> =
-            self.writer().subscriptions.iter().map(|(stream, row)| (*stream, *row)).collect();
+        let mut rows: Vec<(Subject, SubscriptionRow)> =
+            self.writer().subscriptions.iter().map(|(subject, row)| (*subject, *row)).collect();
         rows.sort_unstable_by_key(|(_, row)| row.id);
-        rows.into_iter().map(|(stream, row)| Subscription::of(stream, row)).collect()
+        rows.into_iter().map(|(subject, row)| Subscription::of(subject, row)).collect()
     }
 
-    /// Gives the items of transactions that came to this node their place in local order, if they have none yet and
-    /// their stream's history is indexed. Survives the end of the process.
+    /// Gives transactions that came to this node, and their items, their place in local order, if they have none yet
+    /// and the history of what they concern is indexed. Survives the end of the process.
     ///
     /// # Errors
     /// [`crate::StorageError`] if storage fails.
@@ -203,7 +233,7 @@ impl Store {
             return Ok(());
         }
         let mut batch = self.database().batch();
-        let mut index = IndexWriter::new(self.database(), &writer.subscriptions);
+        let mut index = IndexWriter::new(self.database(), &writer);
         let mut new = false;
         for (txid, transaction) in transactions {
             new |= index.see(&mut batch, txid, transaction)?;
@@ -215,19 +245,35 @@ impl Store {
         self.database().write(batch, Durability::Written)
     }
 
-    /// Keeps a transaction that was seen and then lost its place: in conflict, expired, or without its right. Items of
-    /// it stay listed in local order and are shown as not valid.
+    /// Keeps a transaction that was seen and then lost its place: in conflict, expired, or without its right. It stays
+    /// listed in local order and is shown as not valid. Nothing is kept of one that no local order lists.
     ///
     /// # Errors
     /// [`crate::StorageError`] if storage fails.
     pub fn put_lost_transaction(&self, txid: &Txid, transaction: &Transaction) -> Result<()> {
+        let writer = self.writer();
+        if IndexWriter::new(self.database(), &writer).local_entries(transaction).is_empty() {
+            return Ok(());
+        }
         let mut batch = self.database().batch();
         batch.put(&LOST, txid, transaction)?;
         self.database().write(batch, Durability::Written)
     }
 }
 
-fn drop_rows(batch: &mut Batch, id: u32) -> Result<()> {
+impl WriterState {
+    /// Takes over what a batch changed, once it is written.
+    pub(crate) fn take(&mut self, changed: Changed) {
+        self.subscriptions.extend(changed.subscriptions);
+        for ((id, lock), row) in changed.members {
+            self.members.entry(id).or_default().insert(lock, row);
+        }
+    }
+}
+
+/// Drops all rows of an index.
+pub(crate) fn drop_rows(batch: &mut Batch, id: u32) -> Result<()> {
+    batch.delete_prefix(&INDEX_ADDRESS, &id)?;
     batch.delete_prefix(&INDEX_COUNT, &id)?;
     batch.delete_prefix(&INDEX_CHAIN, &id)?;
     batch.delete_prefix(&INDEX_LOCAL, &id)?;

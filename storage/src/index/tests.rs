@@ -17,7 +17,7 @@ fn followed() -> (Chain, Txid, Txid) {
     let ids = (a.txid(), b.txid());
     chain.extend(vec![]);
     chain.extend(vec![a, b]);
-    chain.store.subscribe(&ids.0, Indexes::ALL, true, true).unwrap();
+    chain.store.subscribe(ids.0, Indexes::ALL, true, true).unwrap();
     catch_up(&chain, &ids.0);
     (chain, ids.0, ids.1)
 }
@@ -156,7 +156,7 @@ fn local_order_is_that_of_arrival_and_never_changes() {
 #[test]
 fn an_index_that_lived_through_reorganisations_equals_one_made_anew() {
     let (mut chain, a, b) = followed();
-    chain.store.subscribe(&b, Indexes::ALL, true, true).unwrap();
+    chain.store.subscribe(b, Indexes::ALL, true, true).unwrap();
     catch_up(&chain, &b);
     let mut tips: Vec<BlockHash> = vec![chain.tip().unwrap().hash];
     let mut random = 12_345u64;
@@ -197,20 +197,20 @@ fn history_is_indexed_in_steps_while_blocks_come_and_go() {
         let item = chain.item(1, a, &["k"]);
         chain.extend(vec![item]);
     }
-    let subscription = chain.store.subscribe(&a, Indexes::ALL, true, true).unwrap();
+    let subscription = chain.store.subscribe(a, Indexes::ALL, true, true).unwrap();
     assert!(subscription.is_catching_up() && !subscription.is_complete());
-    let first = chain.store.index_history_step(&a).unwrap();
+    let first = chain.store.index_history_step(a).unwrap();
     assert_eq!((first.complete, first.next), (false, Height(66)));
     let fork = chain.models.values().find_map(|model| model.tip.filter(|tip| tip.height == Height(40))).unwrap();
     let waiting = chain.item(2, a, &["late"]);
     chain.store.index_seen(&[(waiting.txid(), &waiting)]).unwrap();
     let mut chain = chain.reopened(|_| ());
-    assert_eq!(chain.store.subscription(&a).unwrap().next, Some(Height(66)), "it carries on after a restart");
+    assert_eq!(chain.store.subscription(a).unwrap().next, Some(Height(66)), "it carries on after a restart");
     let other = chain.make(Some(fork.hash), vec![waiting]);
     chain.store.commit(&chain.move_to(other)).unwrap();
-    assert_eq!(chain.store.subscription(&a).unwrap().next, Some(Height(41)));
+    assert_eq!(chain.store.subscription(a).unwrap().next, Some(Height(41)));
     catch_up(&chain, &a);
-    assert!(chain.store.subscription(&a).unwrap().is_complete());
+    assert!(chain.store.subscription(a).unwrap().is_complete());
     let snapshot = chain.store.snapshot().unwrap();
     let reader = snapshot.stream(&a).unwrap().unwrap();
     assert_eq!(reader.count(Order::Chain, Selector::All).unwrap(), 40);
@@ -228,7 +228,7 @@ fn a_subscription_without_history_follows_new_items_only_and_knows_it() {
     let item = chain.item(1, b, &["old"]);
     let base = chain.tip().unwrap().hash;
     chain.extend(vec![item.clone()]);
-    let subscription = chain.store.subscribe(&b, Indexes::ALL, true, false).unwrap();
+    let subscription = chain.store.subscribe(b, Indexes::ALL, true, false).unwrap();
     assert!(!subscription.is_complete() && !subscription.is_catching_up());
     assert_eq!(subscription.from, Height(3));
     let new = chain.item(1, b, &["new"]);
@@ -243,14 +243,14 @@ fn a_subscription_without_history_follows_new_items_only_and_knows_it() {
     assert_eq!(keys(&chain), [b"new".to_vec(), b"old".to_vec()], "blocks that are applied again are indexed");
     chain.store.commit(&chain.move_to(base)).unwrap();
     assert_eq!(keys(&chain), Vec::<Vec<u8>>::new());
-    let list: Vec<Txid> = chain.store.subscriptions().iter().map(|subscription| subscription.stream).collect();
+    let list: Vec<Txid> = chain.store.subscriptions().iter().filter_map(|known| known.subject.entity()).collect();
     assert_eq!(list, [a, b]);
 }
 
 #[test]
 fn only_the_indexes_asked_for_are_kept() {
     let (mut chain, _, b) = followed();
-    chain.store.subscribe(&b, Indexes::ITEMS.with(Indexes::KEYS), false, true).unwrap();
+    chain.store.subscribe(b, Indexes::ITEMS.with(Indexes::KEYS), false, true).unwrap();
     catch_up(&chain, &b);
     let item = chain.item(1, b, &["k"]);
     let base = chain.tip().unwrap().hash;
@@ -271,6 +271,6 @@ fn only_the_indexes_asked_for_are_kept() {
     assert_eq!(counts(&chain), [0, 0, 0, 0]);
     chain.store.commit(&chain.move_to(tip)).unwrap();
     assert_eq!(counts(&chain), [1, 1, 0, 0]);
-    let wider = chain.store.subscribe(&b, Indexes::ALL, true, true).unwrap();
+    let wider = chain.store.subscribe(b, Indexes::ALL, true, true).unwrap();
     assert!(wider.is_catching_up() && wider.retrieve, "other indexes begin anew");
 }

@@ -38,8 +38,8 @@ fn chain() -> (Chain, rota_chain::hash::Txid) {
     let txid = stream.txid();
     chain.extend(vec![]);
     chain.extend(vec![stream]);
-    chain.store.subscribe(&txid, Indexes::ALL, true, true).unwrap();
-    assert!(chain.store.index_history(&txid, |_| true).unwrap());
+    chain.store.subscribe(txid, Indexes::ALL, true, true).unwrap();
+    assert!(chain.store.index_history(txid, |_| true).unwrap());
     for _ in 0..5 {
         let items = vec![chain.item(1, txid, &["k"]), chain.item(2, txid, &["l"])];
         chain.extend(items);
@@ -50,10 +50,10 @@ fn chain() -> (Chain, rota_chain::hash::Txid) {
 #[test]
 fn everything_is_there_after_opening_again() {
     let (chain, stream) = chain();
-    let before = answers(&chain.store.snapshot().unwrap(), &stream, &[Order::Chain, Order::Local]);
+    let before = answers(&chain.store.snapshot().unwrap(), stream, &[Order::Chain, Order::Local]);
     let mut chain = chain.reopened(|_| ());
     chain.assert_sound();
-    assert_eq!(answers(&chain.store.snapshot().unwrap(), &stream, &[Order::Chain, Order::Local]), before);
+    assert_eq!(answers(&chain.store.snapshot().unwrap(), stream, &[Order::Chain, Order::Local]), before);
     chain.extend(vec![]);
     chain.assert_sound();
     let all: crate::error::Result<Vec<_>> = chain.store.all_block_entries().unwrap().collect();
@@ -97,7 +97,7 @@ fn a_crash_at_any_byte_of_a_commit_leaves_the_old_tip_or_the_new() {
         snapshot.for_each_element(|key, value| computed.add(&element(&key, &value))).unwrap();
         assert_eq!(computed, model.multiset);
         assert_eq!(snapshot.multiset().unwrap(), model.multiset);
-        let items = answers(&snapshot, &stream, &[Order::Chain]);
+        let items = answers(&snapshot, stream, &[Order::Chain]);
         assert_eq!(items.iter().any(|line| line.contains("[109]")), tip != old, "key m came with the new tip");
     }
     assert!(kept > 0 && lost > 0, "{kept} {lost}");
@@ -107,7 +107,7 @@ fn a_crash_at_any_byte_of_a_commit_leaves_the_old_tip_or_the_new() {
 fn rebuilding_from_block_files_gives_equal_answers() {
     let (chain, stream) = chain();
     let tip = chain.tip();
-    let before = answers(&chain.store.snapshot().unwrap(), &stream, &[Order::Chain, Order::Local]);
+    let before = answers(&chain.store.snapshot().unwrap(), stream, &[Order::Chain, Order::Local]);
     let Chain { folder, store, models, .. } = chain;
     drop(store);
     let store = Store::open(&paths(&folder), OpenOptions { reindex: true }).unwrap();
@@ -127,7 +127,7 @@ fn rebuilding_from_block_files_gives_equal_answers() {
         height = height.next();
     }
     assert_eq!(store.snapshot().unwrap().tip(), tip);
-    assert_eq!(answers(&store.snapshot().unwrap(), &stream, &[Order::Chain, Order::Local]), before);
+    assert_eq!(answers(&store.snapshot().unwrap(), stream, &[Order::Chain, Order::Local]), before);
 }
 
 fn apply_again(store: &Store, body: Location, block: rota_chain::block::Block, height: Height, multiset: Multiset) {

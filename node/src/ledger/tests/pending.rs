@@ -191,7 +191,7 @@ fn items_are_listed_in_local_order_when_they_were_acknowledged_and_after_they_en
     let mut node = chain.node("node");
     let stream = node.submit(node.stream(FIRST, "s", 1));
     node.mine(FIRST, 10);
-    node.ledger.store().subscribe(&stream, Indexes::ALL, true, false).unwrap();
+    node.ledger.store().subscribe(stream, Indexes::ALL, true, false).unwrap();
     let item = node.submit(node.item(FIRST, stream, 2));
     let listed = |node: &Node| {
         let reader = node.ledger.store().snapshot().unwrap().stream(&stream).unwrap().unwrap();

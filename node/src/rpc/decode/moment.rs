@@ -11,6 +11,8 @@ use rota_chain::hash::{BlockHash, Txid};
 use rota_chain::lock::Lock;
 use rota_chain::transaction::Transaction;
 use rota_consensus::state::{Entity, StateView};
+use rota_storage::index::ItemRef;
+use rota_storage::index::reader::StoredTransaction;
 use rota_storage::{Snapshot, Tip};
 use serde_json::Value;
 
@@ -200,6 +202,25 @@ impl<'c> Moment<'c> {
             return Ok(None);
         };
         self.mined(*txid, Arc::new(tx), location.height, location.index)
+    }
+
+    /// The transaction of a row of an index: on the active branch, waiting, or lost. None if it is nowhere any more, as
+    /// one that left the chain in the instant between. Must not be called while the view is looked at.
+    ///
+    /// # Errors
+    /// -32603 if storage fails.
+    pub fn listed(&self, row: &ItemRef) -> Result<Option<Known>, RpcError> {
+        let found = self.snapshot.item_transaction(row).map_err(resolve::storage_error)?;
+        let lost = match found {
+            Some(StoredTransaction { txid, transaction, location: Some(location) }) => {
+                return self.mined(txid, Arc::new(transaction), location.height, location.index);
+            }
+            found => found.map(|found| Known::lost(found.txid, found.transaction)),
+        };
+        match row {
+            ItemRef::Local(seen) => Ok(self.transaction(&seen.txid)?.or(lost)),
+            ItemRef::Chain(_) => Ok(lost),
+        }
     }
 
     /// A transaction of the active branch with its place.

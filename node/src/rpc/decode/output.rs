@@ -3,7 +3,6 @@
 use rota_api::error::RpcError;
 use rota_api::raw::ScriptPubKey;
 use rota_api::stream::StreamRestrict;
-use rota_chain::asset::AssetReference;
 use rota_chain::data::{Data, DataFormat};
 use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
@@ -15,6 +14,7 @@ use rota_chain::transaction::Output;
 use rota_consensus::state::EntityKind;
 use serde_json::{Map, Value, json};
 
+use super::asset;
 use super::moment::{Known, Moment};
 use crate::offchain::Fetched;
 use crate::rpc::{data, resolve};
@@ -49,11 +49,7 @@ impl Parts {
     pub fn of(moment: &Moment<'_>, known: &Known, index: u32, output: &Output, view: View) -> Result<Parts, RpcError> {
         let mut parts = Parts::default();
         for quantity in &output.assets {
-            let txid = match quantity.asset {
-                AssetReference::New => known.txid,
-                AssetReference::Existing(txid) => txid,
-            };
-            parts.assets.push(asset(moment, txid, quantity.quantity, quantity.token.as_deref())?);
+            parts.assets.push(asset::output_quantity(moment, known, index, quantity, view)?);
         }
         for operation in &output.operations {
             match operation {
@@ -255,30 +251,6 @@ pub fn shown_data(moment: &Moment<'_>, txid: Txid, index: u32, publish: &Publish
     Ok(ShownData { available, error, data, format })
 }
 
-/// A quantity of an asset.
-fn asset(moment: &Moment<'_>, txid: Txid, raw: u64, token: Option<&[u8]>) -> Result<Value, RpcError> {
-    let mut map = Map::new();
-    let entity = moment.entity(&txid)?;
-    if let Some(entity) = entity.as_ref().filter(|entity| !entity.name.is_empty()) {
-        map.insert("name".into(), String::from_utf8_lossy(&entity.name).into_owned().into());
-    }
-    map.insert("issuetxid".into(), txid.to_string().into());
-    let reference = entity.as_ref().and_then(|entity| resolve::reference(&txid, entity));
-    map.insert("assetref".into(), reference.into());
-    if let Some(token) = token {
-        map.insert("token".into(), String::from_utf8_lossy(token).into_owned().into());
-    }
-    let multiple = match entity.map(|entity| entity.kind) {
-        Some(EntityKind::Asset { multiple, .. }) => multiple,
-        _ => 1,
-    };
-    let raw = i64::try_from(raw).unwrap_or(i64::MAX);
-    let multiple = i64::try_from(multiple).unwrap_or(i64::MAX);
-    map.insert("qty".into(), rota_api::number::amount_value(raw, multiple));
-    map.insert("raw".into(), raw.into());
-    Ok(Value::Object(map))
-}
-
 /// The entity that a transaction creates, none if it creates none. Verbose shows whether chunks are salted.
 ///
 /// # Errors
@@ -321,24 +293,4 @@ pub const fn restrict(restriction: StreamRestriction) -> StreamRestrict {
         onchain: restriction.onchain,
         offchain: restriction.offchain,
     }
-}
-
-/// The asset that a transaction issues or issues more of, none if it does neither.
-///
-/// # Errors
-/// -32603 if storage fails.
-pub fn issued(moment: &Moment<'_>, known: &Known) -> Result<Option<Value>, RpcError> {
-    for (_, operation) in known.tx.operations() {
-        let (txid, raw, details, token) = match operation {
-            Operation::IssueAsset(issue) => (known.txid, issue.quantity, &issue.details, None),
-            Operation::IssueMore(issue) => (issue.asset, issue.quantity, &issue.details, issue.token.as_deref()),
-            _ => continue,
-        };
-        let mut value = asset(moment, txid, raw, token)?;
-        if let Value::Object(map) = &mut value {
-            map.insert("details".into(), data::details(details));
-        }
-        return Ok(Some(value));
-    }
-    Ok(None)
 }

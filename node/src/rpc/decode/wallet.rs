@@ -1,14 +1,17 @@
 //! A transaction as the wallet or one of its addresses sees it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rota_api::error::RpcError;
 use rota_api::wallet::{WalletBalance, WalletTransaction};
 use rota_chain::codec::encode;
+use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
 use rota_chain::transaction::{OutPoint, Output};
 use serde_json::{Map, Value};
 
+use super::asset::{self, Unit};
 use super::moment::{Known, Moment};
 use super::output::{self, Parts, View};
 
@@ -25,7 +28,9 @@ pub enum Whose {
 }
 
 impl Whose {
-    fn owns(self, moment: &Moment<'_>, lock: &Lock) -> bool {
+    /// Whether an address is one of them.
+    #[must_use]
+    pub fn owns(self, moment: &Moment<'_>, lock: &Lock) -> bool {
         match self {
             Whose::Wallet { watch_only: false } => moment.ctx.wallet.is_mine(lock),
             Whose::Wallet { watch_only: true } => moment.ctx.wallet.contains(lock),
@@ -50,6 +55,41 @@ pub fn wallet_transaction(
     if mine.is_empty() {
         return Ok(None);
     }
+    let (sums, outputs) = carried(moment, known, verbose)?;
+    let mined = known.mined;
+    let shown = WalletTransaction {
+        balance: balance(moment, known, whose, &spent)?,
+        myaddresses: mine,
+        addresses: others,
+        permissions: sums.permissions,
+        create: output::created(moment, known, false)?,
+        issue: asset::issued(moment, known, View::Node)?,
+        items: sums.items,
+        data: sums.data,
+        confirmations: moment.confirmations(known),
+        generated: known.tx.is_coinbase().then_some(true),
+        blockhash: mined.map(|mined| mined.hash.to_string()),
+        blockheight: mined.map(|mined| i64::from(mined.height.0)),
+        blockindex: mined.map(|mined| i64::from(mined.index)),
+        blocktime: mined.map(|mined| i64::from(mined.time)),
+        txid: known.txid.to_string(),
+        valid: known.valid,
+        time: known.time().cast_signed(),
+        timereceived: known.received.cast_signed(),
+        comment: None,
+        to: None,
+        vin: verbose.then(|| shown_inputs(moment, &spent)).transpose()?,
+        vout: verbose.then_some(outputs),
+        hex: verbose.then(|| hex::encode(encode(known.tx.as_ref()))),
+    };
+    serde_json::to_value(shown).map(Some).map_err(RpcError::internal)
+}
+
+/// What all outputs carry together and, if asked for, each output as a wallet shows it.
+///
+/// # Errors
+/// -32603 if storage fails.
+pub fn carried(moment: &Moment<'_>, known: &Known, verbose: bool) -> Result<(Parts, Vec<Value>), RpcError> {
     let mut sums = Parts::default();
     let mut outputs = Vec::new();
     for (index, out) in (0u32..).zip(&known.tx.body.outputs) {
@@ -68,39 +108,17 @@ pub fn wallet_transaction(
             outputs.push(shown_output(moment, index, out, parts));
         }
     }
-    let mined = known.mined;
-    let shown = WalletTransaction {
-        balance: balance(moment, known, whose, &spent),
-        myaddresses: mine,
-        addresses: others,
-        permissions: sums.permissions,
-        create: output::created(moment, known, false)?,
-        issue: output::issued(moment, known)?,
-        items: sums.items,
-        data: sums.data,
-        confirmations: moment.confirmations(known),
-        generated: known.tx.is_coinbase().then_some(true),
-        blockhash: mined.map(|mined| mined.hash.to_string()),
-        blockheight: mined.map(|mined| i64::from(mined.height.0)),
-        blockindex: mined.map(|mined| i64::from(mined.index)),
-        blocktime: mined.map(|mined| i64::from(mined.time)),
-        txid: known.txid.to_string(),
-        valid: known.valid,
-        time: known.time().cast_signed(),
-        timereceived: known.received.cast_signed(),
-        comment: None,
-        to: None,
-        vin: verbose.then(|| shown_inputs(moment, &spent)),
-        vout: verbose.then_some(outputs),
-        hex: verbose.then(|| hex::encode(encode(known.tx.as_ref()))),
-    };
-    serde_json::to_value(shown).map(Some).map_err(RpcError::internal)
+    Ok((sums, outputs))
 }
 
-type Spent = (OutPoint, Option<Output>);
+/// An output spent, if this node knows it.
+pub type Spent = (OutPoint, Option<Output>);
 
-/// The outputs that a transaction spends, where this node knows them.
-fn spent_outputs(moment: &Moment<'_>, known: &Known) -> Result<Vec<Spent>, RpcError> {
+/// The outputs that a transaction spends, where this node knows them: found by their transactions.
+///
+/// # Errors
+/// -32603 if storage fails.
+pub fn spent_outputs(moment: &Moment<'_>, known: &Known) -> Result<Vec<Spent>, RpcError> {
     let mut spent = Vec::with_capacity(known.tx.body.inputs.len());
     for input in &known.tx.body.inputs {
         let source = moment.transaction(&input.outpoint.txid)?.map(|known| Arc::clone(&known.tx));
@@ -128,17 +146,38 @@ fn concerned(moment: &Moment<'_>, known: &Known, whose: Whose, spent: &[Spent]) 
 }
 
 /// What a transaction changes: outputs to, less outputs spent of `whose`.
-fn balance(moment: &Moment<'_>, known: &Known, whose: Whose, spent: &[Spent]) -> WalletBalance {
-    let own = |out: &&Output| out.recipient.is_some_and(|lock| whose.owns(moment, &lock));
-    let sum = |outputs: &mut dyn Iterator<Item = &Output>| -> i128 {
-        outputs.filter(own).map(|out| i128::from(out.amount.0)).sum()
+fn balance(moment: &Moment<'_>, known: &Known, whose: Whose, spent: &[Spent]) -> Result<WalletBalance, RpcError> {
+    let mut amount = 0i128;
+    let mut units: BTreeMap<Unit, i128> = BTreeMap::new();
+    let mut count = |own: Txid, out: &Output, sign: i128| {
+        if out.recipient.is_some_and(|lock| whose.owns(moment, &lock)) {
+            amount += sign * i128::from(out.amount.0);
+            for held in &out.assets {
+                *units.entry(asset::unit(own, held)).or_default() += sign * i128::from(held.quantity);
+            }
+        }
     };
-    let received = sum(&mut known.tx.body.outputs.iter());
-    let given = sum(&mut spent.iter().filter_map(|(_, out)| out.as_ref()));
-    WalletBalance { amount: moment.amount(received - given), assets: Vec::new() }
+    for out in &known.tx.body.outputs {
+        count(known.txid, out, 1);
+    }
+    for (outpoint, out) in spent {
+        if let Some(out) = out {
+            count(outpoint.txid, out, -1);
+        }
+    }
+    units.retain(|_, change| *change != 0);
+    let mut assets = Vec::with_capacity(units.len());
+    for (unit, change) in &units {
+        assets.push(Value::Object(asset::quantity(moment, unit, *change, View::Node)?));
+    }
+    Ok(WalletBalance { amount: moment.amount(amount), assets })
 }
 
-fn shown_inputs(moment: &Moment<'_>, spent: &[Spent]) -> Vec<Value> {
+/// The outputs that a transaction spends, as a wallet shows them.
+///
+/// # Errors
+/// -32603 if storage fails.
+pub fn shown_inputs(moment: &Moment<'_>, spent: &[Spent]) -> Result<Vec<Value>, RpcError> {
     let mut list = Vec::with_capacity(spent.len());
     for (outpoint, out) in spent {
         let mut map = Map::new();
@@ -146,12 +185,22 @@ fn shown_inputs(moment: &Moment<'_>, spent: &[Spent]) -> Vec<Value> {
         map.insert("vout".into(), outpoint.index.into());
         owner(moment, out.as_ref().and_then(|out| out.recipient), &mut map);
         map.insert("amount".into(), moment.amount(out.as_ref().map_or(0, |out| i128::from(out.amount.0))));
+        let held = out.iter().flat_map(|out| &out.assets);
+        let assets = held.map(|held| {
+            let unit = asset::unit(outpoint.txid, held);
+            asset::quantity(moment, &unit, i128::from(held.quantity), View::Node).map(Value::Object)
+        });
+        let assets = assets.collect::<Result<Vec<Value>, RpcError>>()?;
+        if !assets.is_empty() {
+            map.insert("assets".into(), assets.into());
+        }
         list.push(Value::Object(map));
     }
-    list
+    Ok(list)
 }
 
-fn shown_output(moment: &Moment<'_>, index: u32, out: &Output, parts: Parts) -> Value {
+/// An output as a wallet shows it.
+pub fn shown_output(moment: &Moment<'_>, index: u32, out: &Output, parts: Parts) -> Value {
     let mut map = Map::new();
     map.insert("n".into(), index.into());
     owner(moment, out.recipient, &mut map);

@@ -99,10 +99,10 @@ impl<'c> Look<'c> {
     /// -703 naming the index.
     pub fn check_index(&self, order: Order, selector: Selector<'_>) -> Result<(), RpcError> {
         let (index, name) = match (order, selector) {
-            (Order::Chain, Selector::All) => (Indexes::ITEMS, "items"),
+            (Order::Chain, Selector::All | Selector::Pair(_)) => (Indexes::ITEMS, "items"),
             (Order::Chain, Selector::Key(_)) => (Indexes::KEYS, "keys"),
             (Order::Chain, Selector::Publisher(_)) => (Indexes::PUBLISHERS, "publishers"),
-            (Order::Local, Selector::All) => (Indexes::ITEMS_LOCAL, "items-local"),
+            (Order::Local, Selector::All | Selector::Pair(_)) => (Indexes::ITEMS_LOCAL, "items-local"),
             (Order::Local, Selector::Key(_)) => (Indexes::KEYS_LOCAL, "keys-local"),
             (Order::Local, Selector::Publisher(_)) => (Indexes::PUBLISHERS_LOCAL, "publishers-local"),
         };
@@ -272,6 +272,8 @@ fn is_selected(item: &PoolItem, selector: Selector<'_>) -> bool {
         Selector::All => true,
         Selector::Key(key) => waiting_publish(item).is_some_and(|p| p.keys.iter().any(|known| known == key)),
         Selector::Publisher(lock) => item.entry.tx.transaction().answering_locks(item.vout).contains(lock),
+        // Streams list no pairs.
+        Selector::Pair(_) => false,
     }
 }
 

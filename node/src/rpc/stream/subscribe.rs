@@ -1,4 +1,4 @@
-//! subscribe and unsubscribe: following streams, with their history, and stopping to.
+//! subscribe and unsubscribe: following streams and assets, with their history, and stopping to.
 
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use rota_api::params::Params;
 use rota_chain::hash::Txid;
 use rota_consensus::state::EntityKind;
 use rota_storage::StorageError;
-use rota_storage::index::{Indexes, items};
+use rota_storage::index::history::HistoryProgress;
+use rota_storage::index::{Indexes, Subject, items};
 use serde_json::Value;
 
 use crate::context::Context;
@@ -33,23 +34,35 @@ pub struct Wish {
 impl Wish {
     /// Everything.
     pub const ALL: Wish = Wish { indexes: Indexes::ALL, retrieve: true, history: true };
+
+    /// The same of an entity of some kind: of an asset both orders are kept, and it has no off-chain data.
+    #[must_use]
+    pub const fn of(self, kind: Kind) -> Wish {
+        match kind {
+            Kind::Stream => self,
+            Kind::Asset => Wish { indexes: Indexes::PLAIN, retrieve: false, history: self.history },
+        }
+    }
 }
 
 /// Answers subscribe: when history is indexed, or at once with `{"wait":false}` last.
 pub(super) fn subscribe(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     Box::pin(async move {
-        let streams = streams(&ctx, &params)?;
+        let entities = entities(&ctx, &params)?;
         let (wish, wait) = wish(&params)?;
+        if params.given(2).is_some_and(Value::is_string) && entities.iter().any(|entity| entity.kind == Kind::Asset) {
+            return Err(RpcError::not_allowed("An asset has no indexes to choose from: leave out the parameters"));
+        }
         let worker = Arc::clone(&ctx);
         let begun = tokio::task::spawn_blocking(move || -> Result<Vec<Txid>, StorageError> {
-            streams.iter().try_for_each(|stream| begin(&worker, *stream, wish))?;
-            Ok(streams)
+            entities.iter().try_for_each(|entity| begin(&worker, entity.txid, wish.of(entity.kind)))?;
+            Ok(entities.iter().map(|entity| entity.txid).collect())
         });
         let begun = begun.await.map_err(RpcError::internal)?.map_err(resolve::storage_error)?;
         let work = tokio::task::spawn_blocking(move || {
-            let all = begun.into_iter().try_for_each(|stream| complete(&ctx, stream));
+            let all = begun.into_iter().try_for_each(|entity| complete(&ctx, entity));
             if let Err(error) = &all {
-                tracing::error!(%error, "the history of a stream cannot be indexed");
+                tracing::error!(%error, "a history cannot be indexed");
             }
             all
         });
@@ -63,30 +76,48 @@ pub(super) fn subscribe(ctx: Arc<Context>, params: Params) -> BoxFuture<'static,
 /// Answers unsubscribe.
 pub(super) fn unsubscribe(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
-        let streams = streams(&ctx, &params)?;
+        let entities = entities(&ctx, &params)?;
         let purge = params.switch(1, "purge")?;
-        for stream in streams {
-            ctx.store.unsubscribe(&stream).map_err(resolve::storage_error)?;
-            if purge {
-                ctx.offchain.purge(stream).map_err(resolve::storage_error)?;
+        for entity in entities {
+            ctx.store.unsubscribe(entity.txid).map_err(resolve::storage_error)?;
+            if purge && entity.kind == Kind::Stream {
+                ctx.offchain.purge(entity.txid).map_err(resolve::storage_error)?;
             }
         }
         Ok(Value::Null)
     })
 }
 
-/// The streams that the first parameter names; other entities are refused.
-fn streams(ctx: &Context, params: &Params) -> Result<Vec<Txid>, RpcError> {
-    let mut streams = Vec::new();
+/// What can be followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A stream.
+    Stream,
+    /// An asset.
+    Asset,
+}
+
+/// Something to follow.
+#[derive(Clone, Copy, Debug)]
+struct Followed {
+    txid: Txid,
+    kind: Kind,
+}
+
+/// The streams and assets that the first parameter names.
+fn entities(ctx: &Context, params: &Params) -> Result<Vec<Followed>, RpcError> {
+    let mut entities = Vec::new();
     for identifier in params.identifiers(0)? {
         let (txid, entity) = resolve::entity(ctx, &identifier)?;
-        if !matches!(entity.kind, EntityKind::Stream { .. }) {
-            return Err(RpcError::not_supported("Only streams can be followed in this version"));
-        }
+        let kind = match entity.kind {
+            EntityKind::Stream { .. } => Kind::Stream,
+            EntityKind::Asset { .. } => Kind::Asset,
+            EntityKind::Variable { .. } => return Err(RpcError::not_supported("Only streams and assets are followed")),
+        };
         look::check_readable(&entity)?;
-        streams.push(txid);
+        entities.push(Followed { txid, kind });
     }
-    Ok(streams)
+    Ok(entities)
 }
 
 /// What to keep, and whether to wait: `rescan`, index names and `{"wait":..}`, of which the last may stand at any
@@ -137,36 +168,53 @@ fn indexes(words: &str) -> Result<(Indexes, bool), RpcError> {
 /// # Errors
 /// [`StorageError`].
 pub fn begin(ctx: &Context, stream: Txid, wish: Wish) -> Result<(), StorageError> {
-    if let Some(known) = ctx.store.subscription(&stream)
+    if let Some(known) = ctx.store.subscription(stream)
         && known.indexes.contains(wish.indexes)
     {
         return Ok(());
     }
-    ctx.store.subscribe(&stream, wish.indexes, wish.retrieve, wish.history).map(|_| ())
+    ctx.store.subscribe(stream, wish.indexes, wish.retrieve, wish.history).map(|_| ())
 }
 
-/// Indexes the history of a followed stream up to now, and notes what waits and what is off the chain. Takes long on a
-/// thread for it; the store's writer is held up for no longer than a step.
+/// Indexes the history of what is followed up to now, and notes what waits and what is off the chain. Takes long on a
+/// thread for it; the store's writer is held up for no longer than a step. Does nothing if it is not followed.
 ///
 /// # Errors
 /// [`StorageError`].
-pub fn complete(ctx: &Context, stream: Txid) -> Result<(), StorageError> {
-    let going_on = |_| !*ctx.shutdown.borrow() && ctx.store.subscription(&stream).is_some();
-    if !ctx.store.index_history(&stream, going_on)? {
-        return Ok(());
-    }
-    let waiting: Vec<_> = {
-        let view = ctx.view.read();
-        view.pool.items(&stream).iter().map(|item| Arc::clone(&item.entry)).collect()
+pub fn complete(ctx: &Context, subject: impl Into<Subject>) -> Result<(), StorageError> {
+    let subject = subject.into();
+    let mut told = 0;
+    let going_on = |progress: HistoryProgress| {
+        tell(subject, progress, &mut told);
+        !*ctx.shutdown.borrow() && ctx.store.subscription(subject).is_some()
     };
+    match ctx.store.index_history(subject, going_on) {
+        Ok(true) => {}
+        Ok(false) | Err(StorageError::Missing(_)) if ctx.store.subscription(subject).is_none() => return Ok(()),
+        Ok(false) => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    let waiting: Vec<_> = ctx.view.read().pool.entries().cloned().collect();
     let seen: Vec<_> = waiting.iter().map(|entry| (entry.tx.txid(), entry.tx.transaction().as_ref())).collect();
     ctx.store.index_seen(&seen)?;
-    want_history(ctx, stream)
+    match subject.entity() {
+        Some(entity) => want_history(ctx, entity),
+        None => Ok(()),
+    }
+}
+
+/// A line in the log for each tenth of a long history.
+fn tell(subject: Subject, progress: HistoryProgress, told: &mut u32) {
+    let tenth = progress.next.0.saturating_mul(10) / progress.tip.0.max(1);
+    if tenth > *told && !progress.complete {
+        *told = tenth;
+        tracing::info!(%subject, block = progress.next.0, of = progress.tip.0, "history is being indexed");
+    }
 }
 
 /// Notes all off-chain items of a stream to be fetched, if the subscription says so.
 fn want_history(ctx: &Context, stream: Txid) -> Result<(), StorageError> {
-    let Some(subscription) = ctx.store.subscription(&stream).filter(|known| known.retrieve) else { return Ok(()) };
+    let Some(subscription) = ctx.store.subscription(stream).filter(|known| known.retrieve) else { return Ok(()) };
     let followed = |other: &Txid| *other == stream;
     let snapshot = ctx.store.snapshot()?;
     let mut from = subscription.from;

@@ -1,0 +1,219 @@
+//! Lists of transactions: of an asset that this node follows, and the wallet's in the forms of old clients.
+
+use rota_api::error::{Code, EntityKind as Wanted, RpcError};
+use rota_api::params::{Page, Params};
+use rota_chain::amount::Height;
+use rota_chain::codec::encode;
+use rota_chain::hash::{BlockHash, Txid};
+use rota_chain::lock::Lock;
+use rota_storage::index::party::{MINE, addresses, assets};
+use rota_storage::index::{Order, Selector, StreamReader, Subject};
+use serde_json::{Map, Value, json};
+
+use super::decode::movement::write_place;
+use super::decode::wallet::{Spent, spent_outputs};
+use super::decode::{Known, Moment, Whose, asset_transaction};
+use super::resolve::{entity_in, heavy, short, storage_error, txid};
+use super::wallet::legacy;
+use super::{Answer, Answerer};
+use crate::context::Context;
+
+/// Transactions that `listassettransactions` lists unless it is told otherwise.
+const LISTED: i64 = 10;
+/// Transactions that `listsinceblock` lists at most.
+const MAX_SINCE: u64 = 100_000;
+
+/// The methods answered here.
+pub const ANSWERS: &[(&str, Answerer)] = &[
+    ("listassettransactions", Answerer::Later(|ctx, params| heavy(ctx, params, listassettransactions))),
+    ("getassettransaction", Answerer::Later(|ctx, params| heavy(ctx, params, getassettransaction))),
+    ("gettransaction", Answerer::Later(|ctx, params| heavy(ctx, params, gettransaction))),
+    ("listsinceblock", Answerer::Later(|ctx, params| heavy(ctx, params, listsinceblock))),
+    ("listtransactions", Answerer::Now(legacy::no_accounts)),
+];
+
+/// The index of an asset that a caller names: -708 if there is no such asset, -703 if it is not followed.
+fn asset_index<'c>(ctx: &'c Context, identifier: &str) -> Result<(Txid, Moment<'c>, StreamReader), RpcError> {
+    let (asset, _) = entity_in(&ctx.view.read(), identifier, Wanted::Asset)?;
+    let moment = Moment::fresh(ctx)?;
+    let reader = moment.snapshot.index(asset).map_err(storage_error)?;
+    Ok((asset, moment, reader.ok_or_else(RpcError::asset_not_subscribed)?))
+}
+
+fn listassettransactions(ctx: &Context, params: &Params) -> Answer {
+    let identifier = params.text(0)?;
+    let verbose = params.verbose(1)?;
+    let page = params.page(2, 3, LISTED)?;
+    let local = params.switch(4, "local-ordering")?;
+    let (asset, moment, reader) = asset_index(ctx, identifier)?;
+    let order = if local { Order::Local } else { Order::Chain };
+    let found = page_of(&moment, &reader, order, Selector::All, page, |known| assets(&known.tx).contains(&asset))?;
+    found.iter().map(|known| asset_transaction(&moment, known, &asset, verbose)).collect()
+}
+
+/// Transactions of a page of an index. In chain order those that wait and are `concerned` come last, as they arrived;
+/// local order has them already.
+///
+/// # Errors
+/// -32603 if storage fails.
+pub fn page_of(
+    moment: &Moment<'_>,
+    reader: &StreamReader,
+    order: Order,
+    selector: Selector<'_>,
+    page: Page,
+    concerned: impl Fn(&Known) -> bool,
+) -> Result<Vec<Known>, RpcError> {
+    let indexed = reader.count(order, selector).map_err(storage_error)?;
+    let waiting = if order == Order::Local { Vec::new() } else { waiting(moment, concerned)? };
+    let window = page.window(indexed + waiting.len() as u64);
+    let rows = window.start.min(indexed)..window.end.min(indexed);
+    let rows = reader.page(order, selector, rows).map_err(storage_error)?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        found.extend(moment.listed(row)?);
+    }
+    let place = |at: u64| usize::try_from(at.saturating_sub(indexed)).unwrap_or(usize::MAX);
+    found.extend_from_slice(waiting.get(place(window.start)..place(window.end)).unwrap_or_default());
+    Ok(found)
+}
+
+/// Transactions that wait, as they arrived, less those that the moment's chain has already.
+fn waiting(moment: &Moment<'_>, concerned: impl Fn(&Known) -> bool) -> Result<Vec<Known>, RpcError> {
+    let (mut found, settled) = {
+        let view = moment.ctx.view.read();
+        let waiting: Vec<Known> = view.pool.entries().map(|entry| Known::waiting(entry)).filter(concerned).collect();
+        (waiting, view.tip.hash == moment.tip.hash)
+    };
+    if !settled {
+        let mined =
+            |known: &Known| moment.snapshot.transaction_location(&known.txid).is_ok_and(|place| place.is_some());
+        found.retain(|known| !mined(known));
+    }
+    Ok(found)
+}
+
+fn getassettransaction(ctx: &Context, params: &Params) -> Answer {
+    let (identifier, id) = (params.text(0)?, txid(params.text(1)?, "txid")?);
+    let verbose = params.verbose(2)?;
+    let (asset, moment, _) = asset_index(ctx, identifier)?;
+    let refused = || RpcError::new(Code::TxNotFound, "This transaction was not found for this asset");
+    let known = moment.transaction(&id)?.filter(|known| assets(&known.tx).contains(&asset)).ok_or_else(refused)?;
+    asset_transaction(&moment, &known, &asset, verbose)
+}
+
+/// A payment to or from the wallet, as old clients list it.
+fn payments(
+    moment: &Moment<'_>,
+    known: &Known,
+    spent: &[Spent],
+    whose: Whose,
+) -> (Vec<Map<String, Value>>, i128, i128) {
+    let ours = |lock: &Lock| whose.owns(moment, lock);
+    let given: i128 = spent
+        .iter()
+        .filter_map(|(_, out)| out.as_ref())
+        .filter(|out| out.recipient.as_ref().is_some_and(ours))
+        .map(|out| i128::from(out.amount.0))
+        .sum();
+    let spends_ours =
+        spent.iter().any(|(_, out)| out.as_ref().is_some_and(|out| out.recipient.as_ref().is_some_and(ours)));
+    let (mut list, mut received) = (Vec::new(), 0i128);
+    for (index, out) in (0u32..).zip(&known.tx.body.outputs) {
+        let Some(lock) = out.recipient else { continue };
+        let amount = i128::from(out.amount.0);
+        let label = moment.ctx.wallet.info(&lock).map_or_else(String::new, |info| info.label);
+        let mut entry = |category: &str, amount: i128| {
+            let mut map = Map::new();
+            map.insert("account".into(), label.clone().into());
+            map.insert("address".into(), moment.address(&lock).into());
+            map.insert("category".into(), category.into());
+            map.insert("amount".into(), moment.amount(amount));
+            map.insert("vout".into(), index.into());
+            list.push(map);
+        };
+        if ours(&lock) {
+            received += amount;
+            entry(if known.tx.is_coinbase() { "generate" } else { "receive" }, amount);
+        } else if spends_ours {
+            entry("send", -amount);
+        }
+    }
+    (list, received, given)
+}
+
+fn gettransaction(ctx: &Context, params: &Params) -> Answer {
+    let id = txid(params.text(0)?, "txid")?;
+    let whose = Whose::Wallet { watch_only: params.boolean_or(1, false)? };
+    let moment = Moment::fresh(ctx)?;
+    let refused = || RpcError::new(Code::TxNotFound, "Invalid or non-wallet transaction id");
+    let known = moment.transaction(&id)?.ok_or_else(refused)?;
+    if !addresses(&known.tx).iter().any(|lock| whose.owns(&moment, lock)) {
+        return Err(refused());
+    }
+    let spent = spent_outputs(&moment, &known)?;
+    let (details, received, given) = payments(&moment, &known, &spent, whose);
+    let mut map = Map::new();
+    map.insert("amount".into(), moment.amount(received - given));
+    if let Some(fee) = own_fee(&known, &spent, given) {
+        map.insert("fee".into(), moment.amount(-fee));
+    }
+    write_place(&moment, &known, &mut map);
+    map.insert("details".into(), details.into_iter().map(Value::Object).collect());
+    map.insert("hex".into(), hex::encode(encode(known.tx.as_ref())).into());
+    Ok(Value::Object(map))
+}
+
+/// The fee, if every output spent is known and the wallet's own.
+fn own_fee(known: &Known, spent: &[Spent], given: i128) -> Option<i128> {
+    let all: Option<i128> =
+        spent.iter().map(|(_, out)| out.as_ref().map(|out| i128::from(out.amount.0))).sum::<Option<i128>>();
+    let paid: i128 = known.tx.body.outputs.iter().map(|out| i128::from(out.amount.0)).sum();
+    all.filter(|all| !spent.is_empty() && *all == given).map(|all| all - paid)
+}
+
+/// The wallet's payments in blocks after one, and those that wait; from the first block if none is named.
+fn listsinceblock(ctx: &Context, params: &Params) -> Answer {
+    let text = params.text_or(0, "")?;
+    let target = params.integer_or(1, 1)?;
+    let depth = u32::try_from(target).ok().filter(|target| *target > 0);
+    let depth = depth.ok_or_else(|| RpcError::invalid("Invalid parameter, target-confirmations is at least 1"))?;
+    let whose = Whose::Wallet { watch_only: params.boolean_or(2, false)? };
+    let moment = Moment::fresh(ctx)?;
+    let from = since(&moment, text)?;
+    let selector = if whose == (Whose::Wallet { watch_only: true }) { Selector::All } else { Selector::Key(MINE) };
+    let mut list = Vec::new();
+    if let Some(reader) = moment.snapshot.index(Subject::Wallet).map_err(storage_error)? {
+        let concerned = |known: &Known| addresses(&known.tx).iter().any(|lock| whose.owns(&moment, lock));
+        let first = reader.position_in(selector, from).map_err(storage_error)?;
+        let start = i64::try_from(first).unwrap_or(i64::MAX);
+        let page = Page { count: i64::try_from(MAX_SINCE).unwrap_or(i64::MAX), start };
+        for known in page_of(&moment, &reader, Order::Chain, selector, page, concerned)? {
+            let spent = spent_outputs(&moment, &known)?;
+            for mut payment in payments(&moment, &known, &spent, whose).0 {
+                write_place(&moment, &known, &mut payment);
+                list.push(Value::Object(payment));
+            }
+        }
+    }
+    let last = Height(moment.tip.height.0.saturating_sub(depth - 1));
+    let last = moment.snapshot.block_hash(last).map_err(storage_error)?.unwrap_or(moment.tip.hash);
+    Ok(json!({"transactions": list, "lastblock": last.to_string()}))
+}
+
+/// The first height after a block that a caller names, 0 for none; a block that left the chain counts from where its
+/// branch left.
+fn since(moment: &Moment<'_>, text: &str) -> Result<Height, RpcError> {
+    if text.is_empty() {
+        return Ok(Height(0));
+    }
+    let missing = || RpcError::new(Code::BlockNotFound, format!("Block not found: {}", short(text)));
+    let mut hash: BlockHash = text.parse().map_err(|_| missing())?;
+    loop {
+        let entry = moment.snapshot.block_entry(&hash).map_err(storage_error)?.ok_or_else(missing)?;
+        if moment.snapshot.block_hash(entry.height).map_err(storage_error)? == Some(hash) {
+            return Ok(entry.height.next());
+        }
+        hash = entry.header.header.previous;
+    }
+}
