@@ -28,6 +28,7 @@ const fn wanted(list: EntityList) -> Wanted {
         EntityList::Streams => Wanted::Stream,
         EntityList::Assets => Wanted::Asset,
         EntityList::Variables => Wanted::Variable,
+        EntityList::Upgrades => Wanted::Upgrade,
     }
 }
 

@@ -21,7 +21,7 @@ use super::address::rescan;
 use super::balance::wallet_holding;
 use super::control::wallet_figures;
 use super::decode::{Moment, Whose, wallet_transaction};
-use super::resolve::{address, heavy, shape, txid, wallet_error};
+use super::resolve::{address, heavy, shape, storage_error, txid, wallet_error};
 use super::{Answer, Answerer};
 use crate::context::{Context, unix_time};
 

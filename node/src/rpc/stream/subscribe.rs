@@ -112,7 +112,9 @@ fn entities(ctx: &Context, params: &Params) -> Result<Vec<Followed>, RpcError> {
         let kind = match entity.kind {
             EntityKind::Stream { .. } => Kind::Stream,
             EntityKind::Asset { .. } => Kind::Asset,
-            EntityKind::Variable { .. } => return Err(RpcError::not_supported("Only streams and assets are followed")),
+            EntityKind::Variable { .. } | EntityKind::Upgrade { .. } => {
+                return Err(RpcError::not_supported("Only streams and assets are followed"));
+            }
         };
         look::check_readable(&entity)?;
         entities.push(Followed { txid, kind });
