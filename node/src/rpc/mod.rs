@@ -3,8 +3,10 @@
 pub mod http;
 
 pub mod address;
-pub mod balance;
+pub mod amount;
 pub mod asset;
+pub mod attachment;
+pub mod balance;
 pub mod blockchain;
 pub mod blockset;
 pub mod cache;
@@ -23,6 +25,7 @@ pub mod permission;
 pub mod publish;
 pub mod raw;
 pub mod resolve;
+pub mod send;
 pub mod stream;
 pub mod summary;
 pub mod unspent;
@@ -58,7 +61,7 @@ pub enum Answerer {
 pub type Family = &'static [(&'static str, Answerer)];
 
 /// All families.
-const FAMILIES: [Family; 18] = [
+const FAMILIES: &[Family] = &[
     control::ANSWERS,
     network::ANSWERS,
     blockchain::ANSWERS,
@@ -72,6 +75,7 @@ const FAMILIES: [Family; 18] = [
     variable::ANSWERS,
     stream::ANSWERS,
     publish::ANSWERS,
+    send::ANSWERS,
     cache::ANSWERS,
     balance::ANSWERS,
     unspent::ANSWERS,

@@ -58,6 +58,8 @@ const FEE_ROUNDS: usize = 4;
 pub enum Source {
     /// One address, which was named: it takes the change.
     Address(Lock),
+    /// One address that may be watched alone: others sign.
+    Watched(Lock),
     /// Any of these.
     Addresses(Vec<Lock>),
     /// Any of this wallet.
@@ -157,6 +159,15 @@ fn owners(ctx: &Context, source: &Source) -> Result<Vec<Lock>, RpcError> {
             }
             Err(RpcError::no_permission("from-address doesn't have send permission"))
         }
+        Source::Watched(lock) => {
+            if !ctx.wallet.contains(lock) {
+                return Err(RpcError::address_not_in_wallet(&ctx.scheme.encode(lock)));
+            }
+            if may_globally(ctx, Permission::Send, lock)? {
+                return Ok(vec![*lock]);
+            }
+            Err(RpcError::no_permission("from-address doesn't have send permission"))
+        }
         Source::Addresses(locks) => {
             locks.iter().try_for_each(|lock| own_key(ctx, lock))?;
             Ok(locks.clone())
@@ -218,7 +229,7 @@ impl Pick {
     fn reserve(self, ctx: &Context, source: &Source, choosing: Choosing, fee: Amount) -> Option<Chosen> {
         let reservation = ctx.coins.reserve(self.found.iter().map(|(outpoint, _)| *outpoint).collect())?;
         let named = match source {
-            Source::Address(lock) => Some(*lock),
+            Source::Address(lock) | Source::Watched(lock) => Some(*lock),
             Source::Addresses(_) | Source::Wallet => None,
         };
         let coins: Vec<Coin> = self.found.iter().map(|(_, coin)| coin.clone()).collect();

@@ -1,6 +1,6 @@
 //! Grants, revokes and votes, and who may do what.
 
-pub mod attached;
+pub mod built;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use super::resolve::{
     address, addresses, entity_in, entity_value, own_author, own_key, shape, short, state_error, submit_outputs,
 };
 use super::wallet::note;
-use super::{Answer, Answerer};
+use super::{Answer, Answerer, attachment, send};
 use crate::context::{Context, unix_time};
 use crate::view::View;
 
@@ -206,15 +206,40 @@ fn give(ctx: Arc<Context>, params: Params, form: Form) -> BoxFuture<'static, Ans
         let Rights { permissions, .. } = rights;
         let grant = Grant { entity: rights.entity_id(), permissions, range: gift.range, timestamp };
         let output = |lock: &Lock| grant_output(*lock, gift.amount, grant.clone());
-        let mut outputs: Vec<Output> = gift.to.iter().map(output).collect();
-        if form.data {
-            let value = params.value(2 + usize::from(form.from)).clone();
-            outputs.push(attached::output(&ctx, author, value).await?);
-        }
-        let txid = submit_outputs(Arc::clone(&ctx), vec![author], outputs).await?;
+        let outputs: Vec<Output> = gift.to.iter().map(output).collect();
+        let data = form.data.then(|| params.value(2 + usize::from(form.from)).clone());
+        let txid = submit_grants(&ctx, author, outputs, data).await?;
         note::keep(&ctx, &txid, &gift.comment, &gift.comment_to).await;
         Ok(Value::from(txid.to_string()))
     })
+}
+
+/// Submits grants of an author, who pays what goes along with them, and data if there is some.
+async fn submit_grants(
+    ctx: &Arc<Context>,
+    author: Lock,
+    mut outputs: Vec<Output>,
+    data: Option<Value>,
+) -> Result<Txid, RpcError> {
+    send::check_recipients(ctx, &outputs)?;
+    let mut held = None;
+    if let Some(value) = data {
+        let attached = attachment::read(ctx, value).await?;
+        let fresh = ctx.offchain.hold(attached.fresh);
+        if let Some(stream) = attached.stream
+            && let Err(error) = attachment::check_writer(ctx, &author, stream)
+        {
+            fresh.forget();
+            return Err(error);
+        }
+        outputs.push(Output::operation(attached.operation));
+        held = Some(fresh);
+    }
+    let sent = submit_outputs(Arc::clone(ctx), vec![author], outputs).await;
+    if let (Err(_), Some(fresh)) = (&sent, held) {
+        fresh.forget();
+    }
+    sent
 }
 
 fn grant_output(recipient: Lock, amount: Amount, grant: Grant) -> Output {

@@ -216,6 +216,37 @@ async fn several(ctx: Arc<Context>, params: &Params, from: Option<Lock>, at: usi
     send(ctx, drafts, from).await
 }
 
+/// An item that goes along with something else.
+#[derive(Debug)]
+pub struct Item {
+    /// Publishes it.
+    pub operation: Operation,
+    /// Its chunks that are new here.
+    pub fresh: Vec<ChunkHash>,
+    /// Its stream, if writing there needs permission.
+    pub stream: Option<Txid>,
+}
+
+/// Reads an item as `{for, options?, key|keys, data}` and stores its chunks. It may touch files.
+///
+/// # Errors
+/// -8 for a wrong form, -708 for an unknown stream, -701 for a stream that forbids it.
+pub fn item(ctx: &Context, members: &Map<String, Value>) -> Result<Item, RpcError> {
+    if !members.contains_key("for") {
+        return Err(RpcError::invalid("Missing for field"));
+    }
+    let draft = draft(ctx, "", members, &Value::Null)?;
+    let stream = (!draft.open).then_some(draft.stream);
+    let mut fresh = Vec::new();
+    match draft.finish(ctx, &mut fresh) {
+        Ok(operation) => Ok(Item { operation, fresh, stream }),
+        Err(error) => {
+            ctx.offchain.hold(fresh).forget();
+            Err(error)
+        }
+    }
+}
+
 /// One item of publishmulti: `{for?, options?, key|keys, data}`.
 fn draft(ctx: &Context, default: &str, item: &Map<String, Value>, options: &Value) -> Result<Draft, RpcError> {
     let (mut stream, mut options, mut given, mut data) = (default, options, None, None);

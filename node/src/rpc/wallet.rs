@@ -56,8 +56,8 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("listaccounts", Answerer::Now(legacy::no_accounts)),
     ("listreceivedbyaccount", Answerer::Now(legacy::no_accounts)),
     ("move", Answerer::Now(legacy::no_accounts)),
+    ("sendmany", Answerer::Now(legacy::no_accounts)),
     ("sendfromaccount", Answerer::Now(legacy::no_accounts)),
-    ("sendassetfrom", Answerer::Now(legacy::sendassetfrom)),
 ];
 
 fn getwalletinfo(ctx: &Context, _params: &Params) -> Answer {

@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::rpc::Answer;
-use crate::rpc::permission::from_address;
-use crate::rpc::resolve::{address, entity_in};
+use crate::rpc::resolve::entity_in;
 
 /// Fees are not estimated: they are due only where a chain says so.
 pub fn no_estimate(_ctx: &Context, params: &Params) -> Answer {
@@ -26,14 +25,6 @@ pub fn named_asset(ctx: &Context, params: &Params) -> Answer {
     Err(unavailable())
 }
 
-/// Looks address and asset up: -708 if there is none.
-pub fn sendassetfrom(ctx: &Context, params: &Params) -> Answer {
-    from_address(ctx, params.text(0)?)?;
-    address(ctx, params.text(1)?)?;
-    entity_in(&ctx.view.read(), params.text(2)?, Wanted::Asset)?;
-    Err(unavailable())
-}
-
 fn unavailable() -> RpcError {
-    RpcError::not_supported("Sending assets and listing their transactions is not available in this version")
+    RpcError::not_supported("Listing transactions of assets is not available in this version")
 }
