@@ -109,7 +109,10 @@ pub fn check_free(view: &View, name: &[u8]) -> Result<(), RpcError> {
 }
 
 /// What is forbidden and whether chunks are salted: a boolean for open, or `{restrict?, salted?}`.
-fn options(value: &Value) -> Result<(StreamRestriction, bool), RpcError> {
+///
+/// # Errors
+/// -8 for another form, -702 for restrictions that there are not or that contradict each other.
+pub fn options(value: &Value) -> Result<(StreamRestriction, bool), RpcError> {
     let map = match value {
         Value::Bool(open) => return Ok((StreamRestriction { write: !open, ..StreamRestriction::default() }, false)),
         Value::Object(map) => map,

@@ -1,22 +1,28 @@
-//! Raw transactions: showing, signing and sending them, and scripts. Building them comes with coins.
+//! Raw transactions: showing, signing and sending them, and scripts. Building them is in the files of the folder.
+
+pub mod action;
+pub mod build;
+mod change;
+mod draft;
+mod entity;
+pub mod sign;
 
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use rota_api::error::{Code, RpcError};
-use rota_api::params::{Params, as_text, type_word};
+use rota_api::params::{Params, type_word};
 use rota_api::raw::Signed;
 use rota_chain::codec::{decode as read_bytes, encode};
 use rota_chain::hash::hash160;
-use rota_chain::key::PrivateKey;
 use rota_chain::lock::{Lock, ScriptHash};
 use rota_chain::script::{payment_words, read_payment_script, read_redeem_script};
-use rota_chain::transaction::{OutPoint, Transaction};
-use rota_consensus::state::StateView;
+use rota_chain::transaction::Transaction;
 use serde_json::{Value, json};
 
+use self::sign::{Previous, Signer};
 use super::decode::{self, Moment};
-use super::resolve::{self, heavy, shape, short, submit, txid, verify, wallet_error};
+use super::resolve::{self, heavy, shape, short, txid};
 use super::{Answer, Answerer};
 use crate::context::Context;
 
@@ -26,6 +32,11 @@ const SCRIPT_DIGITS: usize = 2_048;
 /// The methods answered here.
 pub const ANSWERS: &[(&str, Answerer)] = &[
     ("getrawtransaction", Answerer::Later(|ctx, params| heavy(ctx, params, getrawtransaction))),
+    ("createrawtransaction", Answerer::Later(build::create)),
+    ("createrawsendfrom", Answerer::Later(build::create_from)),
+    ("appendrawtransaction", Answerer::Later(build::append)),
+    ("appendrawchange", Answerer::Later(|ctx, params| heavy(ctx, params, change::append_change))),
+    ("appendrawdata", Answerer::Later(|ctx, params| heavy(ctx, params, build::append_data))),
     ("decoderawtransaction", Answerer::Later(|ctx, params| heavy(ctx, params, decoderawtransaction))),
     ("decodescript", Answerer::Now(decodescript)),
     ("signrawtransaction", Answerer::Later(|ctx, params| heavy(ctx, params, signrawtransaction))),
@@ -99,32 +110,29 @@ fn decodescript(ctx: &Context, params: &Params) -> Answer {
     })
 }
 
-/// The keys that a caller gives along: -5 for a malformed one.
-fn given_keys(ctx: &Context, params: &Params, index: usize) -> Result<Vec<PrivateKey>, RpcError> {
-    if params.given(index).is_none() {
-        return Ok(Vec::new());
-    }
-    let key = |value: &Value| {
-        let refused = |_| RpcError::new(Code::InvalidAddressOrKey, "Invalid private key");
-        ctx.scheme.decode_private_key(as_text(value)?).map_err(refused)
-    };
-    params.array(index)?.iter().map(key).collect()
+/// The code that calls which add to a transaction have for text that is none.
+fn script_code(error: RpcError) -> RpcError {
+    RpcError { code: Code::Misc, ..error }
 }
 
-/// Only ALL is signed here: the flag of partial coverage belongs to inputs, and is set where they are made.
 fn signrawtransaction(ctx: &Context, params: &Params) -> Answer {
-    let mut tx = read_transaction(ctx, params.text(0)?)?;
-    let keys = given_keys(ctx, params, 2)?;
-    let mode = params.text_or(3, "ALL")?;
-    if mode != "ALL" {
-        return Err(RpcError::invalid(format!("Invalid sighash param: {}, ALL is supported", short(mode))));
+    let text = params.text(0)?;
+    if hex::decode(text).is_err() {
+        return Err(RpcError::invalid(format!("argument 1 must be hexadecimal string (not '{}')", short(text))));
     }
-    let owner = |outpoint: OutPoint| {
-        let coin = ctx.view.read().pool.state().coin(outpoint).ok().flatten();
-        coin.map(|coin| coin.owner)
-    };
-    let signed = ctx.wallet.sign_transaction(&mut tx, &ctx.rules.genesis, owner, &keys).map_err(wallet_error)?;
-    shape(&Signed { hex: hex::encode(encode(&tx)), complete: signed.is_complete() })
+    let mut tx = read_transaction(ctx, text)?;
+    let mut previous = Previous::default();
+    if params.given(1).is_some() {
+        for value in params.array(1)? {
+            let members = value.as_object().ok_or_else(|| RpcError::invalid("Previous output should be an object"))?;
+            if !members.contains_key("scriptPubKey") {
+                return Err(RpcError::invalid("Missing scriptPubKey of a previous output"));
+            }
+            previous.learn(ctx, build::outpoint(members)?, members)?;
+        }
+    }
+    let complete = Signer::read(ctx, params, 2, previous)?.sign(ctx, &mut tx)?;
+    shape(&Signed { hex: hex::encode(encode(&tx)), complete })
 }
 
 fn sendrawtransaction(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
@@ -133,14 +141,12 @@ fn sendrawtransaction(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, A
             let sentence = format!("Expected type str, got {}", type_word(params.value(0)));
             return Err(RpcError::new(Code::Type, sentence));
         };
-        let tx = Arc::new(read_transaction(&ctx, text)?);
+        let tx = read_transaction(&ctx, text)?;
         let id = tx.txid();
         if ctx.view.read().pool.get(&id).is_some() {
             return Ok(Value::from(id.to_string()));
         }
-        let worker = Arc::clone(&ctx);
-        let verified = tokio::task::spawn_blocking(move || verify(&worker, tx)).await;
-        let id = submit(&ctx, verified.map_err(RpcError::internal)??).await?;
+        let id = action::send(&ctx, tx).await?;
         Ok(Value::from(id.to_string()))
     })
 }
