@@ -17,6 +17,7 @@ pub mod decode;
 pub mod entity;
 pub mod explorer;
 pub mod history;
+pub mod exchange;
 pub mod item;
 pub mod mining;
 pub mod network;
@@ -76,6 +77,7 @@ const FAMILIES: &[Family] = &[
     stream::ANSWERS,
     publish::ANSWERS,
     send::ANSWERS,
+    exchange::ANSWERS,
     cache::ANSWERS,
     balance::ANSWERS,
     unspent::ANSWERS,

@@ -32,7 +32,7 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("gettxout", Answerer::Later(|ctx, params| heavy(ctx, params, gettxout))),
     ("gettxoutsetinfo", Answerer::Later(|ctx, params| heavy(ctx, params, gettxoutsetinfo))),
     ("lockunspent", Answerer::Now(lockunspent)),
-    ("listlockunspent", Answerer::Now(listlockunspent)),
+    ("listlockunspent", Answerer::Later(|ctx, params| heavy(ctx, params, listlockunspent))),
     ("combineunspent", Answerer::Later(combine::combineunspent)),
 ];
 
@@ -266,7 +266,29 @@ fn lockunspent(ctx: &Context, params: &Params) -> Answer {
     Ok(Value::from(true))
 }
 
+/// Unlocks coins that are spent. A lock whose transaction is not known yet stays: it may be on its way.
+///
+/// # Errors
+/// -32603 if storage fails.
+pub fn unlock_spent(ctx: &Context) -> Result<(), RpcError> {
+    let mut spent = Vec::new();
+    for outpoint in ctx.coins.locked() {
+        let view = ctx.view.read();
+        let state = view.pool.state();
+        if state.coin(outpoint).map_err(state_error)?.is_some() {
+            continue;
+        }
+        let height = state.transaction_height(&outpoint.txid).map_err(state_error)?;
+        if height.is_some() || view.pool.get(&outpoint.txid).is_some() {
+            spent.push(outpoint);
+        }
+    }
+    ctx.coins.unlock(&spent);
+    Ok(())
+}
+
 fn listlockunspent(ctx: &Context, _params: &Params) -> Answer {
+    unlock_spent(ctx)?;
     let entry = |outpoint: OutPoint| json!({"txid": outpoint.txid.to_string(), "vout": outpoint.index});
     Ok(ctx.coins.locked().into_iter().map(entry).collect())
 }
