@@ -180,3 +180,46 @@ fn can_pay(ctx: &Context, ask: Holding, bytes: usize) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rota_chain::hash::Txid;
+    use rota_chain::lock::KeyHash;
+    use rota_chain::transaction::{Input, OutPoint};
+
+    use super::*;
+
+    fn input(index: u32, coverage: Coverage) -> Input {
+        Input { outpoint: OutPoint { txid: Txid([1; 32]), index }, coverage }
+    }
+
+    fn exchange(inputs: &[Coverage], outputs: usize) -> Transaction {
+        let mut tx = Transaction::coinbase(rota_chain::amount::Height(0), Vec::new());
+        tx.body.inputs = (0..).zip(inputs).map(|(index, coverage)| input(index, *coverage)).collect();
+        tx.body.outputs = vec![Output::payment(Lock::Key(KeyHash([1; 20])), Amount::ZERO); outputs];
+        tx
+    }
+
+    #[test]
+    fn an_exchange_is_covered_in_part_but_for_who_completes_it() {
+        const PART: Coverage = Coverage::Part;
+        const FULL: Coverage = Coverage::Full;
+        for (inputs, outputs) in [(&[PART][..], 1), (&[PART, PART], 2), (&[PART, PART, FULL], 3), (&[PART, FULL], 4)] {
+            assert_eq!(check_form(&exchange(inputs, outputs)), Ok(()), "{inputs:?} {outputs}");
+        }
+        for (inputs, outputs) in [(&[][..], 1), (&[FULL], 1), (&[FULL, PART], 2), (&[PART, PART], 1)] {
+            let refused = check_form(&exchange(inputs, outputs)).map_err(|error| error.code);
+            assert_eq!(refused, Err(Code::Exchange), "{inputs:?} {outputs}");
+        }
+    }
+
+    #[test]
+    fn an_exchange_with_authors_or_a_leg_for_nobody_is_none() {
+        let mut authored = exchange(&[Coverage::Part], 1);
+        authored.body.authors.push(Lock::Key(KeyHash([2; 20])));
+        assert!(check_form(&authored).is_err());
+        let mut nobody = exchange(&[Coverage::Part], 1);
+        nobody.body.outputs.iter_mut().for_each(|output| output.recipient = None);
+        assert!(check_form(&nobody).is_err());
+    }
+}

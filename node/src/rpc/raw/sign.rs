@@ -242,3 +242,27 @@ pub fn arrange(ctx: &Context, tx: &mut Transaction, previous: &Previous) -> Comp
     }
     done
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_of_the_six_signature_modes_are_taken() {
+        assert_eq!(Mode::read("ALL"), Ok(Mode::Full));
+        assert_eq!(Mode::read("SINGLE|ANYONECANPAY"), Ok(Mode::Part));
+        for text in ["", "all", "NONE", "SINGLE", "ALL|ANYONECANPAY", "NONE|ANYONECANPAY"] {
+            assert_eq!(Mode::read(text).map_err(|error| error.code), Err(Code::InvalidParameter), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_script_names_an_owner_or_is_refused() {
+        let payment = format!("76a914{}88ac", "11".repeat(20));
+        assert!(lock_of(&Value::from(payment.clone())).is_ok_and(|lock| lock.key_hash().is_some()));
+        for text in ["", "zz", "6a", &format!("{payment}00"), &"00".repeat(super::super::SCRIPT_DIGITS)] {
+            assert_eq!(lock_of(&Value::from(text)).map_err(|error| error.code), Err(Code::InvalidParameter), "{text}");
+        }
+        assert!(keys_of(&Value::from("51ae")).is_err() && keys_of(&Value::from(5)).is_err());
+    }
+}
