@@ -180,7 +180,9 @@ pub fn asset(view: &View, identifier: &str) -> Result<Asset, RpcError> {
     let (txid, entity) = entity_in(view, identifier, Wanted::Asset)?;
     match entity.kind {
         EntityKind::Asset { multiple, rules, .. } => Ok(Asset { txid, multiple, fungible: rules.fungible }),
-        EntityKind::Stream { .. } | EntityKind::Variable { .. } => Err(RpcError::internal("an asset is no asset")),
+        EntityKind::Stream { .. } | EntityKind::Variable { .. } | EntityKind::Upgrade { .. } => {
+            Err(RpcError::internal("an asset is no asset"))
+        }
     }
 }
 

@@ -71,7 +71,7 @@ async fn set_aside(ctx: &Arc<Context>, from: Option<Lock>, amounts: Amounts, loc
     let mut body = resolve::body(ctx, Vec::new(), vec![output.clone()]);
     let needs = super::send::needs(&body.outputs)?;
     let bytes = encoded_length(&body) + WITNESS_BYTES;
-    let reservation = if needs.is_empty() && payment::fee_of(ctx, bytes)? == Amount::ZERO {
+    let reservation = if needs.is_empty() && payment::fee_of(ctx, bytes) == Amount::ZERO {
         check_recipients(ctx, &body.outputs)?;
         body.authors = vec![to];
         None
@@ -266,7 +266,7 @@ fn disable(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
         let mut body = resolve::body(&ctx, Vec::new(), vec![output]);
         body.inputs = vec![Input { outpoint, coverage: Coverage::Full }];
         body.last_height = 0;
-        let fee = payment::fee_of(&ctx, encoded_length(&body) + WITNESS_BYTES)?;
+        let fee = payment::fee_of(&ctx, encoded_length(&body) + WITNESS_BYTES);
         let mut reservation = None;
         if fee > Amount::ZERO {
             let bytes = encoded_length(&body) + WITNESS_BYTES;

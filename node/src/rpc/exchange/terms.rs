@@ -69,7 +69,7 @@ impl<'t> Terms<'t> {
             balance.count(1, party.coin.amount, &party.coin.assets);
         }
         balance.pay(&tx.body.outputs);
-        let fee = payment::fee_of(ctx, encoded_length(tx))?;
+        let fee = payment::fee_of(ctx, encoded_length(tx));
         Ok(Terms { tx, parties, balance, fee })
     }
 

@@ -33,7 +33,7 @@ pub(super) fn append_change(ctx: &Context, params: &Params) -> Answer {
         Some(value) => amount::native(ctx, value)?,
         None => {
             let signatures = tx.body.inputs.len() + tx.body.authors.len();
-            payment::fee_of(ctx, encoded_length(&tx.body) + CHANGE_BYTES + signatures * WITNESS_BYTES)?
+            payment::fee_of(ctx, encoded_length(&tx.body) + CHANGE_BYTES + signatures * WITNESS_BYTES)
         }
     };
     let mut balance = Balance::default();

@@ -117,7 +117,9 @@ pub fn update(ctx: &Context, members: &Map<String, Value>) -> Result<Vec<Operati
             let value = members.get("value").ok_or_else(|| RpcError::invalid("Missing value field"))?;
             Ok(vec![Operation::SetVariable(SetVariable { variable: txid, value: variable::bytes(value)? })])
         }
-        EntityKind::Stream { .. } => Err(RpcError::not_supported("Streams cannot be updated")),
+        EntityKind::Stream { .. } | EntityKind::Upgrade { .. } => {
+            Err(RpcError::not_supported("Only assets and variables are updated"))
+        }
     }
 }
 
