@@ -3,7 +3,6 @@
 use std::cmp::Ordering;
 
 use rota_chain::hash::BlockHash;
-use rota_chain::lock::KeyHash;
 
 use crate::mining;
 
@@ -35,32 +34,11 @@ pub fn prefer(a: &Branch, b: &Branch) -> Ordering {
         .then(b.tip.cmp(&a.tip))
 }
 
-/// Whether an own address could make the block after a branch, judged as each block passes: see [`OwnTurn::after`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OwnTurn {
-    /// Height of the last own block.
-    pub last: Option<u32>,
-    /// Whether the node may mine next.
-    pub can_mine: bool,
-}
-
-impl OwnTurn {
-    /// The turn after a block at `height` by `miner`, where `miners` are permitted with `spacing`.
-    #[must_use]
-    pub fn after(self, miner: KeyHash, own: &[KeyHash], height: u32, spacing: u32) -> OwnTurn {
-        let last = if own.contains(&miner) { Some(height) } else { self.last };
-        let next = height.saturating_add(1);
-        let can_mine = !own.is_empty() && last.is_none_or(|last| next >= last.saturating_add(spacing));
-        OwnTurn { last, can_mine }
-    }
-}
-
 /// Lowest height a reorganisation may fork at without undoing governance changes that are older than `rounds`
 /// mining rounds; none if there is no such limit.
 #[must_use]
 pub fn governance_floor(tip: u32, rounds: u32, miners: u32, spacing: u32) -> Option<u32> {
-    let active = miners.saturating_sub(spacing.saturating_sub(1)).max(1);
-    let per_round = miners.saturating_sub(active).saturating_add(1);
+    let per_round = miners.saturating_sub(mining::active_miners(miners, spacing)).saturating_add(1);
     tip.checked_sub(rounds.checked_mul(per_round)?).filter(|floor| *floor > 0)
 }
 
@@ -70,12 +48,6 @@ pub fn governance_floor(tip: u32, rounds: u32, miners: u32, spacing: u32) -> Opt
 pub fn undoes_governance(fork: u32, floor: Option<u32>, governance: impl Fn(u32) -> bool) -> bool {
     let Some(floor) = floor else { return false };
     fork > 0 && fork <= floor && (fork..=floor).any(governance)
-}
-
-/// Spacing for the fork choice of a chain: none where anyone may mine.
-#[must_use]
-pub fn choice_spacing(miners: u32, diversity: u32, anyone_can_mine: bool) -> u32 {
-    if anyone_can_mine { 1 } else { mining::spacing(miners, diversity) }
 }
 
 #[cfg(test)]
@@ -92,16 +64,6 @@ mod tests {
         assert_eq!(prefer(&branch(5, true, None, 9), &branch(5, false, None, 1)), Ordering::Greater);
         assert_eq!(prefer(&branch(5, false, Some(3), 9), &branch(5, false, Some(4), 1)), Ordering::Greater);
         assert_eq!(prefer(&branch(5, true, Some(9), 1), &branch(5, true, Some(2), 2)), Ordering::Greater);
-    }
-
-    #[test]
-    fn the_own_turn_returns_after_the_spacing() {
-        let own = [KeyHash([1; 20])];
-        let turn = OwnTurn::default().after(KeyHash([1; 20]), &own, 10, 3);
-        assert_eq!(turn, OwnTurn { last: Some(10), can_mine: false });
-        let turn = turn.after(KeyHash([2; 20]), &own, 11, 3);
-        assert!(!turn.can_mine);
-        assert!(turn.after(KeyHash([3; 20]), &own, 12, 3).can_mine);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use proptest::prelude::{Strategy, any, proptest};
 use rota_chain::hash::BlockHash;
-use rota_consensus::choice::fork::{Branch, choice_spacing, governance_floor, prefer};
+use rota_consensus::choice::fork::{Branch, governance_floor, prefer};
 
 use crate::chain_builder::Chain;
 use crate::transaction_builder::party;
@@ -35,12 +35,6 @@ proptest! {
             assert_eq!(prefer(&a, &b), Ordering::Greater);
         }
     }
-}
-
-#[test]
-fn where_anyone_may_mine_no_miner_waits() {
-    assert_eq!(choice_spacing(10, 750_000, true), 1);
-    assert_eq!(choice_spacing(10, 750_000, false), 8);
 }
 
 #[test]

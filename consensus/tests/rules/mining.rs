@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rota_chain::permission::Permission;
-use rota_consensus::mining::{active_miners, check_miner, earliest, permitted_miners};
+use rota_consensus::mining::{check_miner, earliest, permitted_miners, spacing_at};
 use rota_consensus::rule::BlockRule;
 
 use crate::chain_builder::{Chain, rule};
@@ -162,9 +162,12 @@ fn during_setup_permission_is_needed_and_spacing_is_not() {
     let (alice, bob) = (party("alice"), party("bob"));
     chain.confirm(chain.write().author(&alice).grant(&bob, "mine"));
     broken(chain.mine_by(&party("carol"), Vec::new()).unwrap_err(), "block-miner");
-    assert_eq!(active_miners(2, &chain.rules, chain.tip().next()), 2);
+    assert_eq!(spacing_at(2, &chain.rules, chain.tip().next()), 1);
     chain.mine_to(4);
-    assert_eq!(active_miners(2, &chain.rules, chain.tip().next()), 1);
+    let mut open = chain.rules.clone();
+    open.anyone.mine = true;
+    assert_eq!(spacing_at(2, &open, chain.tip().next()), 1, "where anyone may mine nobody waits");
+    assert_eq!(spacing_at(2, &chain.rules, chain.tip().next()), 2);
     broken(chain.mine_by(&alice, Vec::new()).unwrap_err(), "block-spacing");
     chain.mine_by(&bob, Vec::new()).unwrap();
 }

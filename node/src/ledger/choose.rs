@@ -7,7 +7,7 @@ use rota_chain::hash::BlockHash;
 use rota_chain::lock::KeyHash;
 use rota_chain::permission::Permission;
 use rota_consensus::authority;
-use rota_consensus::choice::fork::{Branch, choice_spacing, governance_floor, prefer, undoes_governance};
+use rota_consensus::choice::fork::{Branch, governance_floor, prefer, undoes_governance};
 use rota_consensus::mining;
 use rota_consensus::rule::Rule;
 use rota_storage::StorageError;
@@ -72,8 +72,9 @@ impl Ledger {
     /// Permitted miners of the next block, and the blocks between two of one miner.
     fn rotation(&self) -> Result<(u32, u32), StorageError> {
         let tip = self.view.tip();
-        let miners = mining::permitted_miners(&*self.view.snapshot(), tip.height.next()).map_err(unreadable)?;
-        Ok((miners, choice_spacing(miners, self.rules.mining_diversity, self.rules.anyone.mine)))
+        let next = tip.height.next();
+        let miners = mining::permitted_miners(&*self.view.snapshot(), next).map_err(unreadable)?;
+        Ok((miners, mining::spacing_at(miners, &self.rules, next)))
     }
 
     /// The last block of the branch to follow: the heaviest candidate, of several the preferred one.

@@ -8,6 +8,7 @@ use rota_chain::block::BlockHeader;
 use rota_chain::hash::BlockHash;
 use rota_chain::lock::KeyHash;
 use rota_consensus::choice::fork::Branch;
+use rota_consensus::mining::next_turn;
 use rota_consensus::rules::Rules;
 use rota_consensus::work;
 use rota_storage::{BlockEntry, BlockStatus, StorageError, Store};
@@ -268,7 +269,7 @@ impl Tree {
         let depth = if own.is_empty() { 0 } else { OWN_SEARCH };
         for _ in 0..depth {
             if own.contains(&next.header.header.miner) {
-                own_last = Some(next.height.0);
+                own_last = Some(next.height);
                 break;
             }
             match self.get(&next.header.header.previous)? {
@@ -276,8 +277,8 @@ impl Tree {
                 None => break,
             }
         }
-        let after = entry.height.0.saturating_add(1);
-        let can_mine = !own.is_empty() && own_last.is_none_or(|last| after >= last.saturating_add(spacing));
+        let can_mine = !own.is_empty() && next_turn(own_last, spacing) <= entry.height.next();
+        let own_last = own_last.map(|last| last.0);
         Ok(Some(Branch { tip: *hash, weight: entry.chainwork, can_mine, own_last, sequence: entry.sequence }))
     }
 

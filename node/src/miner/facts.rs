@@ -108,8 +108,8 @@ impl MinerFacts {
             .filter_map(|(lock, _)| lock.key_hash())
             .collect();
         let miners = u32::try_from(permitted.len()).unwrap_or(u32::MAX);
-        let spacing = if rules.anyone.mine { 1 } else { mining::spacing(miners, rules.mining_diversity) };
-        let active = mining::active_miners(miners, rules, next);
+        let spacing = mining::spacing_at(miners, rules, next);
+        let active = mining::active_miners(miners, spacing);
         let turnover = f64::from(settings.miningturnover_millionths) / 1e6;
         let target = f64::from(rules.target_block_time);
         let limit = empty_limit(settings.mineemptyrounds_millionths, spacing);
@@ -132,12 +132,11 @@ impl MinerFacts {
             ..MinerFacts::default()
         };
         for miner in permitted.iter().copied() {
-            let last = snapshot.last_mined(miner)?;
-            if facts.in_setup() || last.is_none_or(|last| last.0.saturating_add(spacing) <= next.0) {
+            if mining::next_turn(snapshot.last_mined(miner)?, spacing) <= next {
                 facts.eligible.insert(miner);
             }
         }
-        facts.own = own_miners(snapshot, rules, own, &permitted, next)?;
+        facts.own = own_miners(snapshot, rules, own, &permitted, next, spacing)?;
         facts.look_back(snapshot, tip, depth)?;
         Ok(facts)
     }
@@ -191,16 +190,14 @@ fn own_miners(
     own: &[KeyHash],
     permitted: &[KeyHash],
     next: Height,
+    spacing: u32,
 ) -> Result<Vec<OwnMiner>, StateError> {
     let may = |address: &&KeyHash| rules.anyone.mine || permitted.contains(address);
     own.iter()
         .filter(may)
         .map(|address| {
-            Ok(OwnMiner {
-                address: *address,
-                earliest: mining::earliest(snapshot, rules, *address, next)?,
-                last: snapshot.last_mined(*address)?,
-            })
+            let last = snapshot.last_mined(*address)?;
+            Ok(OwnMiner { address: *address, earliest: mining::next_turn(last, spacing).max(next), last })
         })
         .collect()
 }
