@@ -10,23 +10,14 @@ use crate::state::{EntityKind, Overlay, PermissionKey, StateError, StateKey, Sta
 
 const MILLION: u64 = 1_000_000;
 
-/// Rights that exist for the whole chain.
-pub const GLOBAL: [Permission; 14] = [
-    Permission::Connect,
-    Permission::Send,
-    Permission::Receive,
-    Permission::Create,
-    Permission::Issue,
-    Permission::Mine,
-    Permission::Activate,
-    Permission::Admin,
-    Permission::Low1,
-    Permission::Low2,
-    Permission::Low3,
-    Permission::High1,
-    Permission::High2,
-    Permission::High3,
-];
+/// Rights that exist for the whole chain, in list order: all but those of entities alone.
+pub fn global() -> impl Iterator<Item = Permission> {
+    Permission::ALL.into_iter().filter(|permission| is_global(*permission))
+}
+
+const fn is_global(permission: Permission) -> bool {
+    !matches!(permission, Permission::Write | Permission::Read)
+}
 
 /// Rights that exist for an entity, in list order.
 #[must_use]
@@ -51,7 +42,7 @@ pub fn check_grant(grant: &Grant, recipient: Option<Lock>) -> Result<(), Permiss
         return Err(PermissionRule::Empty);
     }
     if grant.entity.is_none() {
-        if let Some(permission) = grant.permissions.iter().find(|p| !GLOBAL.contains(p)) {
+        if let Some(permission) = grant.permissions.iter().find(|p| !is_global(*p)) {
             return Err(PermissionRule::NotApplicable { permission });
         }
         if grant.permissions.contains(Permission::Mine) && recipient.key_hash().is_none() {

@@ -3,7 +3,7 @@
 use rota_chain::hash::Txid;
 use rota_chain::permission::{BlockRange, Permission};
 use rota_consensus::authority::granting_right;
-use rota_consensus::ops::permission::{GLOBAL, applicable};
+use rota_consensus::ops::permission::{applicable, global};
 use rota_consensus::rule::PermissionRule;
 use rota_consensus::state::EntityKind;
 
@@ -24,7 +24,7 @@ fn bob_with(rights: &str) -> Chain {
 #[test]
 fn the_first_node_holds_everything_but_the_custom_rights() {
     let chain = Chain::new();
-    for permission in GLOBAL {
+    for permission in global() {
         let custom = permission.number() >= Permission::Low1.number();
         assert_eq!(chain.may(&party("alice"), permission), !custom, "{permission}");
     }
@@ -46,7 +46,7 @@ fn rights_imply_weaker_ones() {
     ];
     for (granted, held) in implied {
         let chain = bob_with(granted);
-        for permission in GLOBAL {
+        for permission in global() {
             let expected = held.split(' ').any(|name| name == permission.name());
             assert_eq!(chain.may(&party("bob"), permission), expected, "{permission} by {granted}");
         }

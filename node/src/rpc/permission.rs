@@ -18,7 +18,7 @@ use rota_chain::permission::{BlockRange, Grant, Permission, PermissionSet};
 use rota_chain::transaction::Output;
 use rota_consensus::authority;
 use rota_consensus::mining::check_miner;
-use rota_consensus::ops::permission::{GLOBAL, applicable, votes_needed};
+use rota_consensus::ops::permission::{applicable, global, votes_needed};
 use rota_consensus::rule::ApplyError;
 use rota_consensus::state::{
     Entity, EntityKind, PermissionKey, PermissionRecord, StateError, StateKey, StateValue, StateView,
@@ -124,7 +124,7 @@ fn rights(view: &View, text: &str) -> Result<Rights, RpcError> {
 }
 
 fn allowed(kind: Option<&EntityKind>) -> Vec<Permission> {
-    kind.map_or_else(|| GLOBAL.to_vec(), applicable)
+    kind.map_or_else(|| global().collect(), applicable)
 }
 
 /// What one of the six calls asks for.
