@@ -1,6 +1,6 @@
 //! What readers see: the stored state at the tip and the pool above it, switched together.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rota_chain::amount::{Height, Timestamp};
 use rota_chain::hash::BlockHash;
@@ -25,11 +25,11 @@ pub struct Tip {
 #[derive(Debug)]
 pub struct View {
     /// The stored state and indexes at the tip.
-    pub snapshot: Arc<Snapshot>,
+    pub snapshot: Snapshot,
     /// The tip.
     pub tip: Tip,
     /// What waits above it.
-    pub pool: Pool<Arc<Snapshot>>,
+    pub pool: Pool<Snapshot>,
 }
 
 /// The view that all parts share. Readers hold the lock for a look at the pool, never for long work or over `.await`:
@@ -54,8 +54,8 @@ impl SharedView {
     }
 
     /// The stored state at the tip.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.read().snapshot)
+    pub fn snapshot(&self) -> Snapshot {
+        self.read().snapshot.clone()
     }
 
     /// The tip.

@@ -1,7 +1,5 @@
 //! Which branch the ledger follows, and the operator's ways to decide it: lockblock, setlastblock, invalidateblock.
 
-use std::sync::Arc;
-
 use rota_chain::amount::{Height, Timestamp};
 use rota_chain::hash::BlockHash;
 use rota_chain::lock::KeyHash;
@@ -59,11 +57,11 @@ impl Ledger {
     fn own_miners(&self) -> Vec<KeyHash> {
         let (snapshot, next) = {
             let view = self.view.read();
-            (Arc::clone(&view.snapshot), view.tip.height.next())
+            (view.snapshot.clone(), view.tip.height.next())
         };
         let may_mine = |hash: &KeyHash| {
             self.rules.anyone.mine
-                || authority::holds(&*snapshot, None, Permission::Mine, &(*hash).into(), next).unwrap_or(false)
+                || authority::holds(&snapshot, None, Permission::Mine, &(*hash).into(), next).unwrap_or(false)
         };
         let own = self.wallet.locks();
         own.iter().filter(|info| info.is_mine).filter_map(|info| info.lock.key_hash()).filter(may_mine).collect()
@@ -73,7 +71,7 @@ impl Ledger {
     fn rotation(&self) -> Result<(u32, u32), StorageError> {
         let tip = self.view.tip();
         let next = tip.height.next();
-        let miners = mining::permitted_miners(&*self.view.snapshot(), next).map_err(unreadable)?;
+        let miners = mining::permitted_miners(&self.view.snapshot(), next).map_err(unreadable)?;
         Ok((miners, mining::spacing_at(miners, &self.rules, next)))
     }
 

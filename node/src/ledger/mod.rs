@@ -196,7 +196,7 @@ impl Ledger {
 
     /// Switches view and pool to the stored tip after a commit, and tells everybody.
     fn publish_tip(&mut self, switched: switch::Switched) -> Result<(), StorageError> {
-        let snapshot = Arc::new(self.store.snapshot()?);
+        let snapshot = self.store.snapshot()?;
         let stored = snapshot.tip().ok_or_else(|| StorageError::Missing("the tip".to_owned()))?;
         let tip = tip_of(&self.tree, stored.hash)?;
         let returning = self.returning(&switched);
@@ -205,7 +205,7 @@ impl Ledger {
             let place = next_place(&tip);
             let (pool, ended) = view
                 .pool
-                .rebuild(Arc::clone(&snapshot), place, returning, &switched.confirmed, &self.rules, unix_time())
+                .rebuild(snapshot.clone(), place, returning, &switched.confirmed, &self.rules, unix_time())
                 .map_err(|error| StorageError::Corrupt(error.to_string()))?;
             let own = view.pool.entries().filter(|entry| entry.own).map(|entry| entry.tx.txid());
             let confirmed: Vec<Txid> = own.filter(|txid| switched.confirmed.contains(txid)).collect();
@@ -307,11 +307,11 @@ pub fn next_place(tip: &Tip) -> Place {
 /// # Errors
 /// [`StorageError`], also if there is no tip.
 pub fn initial_view(store: &Arc<Store>, rules: &Arc<Rules>, limits: PoolLimits) -> Result<View, StorageError> {
-    let snapshot = Arc::new(store.snapshot()?);
+    let snapshot = store.snapshot()?;
     let stored = snapshot.tip().ok_or_else(|| StorageError::Missing("the tip".to_owned()))?;
     let tree = Tree::without_leaves(Arc::clone(store), Arc::clone(rules));
     let tip = tip_of(&tree, stored.hash)?;
-    let pool = Pool::new(Arc::clone(&snapshot), next_place(&tip), limits, 1);
+    let pool = Pool::new(snapshot.clone(), next_place(&tip), limits, 1);
     Ok(View { snapshot, tip, pool })
 }
 

@@ -82,7 +82,7 @@ impl Ledger {
     /// Takes the newest transaction out of the pool again: it was not acknowledged.
     fn retract(&mut self, txid: Txid) {
         let mut view = self.view.write();
-        let (snapshot, place) = (Arc::clone(&view.snapshot), view.pool.place());
+        let (snapshot, place) = (view.snapshot.clone(), view.pool.place());
         let gone = HashSet::from([txid]);
         match view.pool.rebuild(snapshot, place, Vec::new(), &gone, &self.rules, unix_time()) {
             Ok((pool, _)) => view.pool = pool,
@@ -151,7 +151,7 @@ impl Ledger {
             let mut view = self.view.write();
             let dropped = view.pool.entries().cloned().collect();
             let place = view.pool.place();
-            view.pool = Pool::new(Arc::clone(&view.snapshot), place, view.pool.limits(), view.pool.next_sequence());
+            view.pool = Pool::new(view.snapshot.clone(), place, view.pool.limits(), view.pool.next_sequence());
             dropped
         };
         let keep = self.confirmed_own.iter().map(|(_, txid)| *txid).collect();

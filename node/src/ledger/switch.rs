@@ -97,11 +97,11 @@ impl Ledger {
 
     fn plan(
         &mut self,
-        snapshot: &Arc<Snapshot>,
+        snapshot: &Snapshot,
         fork: Height,
         branch: Vec<(BlockHash, BlockEntry)>,
     ) -> Result<Plan, SwitchError> {
-        let mut overlay = Overlay::new(Arc::clone(snapshot));
+        let mut overlay = Overlay::new(snapshot.clone());
         let mut plan =
             Plan { undone: Vec::new(), undone_blocks: Vec::new(), applied: Vec::new(), multiset: snapshot.multiset()? };
         let mut height = self.view.tip().height;
@@ -120,7 +120,7 @@ impl Ledger {
 
     fn undo_on(
         &mut self,
-        overlay: &mut Overlay<Arc<Snapshot>>,
+        overlay: &mut Overlay<Snapshot>,
         plan: &mut Plan,
         hash: BlockHash,
     ) -> Result<(), SwitchError> {
@@ -146,7 +146,7 @@ impl Ledger {
 
     fn apply_on(
         &mut self,
-        overlay: &mut Overlay<Arc<Snapshot>>,
+        overlay: &mut Overlay<Snapshot>,
         plan: &mut Plan,
         hash: BlockHash,
         mut entry: BlockEntry,

@@ -145,7 +145,7 @@ impl Carrier {
     async fn gather(&mut self) -> anyhow::Result<MinerFacts> {
         let (snapshot, tip, waits) = {
             let view = self.parts.view.read();
-            (Arc::clone(&view.snapshot), view.tip, !view.pool.is_empty())
+            (view.snapshot.clone(), view.tip, !view.pool.is_empty())
         };
         let own: Vec<KeyHash> =
             self.parts.wallet.locks().iter().filter(|i| i.is_mine).filter_map(|i| i.lock.key_hash()).collect();
@@ -195,12 +195,12 @@ impl Carrier {
 fn make(parts: &MinerParts, miner: KeyHash, bits: u32, now: u64) -> anyhow::Result<Option<Arc<Block>>> {
     let (snapshot, tip, mut candidates) = {
         let view = parts.view.read();
-        (Arc::clone(&view.snapshot), view.tip, view.pool.select(room(&*parts.rules.at(&*view.snapshot)?)))
+        (view.snapshot.clone(), view.tip, view.pool.select(room(&*parts.rules.at(&view.snapshot)?)))
     };
     let banned = parts.settings.read().unwrap_or_else(PoisonError::into_inner).bantx.clone();
     candidates.retain(|entry| !banned.contains(&entry.tx.txid()));
     let state_hash = snapshot.multiset()?.hash();
-    let template = Template { state: &*snapshot, state_hash, tip, rules: &parts.rules, candidates, bits, now, miner };
+    let template = Template { state: &snapshot, state_hash, tip, rules: &parts.rules, candidates, bits, now, miner };
     let (mut header, transactions) = build_block(template)?;
     if parts.rules.anyone.mine && !parts.rules.skip_pow_check && !grind(parts, &mut header, &tip.hash) {
         return Ok(None);

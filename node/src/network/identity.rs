@@ -48,7 +48,7 @@ pub(super) fn may_connect(parts: &NetworkParts, address: &KeyHash) -> bool {
         let view = parts.view.read();
         (view.snapshot.clone(), view.tip.height.next())
     };
-    authority::may(&*snapshot, &parts.rules, Permission::Connect, &Lock::Key(*address), height).unwrap_or(false)
+    authority::may(&snapshot, &parts.rules, Permission::Connect, &Lock::Key(*address), height).unwrap_or(false)
 }
 
 /// The node's identity now.
@@ -83,7 +83,7 @@ pub(super) fn valuable_rights(parts: &NetworkParts, address: &KeyHash) -> Vec<St
         (view.snapshot.clone(), view.tip.height.next())
     };
     let held = |permission: &Permission| {
-        authority::holds(&*snapshot, None, *permission, &Lock::Key(*address), height).unwrap_or(false)
+        authority::holds(&snapshot, None, *permission, &Lock::Key(*address), height).unwrap_or(false)
     };
     let valuable = [Permission::Admin, Permission::Activate, Permission::Mine];
     valuable.into_iter().filter(held).map(|permission| permission.to_string()).collect()

@@ -146,7 +146,7 @@ fn gate(parts: &NetworkParts, behind: bool) -> GateRules {
     let judge = move |address: &KeyHash| {
         let view = view.read();
         let (lock, height) = (Lock::Key(*address), view.tip.height.next());
-        let by_tip = authority::may(&*view.snapshot, &rules, Permission::Connect, &lock, height);
+        let by_tip = authority::may(&view.snapshot, &rules, Permission::Connect, &lock, height);
         let may = by_tip
             .and_then(|may| Ok(may || authority::may(view.pool.state(), &rules, Permission::Connect, &lock, height)?));
         may.unwrap_or_else(|error| {

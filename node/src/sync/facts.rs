@@ -83,7 +83,7 @@ impl ChainFacts for LiveFacts {
             let view = self.view.read();
             (view.snapshot.clone(), view.tip.height.next())
         };
-        read(authority::may(&*snapshot, &self.rules, Permission::Mine, &Lock::Key(*miner), height)).unwrap_or(false)
+        read(authority::may(&snapshot, &self.rules, Permission::Mine, &Lock::Key(*miner), height)).unwrap_or(false)
     }
 
     fn pool_lacks(&self, hashes: &[FullHash]) -> Vec<FullHash> {

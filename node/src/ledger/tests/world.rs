@@ -211,7 +211,7 @@ impl Node {
         let (snapshot, tip) = (self.view.snapshot(), self.view.tip());
         let now = START + time;
         let template = Template {
-            state: &*snapshot,
+            state: &snapshot,
             state_hash: snapshot.multiset().unwrap().hash(),
             tip,
             rules: &self.rules,
