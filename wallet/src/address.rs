@@ -1,7 +1,7 @@
 //! Addresses of the wallet: own, watched, of several keys; their labels and listing.
 
 use rota_chain::key::PublicKey;
-use rota_chain::lock::Lock;
+use rota_chain::lock::{KeyHash, Lock};
 use rota_chain::witness::MultisigKeys;
 
 use crate::error::WalletError;
@@ -70,6 +70,14 @@ impl Wallet {
         let inner = self.read();
         let listed = inner.entries.iter().filter(|entry| entry.listed);
         listed.map(|entry| inner.info(entry)).collect()
+    }
+
+    /// The listed addresses of one key that is here, in order of creation or import: what may mine and connect.
+    #[must_use]
+    pub fn key_hashes(&self) -> Vec<KeyHash> {
+        let inner = self.read();
+        let own = inner.entries.iter().filter(|entry| entry.listed && entry.key.is_some());
+        own.filter_map(|entry| entry.lock.key_hash()).collect()
     }
 
     /// What is known of an address, none if nothing.

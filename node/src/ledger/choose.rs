@@ -63,8 +63,7 @@ impl Ledger {
             self.rules.anyone.mine
                 || authority::holds(&snapshot, None, Permission::Mine, &(*hash).into(), next).unwrap_or(false)
         };
-        let own = self.wallet.locks();
-        own.iter().filter(|info| info.is_mine).filter_map(|info| info.lock.key_hash()).filter(may_mine).collect()
+        self.wallet.key_hashes().into_iter().filter(may_mine).collect()
     }
 
     /// Permitted miners of the next block, and the blocks between two of one miner.

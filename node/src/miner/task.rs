@@ -147,8 +147,7 @@ impl Carrier {
             let view = self.parts.view.read();
             (view.snapshot.clone(), view.tip, !view.pool.is_empty())
         };
-        let own: Vec<KeyHash> =
-            self.parts.wallet.locks().iter().filter(|i| i.is_mine).filter_map(|i| i.lock.key_hash()).collect();
+        let own = self.parts.wallet.key_hashes();
         let settings = self.parts.settings.read().unwrap_or_else(PoisonError::into_inner).clone();
         let same = |gathered: &Gathered| {
             gathered.facts.tip == tip.hash && gathered.settings == settings && gathered.own == own

@@ -37,9 +37,8 @@ pub(super) fn wanted(parts: &NetworkParts) -> Option<KeyHash> {
     {
         return Some(hash);
     }
-    let own = parts.wallet.locks();
-    let mut keys = own.iter().filter(|info| info.is_mine).filter_map(|info| info.lock.key_hash());
-    keys.clone().find(|hash| may_connect(parts, hash)).or_else(|| keys.next())
+    let keys = parts.wallet.key_hashes();
+    keys.iter().find(|hash| may_connect(parts, hash)).or(keys.first()).copied()
 }
 
 /// Whether an address may connect at the next height.

@@ -183,11 +183,13 @@ fn a_watched_address_is_listed_and_has_no_key() {
         let error = wallet.private_key(&lock_of(9)).unwrap_err();
         assert_eq!((error.rpc_code(), error.code()), (-709, "wallet-key-not-found"));
         assert_eq!(wallet.default_lock(), None);
+        assert!(wallet.key_hashes().is_empty(), "no key of it is here");
     }
     assert!(wallet.import_private_key(key(9), "mine now").unwrap());
     let info = reopen(&directory).info(&lock_of(9)).unwrap();
     assert!(info.is_mine && !info.is_watch_only);
     assert_eq!(info.label, "mine now");
+    assert_eq!(Some(wallet.key_hashes()), lock_of(9).key_hash().map(|hash| vec![hash]));
     assert!(!wallet.import_private_key(key(9), "mine now").unwrap());
     assert_eq!(wallet.locks().len(), 1);
 }
