@@ -64,11 +64,11 @@ impl Inner {
 }
 
 impl Wallet {
-    /// All addresses, in order of creation or import. Spare keys are not among them.
+    /// All addresses, in order of creation or import. Spare keys and those for change are not among them.
     #[must_use]
     pub fn locks(&self) -> Vec<AddressInfo> {
         let inner = self.read();
-        let listed = inner.entries.iter().filter(|entry| entry.listed);
+        let listed = inner.entries.iter().filter(|entry| entry.is_listed());
         listed.map(|entry| inner.info(entry)).collect()
     }
 
@@ -76,7 +76,7 @@ impl Wallet {
     #[must_use]
     pub fn key_hashes(&self) -> Vec<KeyHash> {
         let inner = self.read();
-        let own = inner.entries.iter().filter(|entry| entry.listed && entry.key.is_some());
+        let own = inner.entries.iter().filter(|entry| entry.is_listed() && entry.key.is_some());
         own.filter_map(|entry| entry.lock.key_hash()).collect()
     }
 
@@ -84,13 +84,13 @@ impl Wallet {
     #[must_use]
     pub fn info(&self, lock: &Lock) -> Option<AddressInfo> {
         let inner = self.read();
-        inner.entry(lock).filter(|entry| entry.listed).map(|entry| inner.info(entry))
+        inner.entry(lock).filter(|entry| !entry.is_spare()).map(|entry| inner.info(entry))
     }
 
-    /// Whether an address is listed here: own, watched or of several keys.
+    /// Whether an address is known here: own (for change too), watched or of several keys. Spare ones are not.
     #[must_use]
     pub fn contains(&self, lock: &Lock) -> bool {
-        self.read().entry(lock).is_some_and(|entry| entry.listed)
+        self.read().entry(lock).is_some_and(|entry| !entry.is_spare())
     }
 
     /// Whether all keys of an address are here (spare keys count: a restored backup may hold one that was given out).
@@ -116,7 +116,7 @@ impl Wallet {
     #[must_use]
     pub fn default_lock(&self) -> Option<Lock> {
         let inner = self.read();
-        let own = |entry: &&Entry| entry.listed && entry.key.is_some();
+        let own = |entry: &&Entry| entry.is_listed() && entry.key.is_some();
         inner.entries.iter().find(own).map(|entry| entry.lock)
     }
 

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::error::WalletError;
 use crate::record::MAX_LABEL;
 use crate::store::read_limited;
-use crate::wallet::{Entry, Wallet};
+use crate::wallet::{Entry, Standing, Wallet};
 
 /// Most bytes of a dump that is read: as many keys as a wallet file holds.
 const MAX_DUMP: u64 = 1 << 30;
@@ -61,8 +61,12 @@ impl Wallet {
             text.push_str(&address);
         }
         let label = escape(&entry.label);
-        let spare = if entry.is_spare() { " reserve=1" } else { "" };
-        writeln!(text, " {} label={label}{spare} # addr={address}", entry.created)
+        let standing = match entry.standing {
+            Standing::Spare => " reserve=1",
+            Standing::Change => " change=1",
+            Standing::Listed => "",
+        };
+        writeln!(text, " {} label={label}{standing} # addr={address}", entry.created)
             .expect("writing to memory does not fail");
         Ok(())
     }

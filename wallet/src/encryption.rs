@@ -3,7 +3,7 @@
 use crate::cipher::{Encryption, MAX_PASSPHRASE, Secret, open_secret, seal_secret};
 use crate::error::WalletError;
 use crate::record::{KeyRecord, Record, StoredSecret};
-use crate::wallet::{Entry, Inner, OwnKey, Wallet};
+use crate::wallet::{Entry, Inner, OwnKey, Standing, Wallet};
 
 /// Whether secrets are encrypted, and at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,8 +170,11 @@ fn records(encryption: Option<&Encryption>, entries: &[Entry]) -> Vec<Record> {
                 public_key: own.public_key,
                 secret: own.stored.clone(),
                 created,
-                spare: !entry.listed,
+                spare: !entry.is_listed(),
             }));
+            if entry.standing == Standing::Change {
+                records.push(Record::Change { key: own.public_key.key_hash(), created });
+            }
         }
         if let Some(keys) = &entry.multisig {
             let keys = keys.clone();

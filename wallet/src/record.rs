@@ -86,6 +86,13 @@ pub enum Record {
     },
     /// Secrets are sealed under the master key in here.
     Encryption(Encryption),
+    /// A spare key is given out for change: known, not listed.
+    Change {
+        /// The key.
+        key: KeyHash,
+        /// Unix seconds.
+        created: u32,
+    },
 }
 
 fn bounded_text<R: Read>(reader: &mut R) -> Result<String, Error> {

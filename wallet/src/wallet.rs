@@ -37,8 +37,18 @@ pub(crate) struct Entry {
     pub label: String,
     pub created: u32,
     pub start: Option<u32>,
-    /// Given out or imported; a spare key is not.
-    pub listed: bool,
+    pub standing: Standing,
+}
+
+/// How far an address is known outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// A key not given out yet.
+    Spare,
+    /// Given out for change: the wallet's own, and in no list of addresses.
+    Change,
+    /// Given out or imported.
+    Listed,
 }
 
 /// A private key in memory.
@@ -91,18 +101,24 @@ impl Inner {
             Record::Key(key) => self.learn_key(key),
             Record::Taken { key, created } => {
                 if let Some(entry) = self.entry_mut(&Lock::Key(key)) {
-                    entry.listed = true;
+                    entry.standing = Standing::Listed;
                     entry.created = created;
                     let lock = entry.lock;
                     self.move_last(&lock);
                 }
             }
+            Record::Change { key, created } => {
+                if let Some(entry) = self.entry_mut(&Lock::Key(key)).filter(|entry| entry.is_spare()) {
+                    entry.standing = Standing::Change;
+                    entry.created = created;
+                }
+            }
             Record::Watched { lock, created } => {
-                self.ensure(lock, created).listed = true;
+                self.ensure(lock, created).standing = Standing::Listed;
             }
             Record::Multisig { keys, created } => {
                 let entry = self.ensure(keys.lock(), created);
-                entry.listed = true;
+                entry.standing = Standing::Listed;
                 entry.multisig = Some(keys);
             }
             Record::Label { lock, label } => {
@@ -126,7 +142,9 @@ impl Inner {
             _ => None,
         };
         let entry = self.ensure(lock, record.created);
-        entry.listed |= !record.spare;
+        if !record.spare {
+            entry.standing = Standing::Listed;
+        }
         entry.key = Some(OwnKey { public_key: record.public_key, stored: record.secret, opened });
     }
 
@@ -144,7 +162,7 @@ impl Inner {
                 label: String::new(),
                 created,
                 start: None,
-                listed: false,
+                standing: Standing::Spare,
             });
             self.entries.len().saturating_sub(1)
         });
@@ -223,6 +241,29 @@ impl Wallet {
         Ok(lock)
     }
 
+    /// Makes a key for change of `entropy`, as [`Wallet::new_key`] does: its address is ours and stands in no list.
+    ///
+    /// # Errors
+    /// [`WalletError::KeypoolRanOut`] if locked without spare keys, [`WalletError::Entropy`], [`WalletError::Io`].
+    pub fn new_change_key(&self, entropy: [u8; 32]) -> Result<Lock, WalletError> {
+        let mut store = self.write();
+        let created = now();
+        let (mut records, key) = {
+            let inner = self.read();
+            if inner.encryption.is_some() && inner.unlocked.is_none() {
+                (Vec::new(), inner.first_spare().ok_or(WalletError::KeypoolRanOut)?)
+            } else {
+                let key = PrivateKey::from_bytes(entropy).map_err(|_| WalletError::Entropy)?;
+                let record = inner.key_record(&key, created, true)?;
+                let hash = record.public_key.key_hash();
+                (vec![Record::Key(record)], hash)
+            }
+        };
+        records.push(Record::Change { key, created });
+        self.commit(&mut store, records)?;
+        Ok(Lock::Key(key))
+    }
+
     /// Takes over a private key; it is on disk then. False if it was here already (its label is set all the same).
     ///
     /// # Errors
@@ -235,7 +276,7 @@ impl Wallet {
         let (mut records, new) = {
             let inner = self.read();
             match inner.entry(&lock) {
-                Some(Entry { key: Some(_), listed: true, .. }) => (Vec::new(), false),
+                Some(Entry { key: Some(_), standing: Standing::Listed, .. }) => (Vec::new(), false),
                 Some(Entry { key: Some(own), .. }) => {
                     let key = own.public_key.key_hash();
                     (vec![Record::Taken { key, created }], true)
@@ -366,7 +407,12 @@ impl Inner {
 impl Entry {
     /// Whether this is a key not given out yet.
     pub fn is_spare(&self) -> bool {
-        self.key.is_some() && !self.listed
+        self.standing == Standing::Spare
+    }
+
+    /// Whether this stands in lists of addresses.
+    pub fn is_listed(&self) -> bool {
+        self.standing == Standing::Listed
     }
 }
 

@@ -62,10 +62,10 @@ fn getnewaddress(ctx: &Context, params: &Params) -> Answer {
     Ok(Value::from(ctx.scheme.encode(&lock)))
 }
 
-/// An address for change. Raw transactions of this wallet take change back to the address that paid; for those who
-/// want another, a new one is made.
+/// An address for change, which no list shows. Raw transactions of this wallet take change back to the address that
+/// paid; for those who want another, a new one is made.
 fn getrawchangeaddress(ctx: &Context, _params: &Params) -> Answer {
-    let lock = ctx.wallet.new_key(rand::random()).map_err(wallet_error)?;
+    let lock = ctx.wallet.new_change_key(rand::random()).map_err(wallet_error)?;
     follow::gained(ctx, &[lock])?;
     Ok(Value::from(ctx.scheme.encode(&lock)))
 }

@@ -171,6 +171,34 @@ fn a_foreign_file_and_a_later_format_are_refused() {
 }
 
 #[test]
+fn an_address_for_change_is_ours_and_in_no_list() {
+    let (directory, wallet) = wallet();
+    let first = wallet.new_key([1; 32]).unwrap();
+    let change = wallet.new_change_key([2; 32]).unwrap();
+    let holds = |wallet: &Wallet| {
+        assert!(wallet.contains(&change) && wallet.is_mine(&change) && wallet.can_sign(&change));
+        assert!(wallet.info(&change).is_some_and(|info| info.is_mine));
+        assert_eq!(wallet.locks().iter().map(|info| info.lock).collect::<Vec<_>>(), [first]);
+        assert_eq!(wallet.keypool_size(), 0, "it is given out");
+    };
+    holds(&wallet);
+    holds(&reopen(&directory));
+    wallet.encrypt("pass").unwrap();
+    assert_eq!(wallet.new_change_key([3; 32]).unwrap_err().rpc_code(), -12, "locked, and no spare key");
+    holds(&wallet);
+    holds(&reopen(&directory));
+    assert!(wallet.unlock("pass", 100).is_ok());
+    wallet.keypool_refill(1).unwrap();
+    wallet.lock().unwrap();
+    let spare = wallet.new_change_key([3; 32]).unwrap();
+    assert!(wallet.contains(&spare) && wallet.keypool_size() == 0 && wallet.locks().len() == 1);
+    assert!(!wallet.import_private_key(key(1), "").unwrap());
+    wallet.unlock("pass", 100).unwrap();
+    assert!(wallet.import_private_key(key(2), "listed now").unwrap());
+    assert!(reopen(&directory).locks().iter().any(|info| info.lock == change));
+}
+
+#[test]
 fn a_watched_address_is_listed_and_has_no_key() {
     let (directory, wallet) = wallet();
     assert!(wallet.import_address(lock_of(9), "watched").unwrap());
