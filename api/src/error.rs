@@ -272,6 +272,12 @@ impl RpcError {
         Self::new(Code::MethodNotFound, "Method not found")
     }
 
+    /// -701: a method that this node's list leaves out.
+    #[must_use]
+    pub fn method_not_allowed(name: &str) -> Self {
+        Self::not_allowed(format!("Method {name} is not in rpcallowmethod of this node"))
+    }
+
     /// -1: a JSON type that cannot be read; `got` and `expected` are the short type words.
     #[must_use]
     pub fn wrong_type(got: &str, expected: &str) -> Self {

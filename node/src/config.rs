@@ -1,5 +1,6 @@
 //! From options to the settings of each part: what was typed in becomes what holds, with a sentence where it cannot.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -112,14 +113,19 @@ pub fn front_config(options: &Options, chain: &str, rpc_port: u16) -> anyhow::Re
     let password = options.text("rpcpassword").unwrap_or("");
     let mut config = FrontConfig::new(chain, user, password, binds);
     config.allow_ips = allow_ips;
-    config.allow_methods = options
-        .text("rpcallowmethod")
-        .map(|list| list.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect());
+    config.allow_methods = allow_methods(options);
     config.workers = usize::try_from(options.number("rpcthreads", config.workers as i64, 1..=4_096)?)?;
     config.queue = usize::try_from(options.number("rpcworkqueue", config.queue as i64, 1..=1_000_000)?)?;
     let seconds = options.number("rpcservertimeout", config.timeout.as_secs() as i64, 1..=86_400)?;
     config.timeout = Duration::from_secs(u64::try_from(seconds)?);
     Ok(config)
+}
+
+/// The methods of `rpcallowmethod`, none if it names none: then all may be called.
+pub fn allow_methods(options: &Options) -> Option<HashSet<String>> {
+    let list = options.text("rpcallowmethod")?.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let names: HashSet<String> = list.map(str::to_owned).collect();
+    (!names.is_empty()).then_some(names)
 }
 
 /// Settings of the network.

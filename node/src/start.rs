@@ -189,6 +189,7 @@ fn facts(directory: &ChainDirectory, options: &Options, ports: &Ports) -> NodeFa
         data_directory: directory.path().display().to_string(),
         explorer: !matches!(options.text("explorersupport"), None | Some("" | "0")),
         store_settings: options.flag("storeruntimeparams", false),
+        allow_methods: config::allow_methods(options),
     }
 }
 

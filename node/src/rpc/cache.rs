@@ -152,7 +152,9 @@ pub fn blocking(work: impl FnOnce() -> Answer + Send + 'static) -> BoxFuture<'st
 fn output_data(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
         let range = Range::read(&params, 2)?;
-        let data = OutputData::find(&ctx, params.text(0)?, params.integer(1)?)?;
+        let txid = params.text(0)?;
+        let vout = params.value(1).as_i64().ok_or_else(|| RpcError::invalid("Invalid data reference"))?;
+        let data = OutputData::find(&ctx, txid, vout)?;
         let (whole, part) = (data.size(), range.of(data.size()));
         if data.format != DataFormat::Raw && part != (0..whole) {
             let what = if part.start == 0 { "count, must include all" } else { "start, must be 0 for" };

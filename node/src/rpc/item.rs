@@ -155,7 +155,8 @@ impl Concern {
 pub fn get_item(ctx: &Context, params: &Params) -> Answer {
     let (stream, entity) = resolve::stream(ctx, params.text(0)?)?;
     look::check_readable(&entity)?;
-    let txid = resolve::txid(params.text(1)?, "txid")?;
+    let not_text = || RpcError::invalid("Invalid value, expected string");
+    let txid = resolve::txid(params.value(1).as_str().ok_or_else(not_text)?, "txid")?;
     let verbose = params.verbose(2)?;
     let moment = Moment::fresh(ctx)?;
     let missing = || RpcError::new(Code::TxNotFound, "This transaction was not found in this stream");

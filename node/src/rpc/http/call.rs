@@ -6,9 +6,9 @@ use super::envelope::{Answer, Body, Call, Fault, Reply, body_form, find_error, r
 use hyper::body::Bytes;
 use jsonrpsee::core::server::ConnectionId;
 use jsonrpsee::types::error::OVERSIZED_RESPONSE_CODE;
-use jsonrpsee::types::{Id, Params};
+use jsonrpsee::types::{ErrorObjectOwned, Id, Params};
 use jsonrpsee::{Extensions, MethodCallback, MethodResponse, Methods};
-use rota_api::Code;
+use rota_api::{Code, RpcError};
 use serde_json::value::RawValue;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -149,11 +149,10 @@ impl Caller {
     async fn perform(&self, call: &Call<'_>) -> Result<Answer, Fault> {
         let name = call.method.as_ref();
         let methods = self.methods.borrow().clone();
-        let not_found =
-            || Fault::from(jsonrpsee::types::ErrorObjectOwned::from(rota_api::RpcError::method_not_found()));
+        let not_found = || Fault::from(ErrorObjectOwned::from(RpcError::method_not_found()));
         let callback = methods.method(name).ok_or_else(not_found)?;
         if name != "help" && self.allowed.as_ref().is_some_and(|allowed| !allowed.contains(name)) {
-            return Err(Fault::new(Code::NotAllowed, format!("Method {name} is not in rpcallowmethod of this node")));
+            return Err(ErrorObjectOwned::from(RpcError::method_not_allowed(name)).into());
         }
         let slow = rota_api::method::find(name).is_some_and(|method| method.target().slow);
         let _place = match slow {
