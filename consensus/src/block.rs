@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use rota_chain::amount::{Height, Timestamp};
 use rota_chain::block::{BLOCK_VERSION, Block, HEADER_BYTES, SignedHeader};
-use rota_chain::codec::decode;
 use rota_chain::hash::{BlockHash, ParamsHash, StateHash};
 use rota_chain::lock::Lock;
 use rota_chain::merkle::merkle_root;
@@ -290,15 +289,4 @@ fn put_first_rights<V: StateView>(overlay: &mut Overlay<V>, grant: &Grant, addre
         overlay.put(StateKey::Permission(key), Some(StateValue::Permission(record)))?;
     }
     Ok(())
-}
-
-/// Decodes a block's canonical bytes, no longer than the chain allows.
-///
-/// # Errors
-/// A sentence that says what is wrong.
-pub fn decode_block(bytes: &[u8], rules: &Rules) -> Result<Block, String> {
-    if bytes.len() > rules.maximum_block_size as usize {
-        return Err(format!("the block has {} bytes, the limit is {}", bytes.len(), rules.maximum_block_size));
-    }
-    decode(bytes).map_err(|error| error.to_string())
 }
