@@ -212,7 +212,7 @@ pub struct Grant {
     pub permissions: PermissionSet,
     /// The range that replaces the old one.
     pub range: BlockRange,
-    /// Unix seconds; of one administrator's votes the newest counts.
+    /// Unix seconds, shown and never judged: of one administrator's votes the last in chain order counts.
     pub timestamp: u32,
 }
 
