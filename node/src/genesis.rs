@@ -120,11 +120,15 @@ impl From<StorageError> for Search {
     }
 }
 
-/// Finds the genesis block in the block files and stores it again, after the database was emptied.
+/// Finds the genesis block in the block files and stores it again, after the database was emptied; a rebuild that
+/// goes on has it already.
 ///
 /// # Errors
 /// If the files do not hold it, or storage fails.
 pub fn restore(store: &Store, set: &ParameterSet, now: u64) -> anyhow::Result<()> {
+    if store.snapshot()?.tip().is_some() {
+        return Ok(());
+    }
     let search = store.for_each_stored_block(|location, block| match Some(block.hash()) == set.genesis_hash() {
         true => Err(Search::Found(location, Box::new(block))),
         false => Ok(()),

@@ -198,7 +198,10 @@ fn open_ground(prepared: &Prepared) -> anyhow::Result<Ground> {
     let rules = Arc::new(Rules::new(set));
     let reindex = options.flag("reindex", false);
     let store = Arc::new(open_store(directory, reindex)?);
-    if reindex {
+    if store.is_rebuilding()? {
+        if !reindex {
+            tracing::warn!("the last rebuild of the database (-reindex) was broken off: it goes on now");
+        }
         genesis::restore(&store, set, unix_time())?;
     }
     genesis::check_stored(&store, set)?;
@@ -230,7 +233,6 @@ fn spawn_ledger(prepared: &Prepared, ground: &Ground) -> anyhow::Result<(LedgerH
         settings,
         paused,
         sync_transactions: options.flag("txsync", false),
-        reindex: options.flag("reindex", false),
     })?;
     Ok(spawned)
 }

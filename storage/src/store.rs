@@ -40,7 +40,8 @@ impl StorePaths {
 /// How to open.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpenOptions {
-    /// Empties the database first; the caller applies again what [`Store::for_each_stored_block`] gives.
+    /// Empties the database first; the caller applies again what [`Store::for_each_stored_block`] gives, and then calls
+    /// [`Store::finish_rebuild`].
     /// Subscriptions stay if they can still be read, and local order becomes chain order.
     pub reindex: bool,
 }
@@ -79,6 +80,9 @@ impl Store {
         }
         let mut batch = database.batch();
         batch.put(&META, &Meta::Format.key(), &FORMAT)?;
+        if options.reindex {
+            batch.put(&META, &Meta::Rebuilding.key(), &1)?;
+        }
         for (subject, row) in &kept {
             batch.put(&SUBSCRIPTION, subject, row)?;
         }
@@ -227,6 +231,25 @@ impl Store {
             let entry = self.block_entry(&hash)?;
             Ok((hash, entry.ok_or_else(|| StorageError::Corrupt(format!("no entry of block {hash}")))?))
         }))
+    }
+
+    /// Whether the database was emptied and does not hold yet what the block files hold: also after the rebuild was
+    /// broken off.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    pub fn is_rebuilding(&self) -> Result<bool> {
+        Ok(self.database.get(&META, &Meta::Rebuilding.key())?.is_some())
+    }
+
+    /// Notes, safe from power loss, that the database holds again what the block files hold.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the disk fails.
+    pub fn finish_rebuild(&self) -> Result<()> {
+        let mut batch = self.database.batch();
+        batch.delete(&META, &Meta::Rebuilding.key())?;
+        self.database.write(batch, Durability::Synced)
     }
 
     /// Makes all writes to the database so far safe from power loss.

@@ -105,6 +105,8 @@ pub enum Meta {
     Format,
     /// Number of the next subscription.
     NextSubscription,
+    /// Present while the database is made anew from the block files.
+    Rebuilding,
 }
 
 impl Meta {
@@ -114,6 +116,7 @@ impl Meta {
         match self {
             Meta::Format => 0,
             Meta::NextSubscription => 1,
+            Meta::Rebuilding => 2,
         }
     }
 }

@@ -25,7 +25,8 @@ const REINDEX_REPORT: u64 = 1_000;
 const GRANT_SEARCH: usize = 2_000;
 
 impl Ledger {
-    /// Applies again what the block files hold, after the database was emptied.
+    /// Applies again what the block files hold, after the database was emptied, or the rest of it, after that was
+    /// broken off.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -41,6 +42,7 @@ impl Ledger {
             self.try_accept(Arc::new(block), Some(location), true).map(drop)
         })?;
         self.set_catching_up(false);
+        store.finish_rebuild()?;
         tracing::info!(blocks = count, height = self.view.tip().height.0, "the database was rebuilt");
         Ok(())
     }

@@ -133,8 +133,6 @@ pub struct LedgerParts {
     pub paused: Arc<Paused>,
     /// Whether every acknowledged transaction is synced to disk.
     pub sync_transactions: bool,
-    /// Whether the database was emptied and is to be rebuilt from the block files.
-    pub reindex: bool,
 }
 
 /// The one writer.
@@ -186,7 +184,7 @@ impl Ledger {
             confirmed_own: VecDeque::new(),
             catching_up: false,
         };
-        if parts.reindex {
+        if ledger.store.is_rebuilding()? {
             ledger.reindex()?;
         }
         ledger.activate()?;

@@ -128,6 +128,13 @@ fn rebuilding_from_block_files_gives_equal_answers() {
     }
     assert_eq!(store.snapshot().unwrap().tip(), tip);
     assert_eq!(answers(&store.snapshot().unwrap(), stream, &[Order::Chain, Order::Local]), before);
+    assert!(store.is_rebuilding().unwrap());
+    drop(store);
+    let store = open(&folder).unwrap();
+    assert!(store.is_rebuilding().unwrap(), "a rebuild that was broken off is known as such");
+    store.finish_rebuild().unwrap();
+    drop(store);
+    assert!(!open(&folder).unwrap().is_rebuilding().unwrap());
 }
 
 fn apply_again(store: &Store, body: Location, block: rota_chain::block::Block, height: Height, multiset: Multiset) {

@@ -148,6 +148,19 @@ fn a_rebuilt_database_has_the_same_tip_state_and_branches() {
     assert!(node.is_confirmed(&waits));
 }
 
+#[test]
+fn a_rebuild_that_was_broken_off_goes_on_at_the_next_start() {
+    let chain = Chain::new();
+    let mut node = chain.node("node");
+    node.mine_many(FIRST, 4, 0);
+    let (tip, state) = (node.tip(), node.state_hash());
+    let mut node = node.reindex_broken_off();
+    assert_eq!((node.tip(), node.state_hash()), (tip, state));
+    node.mine(FIRST, 9);
+    let next = node.tip();
+    assert_eq!(node.restart().tip(), next, "and once only");
+}
+
 /// What a random history is made from.
 struct History {
     numbers: Numbers,

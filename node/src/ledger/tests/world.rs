@@ -126,7 +126,7 @@ impl Node {
     ) -> (LedgerParts, broadcast::Sender<LedgerEvent>, broadcast::Receiver<LedgerEvent>) {
         let rules = Arc::new(Rules::new(set));
         let store = Arc::new(Store::open(&paths(path), OpenOptions { reindex }).unwrap());
-        if reindex {
+        if store.is_rebuilding().unwrap() {
             genesis::restore(&store, set, START).unwrap();
         }
         let limits = PoolLimits::default();
@@ -143,7 +143,6 @@ impl Node {
             settings: Arc::new(RwLock::new(RuntimeSettings::resolve(&options, set).unwrap())),
             paused: Arc::new(Paused::default()),
             sync_transactions: false,
-            reindex,
         };
         (parts, events, receiver)
     }
@@ -158,6 +157,14 @@ impl Node {
     pub fn reindex(self) -> Node {
         let (path, set) = self.crash();
         Node::open(path, &set, true)
+    }
+
+    /// As [`Node::reindex`], with a crash before its first block, and with another after the genesis block.
+    pub fn reindex_broken_off(self) -> Node {
+        let (path, set) = self.crash();
+        drop(Store::open(&paths(&path), OpenOptions { reindex: true }).unwrap());
+        drop(Node::parts(&path, &set, false));
+        Node::open(path, &set, false)
     }
 
     fn crash(self) -> (PathBuf, ParameterSet) {
