@@ -19,3 +19,4 @@ mod refusal;
 mod restart;
 mod rpc;
 mod spacing;
+mod work;

@@ -167,6 +167,11 @@ impl MinerFacts {
         self.miners > 1 && self.active == self.miners && !self.anyone_can_mine
     }
 
+    /// Whether a miner may make the next block.
+    pub fn may_mine(&self, miner: &KeyHash) -> bool {
+        self.anyone_can_mine || self.eligible.contains(miner)
+    }
+
     /// Whether the next block is one of the setup phase.
     pub fn in_setup(&self) -> bool {
         self.next_height < self.setup_first_blocks

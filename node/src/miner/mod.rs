@@ -186,7 +186,7 @@ impl Miner {
         if newcomer(&facts.recent_miners) {
             self.estimate = Estimate::default();
         }
-        let start = choose_start(&turnover, self.estimate, |miner| facts.eligible.contains(miner), random);
+        let start = choose_start(&turnover, self.estimate, |miner| facts.may_mine(miner), random);
         self.estimate = start.estimate;
         let chosen = Chosen { tip: facts.tip, address, at: start.at, in_pool: start.in_pool };
         self.chosen = Some(chosen);

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use rand::RngExt as _;
 use rota_chain::amount::Timestamp;
 use rota_chain::block::{Block, BlockHeader};
-use rota_chain::hash::BlockHash;
 use rota_chain::lock::{KeyHash, Lock};
 use rota_consensus::mining;
 use rota_consensus::rules::Rules;
@@ -28,8 +27,10 @@ use crate::view::SharedView;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Pause after a block could not be made.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
-/// Nonces tried before the tip is looked at again.
+/// Nonces tried between two looks whether to go on: a tenth of a second.
 const NONCES_A_LOOK: u32 = 1 << 16;
+/// How long one block is worked on: a new one takes in the transactions that arrived, and the time.
+const REBUILD_AFTER: Duration = Duration::from_secs(60);
 /// Weight of the newest block in the mean time to make one.
 const CREATION_WEIGHT: f64 = 0.2;
 
@@ -55,7 +56,8 @@ pub struct MinerParts {
 /// Mines until told to stop.
 pub async fn run(parts: MinerParts, status: watch::Sender<MinerStatus>, mut shutdown: watch::Receiver<bool>) {
     let mut events = parts.ledger.subscribe_events();
-    let mut carrier = Carrier { parts, miner: Miner::default(), gathered: None, creation: 0.0, resting: false };
+    let told = shutdown.clone();
+    let mut carrier = Carrier { parts, miner: Miner::default(), gathered: None, creation: 0.0, resting: false, told };
     while !*shutdown.borrow() {
         let pause = match carrier.step(&status).await {
             Ok(pause) => pause,
@@ -90,6 +92,8 @@ struct Carrier {
     gathered: Option<Gathered>,
     creation: f64,
     resting: bool,
+    /// Whether to end.
+    told: watch::Receiver<bool>,
 }
 
 impl Carrier {
@@ -173,8 +177,8 @@ impl Carrier {
         let now = unix_time();
         let time = Timestamp(u32::try_from(now).unwrap_or(u32::MAX));
         let bits = self.parts.ledger.call(move |ledger| ledger.next_bits(time)).await??;
-        let parts = self.parts.clone();
-        let made = tokio::task::spawn_blocking(move || make(&parts, address, bits, now)).await??;
+        let (parts, told) = (self.parts.clone(), self.told.clone());
+        let made = tokio::task::spawn_blocking(move || make(&parts, address, bits, now, &told)).await??;
         let Some(block) = made else { return Ok(()) };
         let (hash, count) = (block.hash(), block.transactions.len());
         match self.parts.ledger.own_block(block).await? {
@@ -190,8 +194,14 @@ impl Carrier {
     }
 }
 
-/// Fills, grinds and signs a block; none if the tip moved meanwhile.
-fn make(parts: &MinerParts, miner: KeyHash, bits: u32, now: u64) -> anyhow::Result<Option<Arc<Block>>> {
+/// Fills, grinds and signs a block; none if it is not to be finished.
+fn make(
+    parts: &MinerParts,
+    miner: KeyHash,
+    bits: u32,
+    now: u64,
+    told: &watch::Receiver<bool>,
+) -> anyhow::Result<Option<Arc<Block>>> {
     let (snapshot, tip, mut candidates) = {
         let view = parts.view.read();
         (view.snapshot.clone(), view.tip, view.pool.select(room(&*parts.rules.at(&view.snapshot)?)))
@@ -201,20 +211,26 @@ fn make(parts: &MinerParts, miner: KeyHash, bits: u32, now: u64) -> anyhow::Resu
     let state_hash = snapshot.multiset()?.hash();
     let template = Template { state: &snapshot, state_hash, tip, rules: &parts.rules, candidates, bits, now, miner };
     let (mut header, transactions) = build_block(template)?;
-    if parts.rules.anyone.mine && !parts.rules.skip_pow_check && !grind(parts, &mut header, &tip.hash) {
+    let started = Instant::now();
+    let goes_on = || {
+        let stopped = *told.borrow() || parts.paused.is_paused(Task::Mining);
+        !stopped && started.elapsed() < REBUILD_AFTER && parts.view.tip().hash == tip.hash
+    };
+    if parts.rules.anyone.mine && !parts.rules.skip_pow_check && !grind(&mut header, goes_on) {
         return Ok(None);
     }
     let signed = parts.wallet.sign_block(header, &parts.rules.genesis, &Lock::Key(miner))?;
     Ok(Some(assemble(signed, transactions)))
 }
 
-fn grind(parts: &MinerParts, header: &mut BlockHeader, tip: &BlockHash) -> bool {
-    for nonce in 0..u32::MAX {
+/// Searches the nonce that makes a header meet its target, as long as `goes_on` says so.
+pub(super) fn grind(header: &mut BlockHeader, goes_on: impl Fn() -> bool) -> bool {
+    for nonce in 0..=u32::MAX {
         header.nonce = nonce;
         if work::meets(&header.hash(), header.bits) {
             return true;
         }
-        if nonce.is_multiple_of(NONCES_A_LOOK) && parts.view.tip().hash != *tip {
+        if nonce.is_multiple_of(NONCES_A_LOOK) && !goes_on() {
             return false;
         }
     }

@@ -1,12 +1,16 @@
 //! Tests of `miner`.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
-use rota_chain::amount::Height;
-use rota_chain::hash::BlockHash;
+use rota_chain::amount::{Height, Timestamp};
+use rota_chain::block::{BLOCK_VERSION, BlockHeader};
+use rota_chain::hash::{BlockHash, MerkleRoot, StateHash};
 use rota_chain::lock::KeyHash;
+use rota_consensus::work;
 
 use super::facts::OwnMiner;
+use super::task::grind;
 use super::*;
 
 const ME: KeyHash = KeyHash([1; 20]);
@@ -94,6 +98,39 @@ fn after_rest_a_transaction_is_mined_as_soon_as_the_drawn_time_is_past() {
     assert_eq!(state(miner.decide(&resting, || 0.5)), Some(MinerState::WaitingTransactions));
     let woken = MinerFacts { transactions_wait: true, now: 5_000.0, ..resting };
     assert_eq!(miner.decide(&woken, || 0.5), Decision::Mine(ME));
+}
+
+#[test]
+fn where_anyone_may_mine_a_recent_miner_without_a_grant_is_in_the_pool() {
+    let facts = MinerFacts { anyone_can_mine: true, eligible: HashSet::new(), peers: 1, ..facts() };
+    assert_eq!(state(decide(&facts)), Some(MinerState::WaitingBlockTime));
+    assert_eq!(state(decide(&MinerFacts { retargets: true, ..facts })), None, "the work alone sets the pace");
+}
+
+#[test]
+fn the_search_for_a_nonce_ends_when_it_is_told_to_or_has_found_one() {
+    let header = |bits| BlockHeader {
+        version: BLOCK_VERSION,
+        previous: BlockHash([1; 32]),
+        merkle_root: MerkleRoot([2; 32]),
+        state_hash: StateHash([3; 32]),
+        time: Timestamp(1),
+        bits,
+        nonce: 0,
+        miner: ME,
+    };
+    // The target 1: nobody finds a block for it.
+    let mut hopeless = header(0x0300_0001);
+    let looks = Cell::new(0);
+    let twice = || {
+        looks.set(looks.get() + 1);
+        looks.get() < 3
+    };
+    assert!(!grind(&mut hopeless, twice));
+    assert_eq!(looks.get(), 3);
+    let mut easy = header(work::minimum_bits(8));
+    assert!(grind(&mut easy, || true));
+    assert!(work::meets(&easy.hash(), easy.bits) && easy.hash().as_bytes()[0] == 0);
 }
 
 #[test]

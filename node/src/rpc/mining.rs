@@ -76,7 +76,7 @@ pub fn miners(ctx: &Context, verbose: bool) -> Result<Vec<Value>, RpcError> {
     let view = ctx.view.read();
     let height = view.pool.place().height;
     let mut entries = Vec::new();
-    for miner in known_miners(&view).map_err(state_error)? {
+    for miner in known_miners(ctx, &view).map_err(state_error)? {
         let Some(facts) = miner_facts(ctx, &view, miner, height).map_err(state_error)? else { continue };
         entries.push(entry(ctx, &status, miner, facts, verbose));
     }
@@ -101,8 +101,10 @@ fn status_now(ctx: &Context) -> MinerStatus {
     MinerStatus { state, until: None, ..status }
 }
 
-fn known_miners(view: &View) -> Result<BTreeSet<KeyHash>, StateError> {
-    let mut miners = BTreeSet::new();
+/// Who holds mine or is about to; where anyone may mine, this node's addresses too.
+fn known_miners(ctx: &Context, view: &View) -> Result<BTreeSet<KeyHash>, StateError> {
+    let own = if ctx.rules.anyone.mine { ctx.wallet.key_hashes() } else { Vec::new() };
+    let mut miners: BTreeSet<KeyHash> = own.into_iter().collect();
     for holder in [view.snapshot.holders(None, Permission::Mine)?, view.pool.state().holders(None, Permission::Mine)?] {
         miners.extend(holder.into_iter().filter_map(|(lock, _)| lock.key_hash()));
     }
@@ -127,11 +129,12 @@ fn miner_facts(ctx: &Context, view: &View, miner: KeyHash, height: Height) -> Re
     let range = |record: Option<rota_consensus::state::PermissionRecord>| record.unwrap_or_default().range;
     let confirmed = range(snapshot.permission(key)?);
     let waiting = range(view.pool.state().permission(key)?);
-    if confirmed.is_empty() && waiting.is_empty() {
+    let anyone = ctx.rules.anyone.mine;
+    if confirmed.is_empty() && waiting.is_empty() && !anyone {
         return Ok(None);
     }
     let earliest = earliest(snapshot, &ctx.rules, miner, height)?;
-    let state = match (confirmed.contains(height), waiting.contains(height)) {
+    let state = match (anyone || confirmed.contains(height), anyone || waiting.contains(height)) {
         (true, _) if earliest > height => ChainState::Diversity,
         (true, true) => ChainState::Permitted,
         (true, false) => ChainState::PendingRevoke,
@@ -141,7 +144,7 @@ fn miner_facts(ctx: &Context, view: &View, miner: KeyHash, height: Height) -> Re
     Ok(Some(MinerFacts {
         state,
         range: confirmed,
-        waits: confirmed.contains(height).then(|| earliest.0.saturating_sub(height.0)),
+        waits: (anyone || confirmed.contains(height)).then(|| earliest.0.saturating_sub(height.0)),
         last: snapshot.last_mined(miner)?,
         spacing: spacing(permitted_miners(snapshot, height)?, ctx.rules.mining_diversity),
     }))

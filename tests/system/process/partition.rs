@@ -3,6 +3,20 @@
 use crate::harness::chain::Chain;
 use crate::harness::wait::{LONG_PATIENCE, check, until_within};
 
+/// Four miners past setup who mine alone too, joined by links that can be cut.
+async fn four_linked_miners(diversity: &str) -> Chain {
+    let chain = Chain::create("split")
+        .param("setup-first-blocks", "2")
+        .param("mining-diversity", diversity)
+        .param("mining-requires-peers", "false")
+        .nodes(&["a", "b", "c", "d"])
+        .linked()
+        .start()
+        .await;
+    chain.grant_mine_to_all().await;
+    chain
+}
+
 /// Fails when a node sees peers beyond its island: then the links do not carry all traffic.
 async fn wait_islands(chain: &Chain, islands: &[&[&str]]) {
     for island in islands {
@@ -33,15 +47,7 @@ async fn wait_adopted(chain: &Chain, height: u64, hash: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_high_diversity_the_smaller_island_freezes_and_the_larger_ones_branch_wins() {
-    let chain = Chain::create("split")
-        .param("setup-first-blocks", "2")
-        .param("mining-diversity", "0.75")
-        .param("mining-requires-peers", "false")
-        .nodes(&["a", "b", "c", "d"])
-        .linked()
-        .start()
-        .await;
-    chain.grant_mine_to_all().await;
+    let chain = four_linked_miners("0.75").await;
     chain.node("a").wait_blocks(4).await;
     let islands: [&[&str]; 2] = [&["a", "b", "c"], &["d"]];
     chain.links.split(&islands);
@@ -62,15 +68,7 @@ async fn at_high_diversity_the_smaller_island_freezes_and_the_larger_ones_branch
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_low_diversity_both_islands_advance_and_the_longer_branch_wins_with_all_items() {
-    let chain = Chain::create("split")
-        .param("setup-first-blocks", "2")
-        .param("mining-diversity", "0.3")
-        .param("mining-requires-peers", "false")
-        .nodes(&["a", "b", "c", "d"])
-        .linked()
-        .start()
-        .await;
-    chain.grant_mine_to_all().await;
+    let chain = four_linked_miners("0.3").await;
     chain.node("a").open_stream("s", true).await;
     chain.wait_agreed().await;
     let islands: [&[&str]; 2] = [&["a", "b"], &["c", "d"]];
