@@ -22,10 +22,21 @@ pub fn leave_session() {
     }
 }
 
-/// Tells the start command that all was said.
+/// Tells the start command that all was said, and lets go of its terminal or pipes: whoever reads them to their end
+/// would wait as long as the node runs.
 pub fn detach() {
-    if is_background() {
-        say(DETACH_LINE);
+    if !is_background() {
+        return;
+    }
+    say(DETACH_LINE);
+    let let_go = || -> std::io::Result<()> {
+        let nowhere = std::fs::File::options().write(true).open("/dev/null")?;
+        nix::unistd::dup2_stdout(&nowhere)?;
+        nix::unistd::dup2_stderr(&nowhere)?;
+        Ok(())
+    };
+    if let Err(error) = let_go() {
+        tracing::warn!(%error, "the output of the start command stays open");
     }
 }
 

@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use crate::harness::chain::Chain;
+use crate::harness::console;
 use crate::harness::node::Node;
+use crate::harness::wait::{PATIENCE, check, until};
 
 /// What must be the same before and after a restart.
 async fn facts(node: &Node, txid: &str) -> serde_json::Value {
@@ -62,4 +64,23 @@ async fn restarted_nodes_find_each_other_without_being_told() {
     a.restart().await;
     a.wait_peers(&[&b.address().await]).await;
     b.wait_peers(&[&a.address().await]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_in_the_background_lets_go_of_whoever_reads_its_output() {
+    let root = tempfile::tempdir().unwrap();
+    let node = Node::new(root.path(), "c", "a", &[]);
+    node.util(&["create", "c"]).await.succeeded();
+    let mut command = console::command("noded", &[]);
+    command.args(node.words("c")).arg("-daemon");
+    // As a script or a remote shell does: both streams are read to their end.
+    let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("the end of both streams").unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("Node ready."), "{text}");
+    node.call("stop", json!([])).await;
+    until("the node to be gone", async || {
+        let answer = node.try_call("getinfo", json!([])).await;
+        check(answer.is_err(), answer)
+    })
+    .await;
 }
