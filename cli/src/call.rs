@@ -22,7 +22,8 @@ pub struct Session {
 impl Session {
     /// A session; nothing is sent yet.
     pub fn new(target: Target) -> Self {
-        let client = Client::new(&target.address, &target.user, &target.password).with_chain(&target.chain);
+        let client = Client::new(&target.address, &target.user, &target.password);
+        let client = client.with_chain(&target.chain).with_timeout(target.timeout);
         Self { target, client }
     }
 

@@ -1,13 +1,18 @@
 //! Which chain and node the command line means, and how to get in: words, options, configuration files.
 
+use rota_api::client::DEFAULT_TIMEOUT;
 use rota_api::method;
 use rota_params::Parameter;
 use rota_params::file;
 use rota_params::options::{CommandLine, OptionError, Options};
 use rota_params::paths::{ChainChoiceError, ChainDirectory, only_chain};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::console;
+
+/// Most seconds to wait for an answer: a day.
+const LONGEST_TIMEOUT: i64 = 86_400;
 
 /// Why nothing could be called.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +80,8 @@ pub struct Target {
     pub user: String,
     /// rpcpassword.
     pub password: String,
+    /// How long an answer may take.
+    pub timeout: Duration,
     /// Where requests are shown.
     pub request_out: RequestOut,
     /// The file that holds user and password, for messages.
@@ -161,7 +168,10 @@ fn target(line: &CommandLine, chain: Option<&ChainDirectory>, name: &str) -> Res
         "null" => RequestOut::Null,
         other => return Err(Failure::RequestOut(other.to_owned())),
     };
-    Ok(Target { chain: name.to_owned(), address: format!("{host}:{port}"), user, password, request_out, conf })
+    let seconds = options.number("rpcclienttimeout", DEFAULT_TIMEOUT.as_secs().cast_signed(), 1..=LONGEST_TIMEOUT)?;
+    let timeout = Duration::from_secs(seconds.unsigned_abs());
+    let address = format!("{host}:{port}");
+    Ok(Target { chain: name.to_owned(), address, user, password, timeout, request_out, conf })
 }
 
 fn default_port(chain: Option<&ChainDirectory>) -> Result<u16, Failure> {

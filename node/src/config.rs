@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rota_params::ParameterSet;
@@ -9,11 +10,13 @@ use rota_params::conf;
 use rota_params::options::Options;
 use rota_params::paths::ChainDirectory;
 
-use crate::log::{self, LOG_BYTES, LOG_FILES, LogFile};
+use crate::console;
+use crate::daemon;
+use crate::log::{self, LOG_FILES, LOG_MEGABYTES, LogFile};
 use crate::network::NetworkOptions;
 use crate::notify::{Programs, Template};
 use crate::offchain::OffchainSettings;
-use crate::pool::{AUTHOR_BYTES, POOL_BYTES, PoolLimits};
+use crate::pool::{AUTHOR_MEGABYTES, POOL_MEGABYTES, PoolLimits};
 use crate::rpc::http::{self, FrontConfig};
 
 /// Opens the log file and sends events there.
@@ -21,12 +24,19 @@ use crate::rpc::http::{self, FrontConfig};
 /// # Errors
 /// A sentence that says what is wrong and what to do.
 pub fn start_log(directory: &ChainDirectory, options: &Options) -> anyhow::Result<()> {
-    let bytes = options.number("maxlogsize", LOG_BYTES as i64, 4_096..=i64::MAX)?;
+    let bytes = megabytes(options, "maxlogsize", LOG_MEGABYTES)?;
     let files = options.number("maxlogfiles", i64::from(LOG_FILES), 0..=1_000)?;
-    let path = directory.log();
-    let log = LogFile::open(&path, u64::try_from(bytes)?, u32::try_from(files)?)
+    let path = match options.text("logdir").filter(|folder| !folder.is_empty()) {
+        Some(folder) => rota_params::paths::expand(folder).join("debug.log"),
+        None => directory.log(),
+    };
+    let log = LogFile::open(&path, bytes as u64, u32::try_from(files)?)
         .map_err(|error| anyhow::anyhow!("cannot write the log {}: {error}", path.display()))?;
-    log::start(log, options.text("loglevel").unwrap_or("info")).map_err(|error| anyhow::anyhow!(error))?;
+    let filter = log::filter(options.text("loglevel").unwrap_or("info"), &options.all("debug"));
+    let filter = filter.map_err(|error| anyhow::anyhow!(error))?;
+    // In the background nobody reads it.
+    let console = options.flag("printtoconsole", false) && !daemon::is_background();
+    log::start(log, filter, console).map_err(|error| anyhow::anyhow!(error))?;
     for ignored in options.ignored() {
         tracing::warn!("option without effect: {ignored}");
     }
@@ -60,6 +70,21 @@ pub fn bind_addresses(options: &Options, port: u16) -> anyhow::Result<Vec<Socket
     Ok(addresses)
 }
 
+/// Addresses under which others reach this node, to be shown: those of `externalip`, or those of this host among the
+/// ones it listens at.
+///
+/// # Errors
+/// A sentence that says what is wrong and what to do.
+pub fn shown_addresses(options: &Options, listen: &[SocketAddr], port: u16) -> anyhow::Result<Vec<SocketAddr>> {
+    let named = options.all("externalip").into_iter().map(|text| {
+        let alone = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, port));
+        let address = alone.or_else(|_| text.parse::<SocketAddr>());
+        address.map_err(|_| anyhow::anyhow!("-externalip={text} is no IP address, with or without a port"))
+    });
+    let named = named.collect::<anyhow::Result<Vec<SocketAddr>>>()?;
+    Ok(if named.is_empty() { console::host_addresses(listen) } else { named })
+}
+
 /// Addresses to listen at for peers, each of which is free now; none if the node does not listen.
 ///
 /// # Errors
@@ -87,14 +112,33 @@ pub fn listen_addresses(options: &Options, port: u16) -> anyhow::Result<Vec<Sock
 /// # Errors
 /// A sentence that says what is wrong and what to do.
 pub fn pool_limits(options: &Options, set: &ParameterSet) -> anyhow::Result<PoolLimits> {
-    let size = |name, default: usize| -> anyhow::Result<usize> {
-        Ok(usize::try_from(options.number(name, default as i64, 1 << 20..=i64::MAX)?)?)
-    };
     Ok(PoolLimits {
-        bytes: size("maxmempool", POOL_BYTES)?,
-        author_bytes: size("maxmempoolauthor", AUTHOR_BYTES)?,
+        bytes: megabytes(options, "maxmempool", POOL_MEGABYTES)?,
+        author_bytes: megabytes(options, "maxmempoolauthor", AUTHOR_MEGABYTES)?,
         relay_fee: u64::try_from(set.minimum_relay_fee()).unwrap_or(0),
     })
+}
+
+/// Bytes of memory that the database keeps blocks of, none for the usual.
+///
+/// # Errors
+/// A sentence that says what is wrong and what to do.
+pub fn database_cache(options: &Options) -> anyhow::Result<Option<usize>> {
+    options.text("dbcache").map(|_| megabytes(options, "dbcache", 1)).transpose()
+}
+
+/// Bytes of an option in megabytes, at least one and at most a million of them.
+fn megabytes(options: &Options, name: &str, default: u32) -> anyhow::Result<usize> {
+    let size = options.number(name, i64::from(default), 1..=1_000_000)?;
+    Ok(usize::try_from(size)? << 20)
+}
+
+/// Where the process id is written.
+pub fn pid_file(directory: &ChainDirectory, options: &Options) -> PathBuf {
+    match options.text("pid").filter(|name| !name.is_empty()) {
+        Some(name) => directory.path().join(rota_params::paths::expand(name)),
+        None => directory.pid(),
+    }
 }
 
 /// Settings of the JSON-RPC front.

@@ -7,9 +7,10 @@ use std::sync::{Mutex, PoisonError};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::writer::MakeWriterExt as _;
 
-/// Bytes of a log file unless `maxlogsize` says otherwise.
-pub const LOG_BYTES: u64 = 64 << 20;
+/// Megabytes of a log file unless `maxlogsize` says otherwise: weeks of a quiet node.
+pub const LOG_MEGABYTES: u32 = 64;
 /// Old log files kept unless `maxlogfiles` says otherwise.
 pub const LOG_FILES: u32 = 5;
 
@@ -91,26 +92,72 @@ impl<'a> MakeWriter<'a> for LogFile {
     }
 }
 
-/// Sends all events of at least `level` (error, warn, info, debug, trace) to `file`.
+/// Parts that `-debug` names, and what they are called in events.
+const PARTS: [(&str, &str); 10] = [
+    ("node", "rota_node"),
+    ("ledger", "rota_node::ledger"),
+    ("miner", "rota_node::miner"),
+    ("network", "rota_node::network"),
+    ("notify", "rota_node::notify"),
+    ("offchain", "rota_node::offchain"),
+    ("rpc", "rota_node::rpc"),
+    ("sync", "rota_node::sync"),
+    ("p2p", "rota_p2p"),
+    ("storage", "rota_storage"),
+];
+
+/// What is logged: all events of at least `level` (error, warn, info, debug, trace), of the parts named in `debug`
+/// those of debug too.
 ///
 /// # Errors
-/// A sentence if the level is none, or a log was started before.
-pub fn start(file: LogFile, level: &str) -> Result<(), String> {
-    let filter =
-        EnvFilter::try_new(format!("warn,rota_node={level},rota_p2p={level},rota_storage={level},rota_wallet={level}"))
-            .map_err(|error| format!("-loglevel={level}: {error}"))?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(file)
-        .with_ansi(false)
-        .try_init()
-        .map_err(|error| error.to_string())
+/// A sentence if the level or a part is none.
+pub fn filter(level: &str, debug: &[&str]) -> Result<EnvFilter, String> {
+    if !["error", "warn", "info", "debug", "trace"].contains(&level) {
+        return Err(format!("-loglevel={level}: expected error, warn, info, debug or trace"));
+    }
+    let mut directives = format!("warn,rota_node={level},rota_p2p={level},rota_storage={level},rota_wallet={level}");
+    for name in debug.iter().copied().filter(|name| *name != "0") {
+        let all = matches!(name, "" | "1");
+        let named: Vec<&str> =
+            PARTS.iter().filter(|(part, _)| all || *part == name).map(|(_, target)| *target).collect();
+        if named.is_empty() {
+            let known: Vec<&str> = PARTS.iter().map(|(part, _)| *part).collect();
+            return Err(format!("-debug={name}: no such part of the node, there are {}", known.join(", ")));
+        }
+        for target in named {
+            directives.push_str(&format!(",{target}=debug"));
+        }
+    }
+    EnvFilter::try_new(directives).map_err(|error| error.to_string())
+}
+
+/// Sends events to `file`, and with `console` to standard output as well. A log that cannot be written, on a full
+/// disk say, is no reason to stop.
+///
+/// # Errors
+/// A sentence if a log was started before.
+pub fn start(file: LogFile, filter: EnvFilter, console: bool) -> Result<(), String> {
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).log_internal_errors(false);
+    let started = match console {
+        true => log.with_writer(file.and(std::io::stdout)).try_init(),
+        false => log.with_writer(file).try_init(),
+    };
+    started.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    #[test]
+    fn levels_and_parts_are_named_or_refused() {
+        assert!(filter("info", &[]).is_ok() && filter("trace", &["rpc", "1", "0"]).is_ok());
+        let shown = filter("warn", &["sync"]).unwrap().to_string();
+        assert!(shown.contains("rota_node::sync=debug") && shown.contains("rota_node=warn"), "{shown}");
+        assert!(filter("loud", &[]).unwrap_err().contains("error, warn, info, debug or trace"));
+        assert!(filter("info", &["nosuch"]).unwrap_err().contains("network"));
+    }
 
     #[test]
     fn a_full_log_file_is_numbered_and_the_oldest_dropped() {

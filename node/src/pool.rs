@@ -20,10 +20,10 @@ use rota_storage::entity::history_steps;
 
 pub use coin::PoolCoins;
 
-/// Bytes of all waiting transactions, unless `maxmempool` says otherwise: 32 blocks of the usual largest size.
-pub const POOL_BYTES: usize = 256 << 20;
-/// Bytes of one author's waiting transactions, unless `maxmempoolauthor` says otherwise: a quarter of the pool.
-pub const AUTHOR_BYTES: usize = POOL_BYTES / 4;
+/// Megabytes of all waiting transactions, unless `maxmempool` says otherwise: 32 blocks of the usual largest size.
+pub const POOL_MEGABYTES: u32 = 256;
+/// Megabytes of one author's waiting transactions, unless `maxmempoolauthor` says otherwise: a quarter of the pool.
+pub const AUTHOR_MEGABYTES: u32 = POOL_MEGABYTES / 4;
 /// Bytes that a fee rate is for.
 const FEE_UNIT: usize = 1_000;
 
@@ -49,7 +49,7 @@ impl PoolLimits {
 
 impl Default for PoolLimits {
     fn default() -> PoolLimits {
-        PoolLimits { bytes: POOL_BYTES, author_bytes: AUTHOR_BYTES, relay_fee: 0 }
+        PoolLimits { bytes: (POOL_MEGABYTES as usize) << 20, author_bytes: (AUTHOR_MEGABYTES as usize) << 20, relay_fee: 0 }
     }
 }
 

@@ -92,7 +92,7 @@ fn make_genesis(directory: &ChainDirectory, options: &Options, set: &mut Paramet
             std::fs::remove_dir_all(&left_over)?;
         }
     }
-    let store = open_store(directory, false)?;
+    let store = open_store(directory, OpenOptions::default())?;
     genesis::store(&store, block, None, set, unix_time())?;
     file::save(&directory.params(), set)?;
     console::say("Genesis block found\n");
@@ -126,9 +126,9 @@ pub fn open_wallet(directory: &ChainDirectory, options: &Options, set: &Paramete
 ///
 /// # Errors
 /// A sentence that says what is wrong and what to do.
-pub fn open_store(directory: &ChainDirectory, reindex: bool) -> anyhow::Result<Store> {
+pub fn open_store(directory: &ChainDirectory, options: OpenOptions) -> anyhow::Result<Store> {
     let paths = StorePaths { database: directory.state(), blocks: directory.blocks() };
-    Store::open(&paths, OpenOptions { reindex }).map_err(|error| anyhow::anyhow!("{}: {error}", error.code()))
+    Store::open(&paths, options).map_err(|error| anyhow::anyhow!("{}: {error}", error.code()))
 }
 
 /// Asks the seed until it lets this node in; without `retryinittime` once.
@@ -260,7 +260,7 @@ impl Waiting<'_> {
 /// Keeps what a seed gave: the genesis block first, then the parameters that make the chain startable.
 fn keep_joined(directory: &ChainDirectory, options: &Options, set: &ParameterSet, block: Block) -> anyhow::Result<()> {
     expect_params_hash(options, set)?;
-    let store = open_store(directory, false)?;
+    let store = open_store(directory, OpenOptions::default())?;
     if store.snapshot()?.tip().is_none() {
         genesis::store(&store, block, None, set, unix_time())?;
     }

@@ -18,8 +18,8 @@ use rota_params::options::{CommandLine, Options};
 use rota_params::paths::ChainDirectory;
 use rota_params::runtime::RuntimeSettings;
 use rota_params::seed::parse_chain_word;
-use rota_storage::Store;
 use rota_storage::journal::Journal;
+use rota_storage::{OpenOptions, Store};
 use rota_wallet::Wallet;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -95,11 +95,13 @@ async fn run_prepared(prepared: Prepared, short: bool) -> anyhow::Result<()> {
         console::say(&facts.node_address);
     } else {
         let local_only = prepared.options.all("rpcallowip").is_empty();
-        let addresses = console::host_addresses(&config::bind_addresses(&prepared.options, facts.port)?);
+        let bound = config::bind_addresses(&prepared.options, facts.port)?;
+        let addresses = config::shown_addresses(&prepared.options, &bound, facts.port)?;
         console::say(&console::ready(prepared.directory.name(), &addresses, facts.rpc_port, local_only));
     }
-    let pid = prepared.directory.pid();
-    std::fs::write(&pid, format!("{}\n", std::process::id()))?;
+    let pid = config::pid_file(&prepared.directory, &prepared.options);
+    std::fs::write(&pid, format!("{}\n", std::process::id()))
+        .map_err(|error| anyhow::anyhow!("cannot write the process id to {} (-pid): {error}", pid.display()))?;
     daemon::detach();
     tracing::info!("node ready");
     wait_for_stop(&running.context).await?;
@@ -162,7 +164,7 @@ async fn start(prepared: &Prepared) -> anyhow::Result<Running> {
         paused: Arc::clone(&ground.paused),
         offchain,
         shutdown,
-        facts: facts(directory, options, &ports),
+        facts: facts(directory, options, &ports)?,
     });
     let mut tasks = JoinSet::new();
     tasks.spawn(network.clone().run(stopping.clone()));
@@ -178,10 +180,10 @@ async fn start(prepared: &Prepared) -> anyhow::Result<Running> {
     Ok(Running { context, ledger_thread, tasks, front, phase, _methods: methods })
 }
 
-fn facts(directory: &ChainDirectory, options: &Options, ports: &Ports) -> NodeFacts {
-    let shown = console::host_addresses(&ports.listen);
+fn facts(directory: &ChainDirectory, options: &Options, ports: &Ports) -> anyhow::Result<NodeFacts> {
+    let shown = config::shown_addresses(options, &ports.listen, ports.peer)?;
     let address = shown.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], ports.peer)));
-    NodeFacts {
+    Ok(NodeFacts {
         port: ports.peer,
         rpc_port: ports.rpc,
         node_address: format!("{}@{address}", directory.name()),
@@ -190,14 +192,15 @@ fn facts(directory: &ChainDirectory, options: &Options, ports: &Ports) -> NodeFa
         explorer: !matches!(options.text("explorersupport"), None | Some("" | "0")),
         store_settings: options.flag("storeruntimeparams", false),
         allow_methods: config::allow_methods(options),
-    }
+    })
 }
 
 fn open_ground(prepared: &Prepared) -> anyhow::Result<Ground> {
     let Prepared { directory, options, set, .. } = prepared;
     let rules = Arc::new(Rules::new(set));
     let reindex = options.flag("reindex", false);
-    let store = Arc::new(open_store(directory, reindex)?);
+    let cache = config::database_cache(options)?;
+    let store = Arc::new(open_store(directory, OpenOptions { reindex, cache })?);
     if store.is_rebuilding()? {
         if !reindex {
             tracing::warn!("the last rebuild of the database (-reindex) was broken off: it goes on now");

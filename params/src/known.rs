@@ -116,7 +116,6 @@ options! {
         retryinittime Number "0" "Seconds to keep trying to join a chain; 0 to give up at once";
         initprivkey Text "" "Private key of the first address of a new wallet, so that it can be granted beforehand";
         expectparamshash Text "" "Join only a chain with this chain-params-hash";
-        verifyparamsethash Flag "1" "Refuse parameters that were changed after the genesis block";
         storeruntimeparams Flag "0" "Keep what setruntimeparam changes in setruntimeparam.conf";
     }
     Rpc {
@@ -141,26 +140,20 @@ options! {
         maxconnections Number "125" "Most peers at a time";
         maxoutconnections Number "8" "Most peers that this node dials at a time";
         externalip List "" "Address under which others reach this node; repeatable";
-        whitelist List "" "Subnet whose peers are never banned; repeatable";
-        banscore Number "100" "Misbehaviour after which a peer is banned";
-        bantime Number "86400" "Seconds that a ban lasts";
-        timeout Number "5000" "Milliseconds that a dialled peer may take to answer";
         handshakelocal Text "auto" "Wallet address that this node shows to peers";
         p2pkey Text "" "File with the private key of that address, outside the wallet's encryption";
     }
     Chain {
         reindex Flag "0" "Rebuild state and indexes from the block files";
-        rescan Flag "0" "Rebuild the wallet's coins and subscriptions from the blocks";
         txsync Flag "0" "Sync each acknowledged transaction to disk, against power loss";
         maxmempool Number "256" "Megabytes of unconfirmed transactions, at most";
         maxmempoolauthor Number "64" "Megabytes of unconfirmed transactions of one author, at most";
-        dbcache Number "64" "Megabytes of memory that the database keeps blocks of";
+        dbcache Number "48" "Megabytes of memory that the database keeps blocks of";
         bantx Text "" "Comma-separated transaction ids that this node never accepts";
         lockblock Text "" "Hash of a block that the active chain must hold";
         lockadminminerounds Number "lock-admin-mine-rounds" "Mining rounds after which admin and mine changes are not undone";
         acceptfiltertimeout Number "100" "Milliseconds that a filter may take for others' transactions";
         sendfiltertimeout Number "20" "Milliseconds that a filter may take for own transactions";
-        flushsourcechunks Flag "1" "Sync own off-chain data to disk before its transaction is sent";
         chunkquerytimeout Number "25" "Seconds that peers may take to say who has off-chain data";
         chunkrequesttimeout Number "10" "Seconds that a peer may take to send off-chain data";
     }
@@ -187,15 +180,14 @@ options! {
         autocombinesuspend Number "15" "Seconds without combining after listunspent";
         autocombinemaxtxs Number "4294967295" "Most combining transactions at a look; 0 none";
         maxqueryscanitems Number "5000" "Items that one liststreamqueryitems may look at";
-        hideknownopdrops Flag "0" "Leave recognised metadata out of shown scripts";
         v1apicompatible Flag "0" "Add the members that answers had in API version 1";
     }
     Log {
         logdir Text "" "Directory of debug.log; the chain's folder if empty";
         loglevel Text "info" "error, warn, info, debug or trace";
-        debug List "" "Part of the node that logs in detail; repeatable";
+        debug List "" "Part of the node that logs in detail, 1 for all; repeatable";
         printtoconsole Flag "0" "Write the log to the console as well";
-        maxlogsize Number "10" "Megabytes after which debug.log is rotated";
+        maxlogsize Number "64" "Megabytes after which debug.log is rotated";
         maxlogfiles Number "5" "Rotated log files that are kept";
     }
     Client {
@@ -205,6 +197,14 @@ options! {
     }
     Accepted {
         healthcheckport Number "" "";
+        timeout Number "" "";
+        bantime Number "" "";
+        banscore Number "" "";
+        whitelist List "" "";
+        flushsourcechunks Flag "" "";
+        hideknownopdrops Flag "" "";
+        rescan Flag "" "";
+        verifyparamsethash Flag "" "";
         rest Flag "" "";
         proxy Text "" "";
         onlynet List "" "";

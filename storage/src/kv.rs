@@ -97,6 +97,12 @@ impl Default for Memory {
 }
 
 impl Memory {
+    /// The usual, with another size of cache if one is given.
+    pub fn with_cache(bytes: Option<usize>) -> Memory {
+        let usual = Memory::default();
+        Memory { cache: bytes.unwrap_or(usual.cache), ..usual }
+    }
+
     /// For a database of a few thousand rows.
     pub const LITTLE: Memory = Memory { cache: 4 << 20, unflushed: 4 << 20 };
 }

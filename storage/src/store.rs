@@ -44,6 +44,8 @@ pub struct OpenOptions {
     /// [`Store::finish_rebuild`].
     /// Subscriptions stay if they can still be read, and local order becomes chain order.
     pub reindex: bool,
+    /// Bytes of memory that hold what was read from the database; none for the usual.
+    pub cache: Option<usize>,
 }
 
 /// What one node keeps. Shared by reference; writes take turns, readers take snapshots and do not wait.
@@ -72,7 +74,7 @@ impl Store {
     /// [`StorageError`]: `storage-locked`, `storage-corrupt`, `storage-format`, `storage-full`, `storage-read-only`.
     pub fn open(paths: &StorePaths, options: OpenOptions) -> Result<Store> {
         let kept = if options.reindex { empty(&paths.database)? } else { Vec::new() };
-        let database = Database::open(&paths.database, ALL, Memory::default())?;
+        let database = Database::open(&paths.database, ALL, Memory::with_cache(options.cache))?;
         let fresh = check_format(&database)?;
         let files = BlockFiles::open(&paths.blocks)?;
         if fresh && !options.reindex && !files.is_empty()? {

@@ -110,7 +110,7 @@ fn rebuilding_from_block_files_gives_equal_answers() {
     let before = answers(&chain.store.snapshot().unwrap(), stream, &[Order::Chain, Order::Local]);
     let Chain { folder, store, models, .. } = chain;
     drop(store);
-    let store = Store::open(&paths(&folder), OpenOptions { reindex: true }).unwrap();
+    let store = Store::open(&paths(&folder), OpenOptions { reindex: true, ..OpenOptions::default() }).unwrap();
     assert_eq!(store.snapshot().unwrap().tip(), None);
     assert_eq!(store.subscriptions().len(), 1, "subscriptions stay");
     let mut blocks = Vec::new();
@@ -170,7 +170,7 @@ fn a_missing_database_beside_block_files_is_refused_until_reindex() {
         assert_eq!(error.code(), "storage-corrupt");
         assert!(error.to_string().contains("-reindex"), "{error}");
     }
-    Store::open(&paths(&folder), OpenOptions { reindex: true }).unwrap();
+    Store::open(&paths(&folder), OpenOptions { reindex: true, ..OpenOptions::default() }).unwrap();
     open(&folder).unwrap();
 }
 
@@ -178,7 +178,8 @@ fn a_missing_database_beside_block_files_is_refused_until_reindex() {
 fn a_store_that_is_open_cannot_be_opened_again_even_to_reindex() {
     let (chain, _) = chain();
     assert_eq!(open(&chain.folder).unwrap_err().code(), "storage-locked");
-    let error = Store::open(&paths(&chain.folder), OpenOptions { reindex: true }).unwrap_err();
+    let error =
+        Store::open(&paths(&chain.folder), OpenOptions { reindex: true, ..OpenOptions::default() }).unwrap_err();
     assert_eq!(error.code(), "storage-locked");
     chain.assert_sound();
 }
@@ -212,7 +213,7 @@ fn a_damaged_table_file_is_an_error_with_advice_and_reindex_opens() {
     }
     let error = open(&folder).unwrap_err();
     assert_eq!(error.code(), "storage-corrupt", "{error}");
-    let store = Store::open(&paths(&folder), OpenOptions { reindex: true }).unwrap();
+    let store = Store::open(&paths(&folder), OpenOptions { reindex: true, ..OpenOptions::default() }).unwrap();
     assert_eq!(store.snapshot().unwrap().tip(), None);
 }
 

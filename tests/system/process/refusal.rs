@@ -154,3 +154,33 @@ async fn a_call_to_a_node_that_does_not_run_says_so() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_setting_that_cannot_be_understood_is_refused_with_what_it_may_be() {
+    let root = tempfile::tempdir().unwrap();
+    let node = Node::new(root.path(), "c", "a", &[]);
+    node.util(&["create", "c"]).await.succeeded();
+    for (option, parts) in [
+        ("-loglevel=loud", ["loglevel", "debug"]),
+        ("-debug=nosuch", ["nosuch", "network"]),
+        ("-maxlogsize=0", ["maxlogsize", "1"]),
+        ("-maxmempool=0", ["maxmempool", "1"]),
+        ("-dbcache=much", ["dbcache", "much"]),
+        ("-externalip=example.org", ["externalip", "IP address"]),
+    ] {
+        node.run_to_end("c", &[option]).await.failed_saying(&parts);
+    }
+    let logs = root.path().join("logs");
+    std::fs::create_dir(&logs).unwrap();
+    let logdir = format!("-logdir={}", logs.display());
+    let pid = format!("-pid={}", logs.join("node.pid").display());
+    let further = [&logdir, &pid, "-maxlogsize=1", "-debug=sync", "-externalip=192.0.2.7"].map(|word| word as &str);
+    node.start_with("c", &further).await;
+    let shown = node.call("getinfo", json!([])).await["nodeaddress"].clone();
+    assert_eq!(shown, format!("c@192.0.2.7:{}", node.port));
+    let log = std::fs::read_to_string(logs.join("debug.log")).unwrap();
+    assert!(log.contains("node ready"), "{log}");
+    assert_eq!(std::fs::read_to_string(logs.join("node.pid")).unwrap().trim(), node.id().to_string());
+    node.stop().await;
+    assert!(!logs.join("node.pid").exists());
+}

@@ -125,7 +125,7 @@ impl Node {
         reindex: bool,
     ) -> (LedgerParts, broadcast::Sender<LedgerEvent>, broadcast::Receiver<LedgerEvent>) {
         let rules = Arc::new(Rules::new(set));
-        let store = Arc::new(Store::open(&paths(path), OpenOptions { reindex }).unwrap());
+        let store = Arc::new(Store::open(&paths(path), OpenOptions { reindex, ..OpenOptions::default() }).unwrap());
         if store.is_rebuilding().unwrap() {
             genesis::restore(&store, set, START).unwrap();
         }
@@ -162,7 +162,7 @@ impl Node {
     /// As [`Node::reindex`], with a crash before its first block, and with another after the genesis block.
     pub fn reindex_broken_off(self) -> Node {
         let (path, set) = self.crash();
-        drop(Store::open(&paths(&path), OpenOptions { reindex: true }).unwrap());
+        drop(Store::open(&paths(&path), OpenOptions { reindex: true, ..OpenOptions::default() }).unwrap());
         drop(Node::parts(&path, &set, false));
         Node::open(path, &set, false)
     }
