@@ -31,7 +31,7 @@ pub enum Origin {
 #[derive(Debug)]
 pub struct Coins {
     /// The stored state.
-    pub snapshot: Arc<Snapshot>,
+    pub snapshot: Snapshot,
     /// The tip.
     pub tip: Tip,
     made: HashMap<Lock, Vec<(OutPoint, Coin, Origin)>>,
@@ -55,7 +55,7 @@ impl Coins {
             }
             spent.extend(view.pool.coins().spent_of(owner));
         }
-        Coins { snapshot: Arc::clone(&view.snapshot), tip: view.tip, made, spent }
+        Coins { snapshot: view.snapshot.clone(), tip: view.tip, made, spent }
     }
 
     /// Coins of one of the addresses that waiting transactions of others make.

@@ -88,7 +88,7 @@ impl Context {
     /// # Errors
     /// [`StateError`] if storage fails.
     pub fn rules_now(&self) -> Result<Cow<'_, Rules>, StateError> {
-        self.rules.at(&*self.view.snapshot())
+        self.rules.at(&self.view.snapshot())
     }
 
     /// The settings now.

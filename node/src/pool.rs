@@ -49,7 +49,11 @@ impl PoolLimits {
 
 impl Default for PoolLimits {
     fn default() -> PoolLimits {
-        PoolLimits { bytes: (POOL_MEGABYTES as usize) << 20, author_bytes: (AUTHOR_MEGABYTES as usize) << 20, relay_fee: 0 }
+        PoolLimits {
+            bytes: (POOL_MEGABYTES as usize) << 20,
+            author_bytes: (AUTHOR_MEGABYTES as usize) << 20,
+            relay_fee: 0,
+        }
     }
 }
 

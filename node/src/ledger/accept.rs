@@ -75,7 +75,7 @@ impl Ledger {
         let header = *block.header();
         let parent = self.tree.get(&header.previous)?.filter(|parent| parent.status != BlockStatus::Header);
         let Some(parent) = parent else { return Ok(BlockOutcome::Orphan) };
-        let target = self.rules.at(&*self.view.snapshot()).map_err(unreadable)?.target_block_time;
+        let target = self.rules.at(&self.view.snapshot()).map_err(unreadable)?.target_block_time;
         let ahead = u64::from(target).saturating_mul(10).max(LEAST_AHEAD);
         let until = u64::from(header.time.0).saturating_sub(ahead);
         if until > unix_time() {
