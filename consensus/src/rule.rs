@@ -140,7 +140,7 @@ rules! {
     /// Rules of streams. See docs/protocol/stream.md.
     StreamRule {
         /// Contradictory restrictions.
-        Restriction = "stream-restriction", "a stream cannot forbid items both on and off the chain, and a read-restricted one forbids items on the chain";
+        Restriction = "stream-restriction", "a stream cannot forbid items both on and off the chain, and a read-restricted one forbids items on the chain and is salted";
         /// No such stream.
         Missing { stream: Txid } = "stream-missing", "stream {stream} does not exist";
         /// Nobody who answers may write.

@@ -19,7 +19,7 @@ use crate::state::{EntityKind, Overlay, StateView};
 pub fn check_create(create: &CreateStream) -> Result<(), Rule> {
     check_name(&create.name)?;
     let StreamRestriction { read, onchain, offchain, .. } = create.restriction;
-    if (onchain && offchain) || (read && !onchain) {
+    if (onchain && offchain) || (read && !(onchain && create.salted)) {
         return Err(StreamRule::Restriction.into());
     }
     Ok(())
@@ -114,4 +114,22 @@ pub fn check_publish_state<V: StateView>(step: &Step<'_, V>, publish: &Publish) 
         }
     }
     Err(StreamRule::Write { stream }.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_restricted_stream_is_off_the_chain_and_salted() {
+        let create = |read, onchain, offchain, salted| {
+            let restriction = StreamRestriction { write: false, read, onchain, offchain };
+            check_create(&CreateStream { name: Vec::new(), restriction, salted, details: Vec::new() })
+        };
+        assert_eq!(create(true, true, false, true), Ok(()));
+        for (onchain, offchain, salted) in [(true, false, false), (false, false, true), (true, true, true)] {
+            assert_eq!(create(true, onchain, offchain, salted), Err(StreamRule::Restriction.into()));
+        }
+        assert_eq!(create(false, true, false, false), Ok(()));
+    }
 }

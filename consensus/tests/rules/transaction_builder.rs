@@ -178,7 +178,7 @@ impl Writing {
         self.operation(Operation::CreateStream(CreateStream {
             name: name.as_bytes().to_vec(),
             restriction,
-            salted: false,
+            salted: restriction.read,
             details: Vec::new(),
         }))
     }

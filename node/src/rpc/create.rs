@@ -132,6 +132,9 @@ pub fn options(value: &Value) -> Result<(StreamRestriction, bool), RpcError> {
             _ => return Err(RpcError::invalid("Invalid field, should be restrict or salted")),
         }
     }
+    if restriction.read && salted == Some(false) {
+        return Err(RpcError::not_supported("A stream restricted in reading is always salted: leave salted out"));
+    }
     Ok((restriction, salted.unwrap_or(restriction.read)))
 }
 
@@ -214,6 +217,7 @@ mod tests {
         assert_eq!(options(&json!({"restrict": ""})).unwrap().0, StreamRestriction::default());
         let (both, salted) = options(&json!({"restrict": "write,onchain", "salted": true})).unwrap();
         assert!(both.write && both.onchain && !both.offchain && salted);
+        assert_eq!(code(options(&json!({"restrict": "read", "salted": false}))), -702);
         let (read, salted) = options(&json!({"restrict": "read"})).unwrap();
         assert!(read.read && read.onchain && salted);
     }
