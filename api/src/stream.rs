@@ -233,3 +233,12 @@ pub struct StreamFilterEntry {
     /// Its reference, null while unconfirmed.
     pub filterref: Option<String>,
 }
+
+/// What `retrievestreamitems` queued, or `purgestreamitems` and `purgepublisheditems` removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct ChunkCounts {
+    /// Number of chunks.
+    pub chunks: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}

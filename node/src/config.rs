@@ -195,7 +195,7 @@ pub fn network_options(
     })
 }
 
-/// Timers of off-chain retrieval.
+/// How off-chain data is kept and fetched.
 ///
 /// # Errors
 /// A sentence that says what is wrong and what to do.
@@ -208,6 +208,7 @@ pub fn offchain_settings(options: &Options) -> anyhow::Result<OffchainSettings> 
     Ok(OffchainSettings {
         query_time: seconds("chunkquerytimeout", default.query_time)?,
         request_time: seconds("chunkrequesttimeout", default.request_time)?,
+        sync_own: options.flag("flushsourcechunks", default.sync_own),
     })
 }
 

@@ -1,9 +1,11 @@
-//! Off-chain items: cutting data into chunks that are stored before the transaction is sent, reading bodies back,
-//! answering peers, and what is still to be fetched. `fetch` is the task that fetches; here nothing waits.
+//! Off-chain items: reading bodies back, and what is still to be fetched or was purged. `cut` makes chunks, `reader` says
+//! who is given them, `fetch` is the task that fetches; nothing else waits.
 
+mod cut;
 mod fetch;
 mod follow;
 mod queue;
+pub mod reader;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -11,22 +13,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rota_chain::block::Block;
-use rota_chain::data::{ChunkReference, ChunkedData, DataFormat, SALT_BYTES, chunk_hash};
+use rota_chain::data::{ChunkedData, chunk_hash};
 use rota_chain::hash::{ChunkHash, Txid};
 use rota_chain::operation::Operation;
 use rota_chain::stream::ItemData;
 use rota_chain::transaction::Transaction;
 use rota_consensus::rules::Rules;
-use rota_p2p::ChunkBody;
-use rota_storage::chunk::{ChunkOwner, PendingChunk};
+use rota_storage::chunk::{ChunkOwner, ChunkTotals, PendingChunk};
 use rota_storage::{StorageError, Store};
 use tokio::sync::Notify;
 
+pub use cut::{Claim, Cutter, Fresh, Safe};
 pub use fetch::run;
 pub use queue::{Figures, QueueFigures, TotalFigures};
 
-/// Bytes of chunks in one answer to a peer: the least frame of such an answer; one chunk alone may be longer.
-const ANSWER_BYTES: usize = rota_p2p::limit::BODIES_FRAME as usize;
 /// Chunks that may wait to be fetched: a hundred bytes each on disk make 100 MB. What does not fit is noted again
 /// when it is read, or when the node starts.
 const PENDING_CHUNKS: u64 = 1_000_000;
@@ -38,11 +38,13 @@ pub struct OffchainSettings {
     pub query_time: Duration,
     /// How long a peer has to deliver (`chunkrequesttimeout`).
     pub request_time: Duration,
+    /// Whether this node's own chunks are synced to disk before their transaction is sent (`flushsourcechunks`).
+    pub sync_own: bool,
 }
 
 impl Default for OffchainSettings {
     fn default() -> OffchainSettings {
-        OffchainSettings { query_time: Duration::from_secs(25), request_time: Duration::from_secs(10) }
+        OffchainSettings { query_time: Duration::from_secs(25), request_time: Duration::from_secs(10), sync_own: true }
     }
 }
 
@@ -93,8 +95,8 @@ pub struct Offchain {
     settings: OffchainSettings,
     figures: Figures,
     wake: Notify,
-    /// New chunks whose transaction is not taken yet, and whether another item has come to need them too.
-    unsettled: Mutex<HashMap<ChunkHash, bool>>,
+    /// New claims whose transaction is not taken yet, and whether another item has come to need them too.
+    unsettled: Mutex<HashMap<Claim, bool>>,
 }
 
 impl Offchain {
@@ -114,10 +116,10 @@ impl Offchain {
         let mut after = None;
         loop {
             let page = offchain.store.pending_chunks(after, fetch::PAGE)?;
-            let Some((last, _)) = page.last() else { return Ok(offchain) };
-            after = Some(*last);
+            let Some((last, pending)) = page.last() else { return Ok(offchain) };
+            after = Some((*last, pending.stream));
             for (hash, pending) in &page {
-                offchain.figures.enqueue(*hash, pending.size);
+                offchain.figures.enqueue((*hash, pending.stream), pending.size);
             }
         }
     }
@@ -179,13 +181,6 @@ impl Offchain {
         Ok(Fetched::Here(bytes))
     }
 
-    /// Starts cutting the data of an item.
-    #[must_use]
-    pub fn cutter(&self, format: DataFormat, salted: bool) -> Cutter<'_> {
-        let salt_size = if salted { SALT_BYTES } else { 0 };
-        Cutter { offchain: self, chunked: ChunkedData { format, salt_size, chunks: Vec::new() }, fresh: Vec::new() }
-    }
-
     /// Bytes of every chunk but the last.
     #[must_use]
     pub fn chunk_size(&self) -> usize {
@@ -206,61 +201,61 @@ impl Offchain {
         Ok(hash)
     }
 
-    /// An item of chunks that are here, raw.
-    ///
-    /// # Errors
-    /// [`OffchainError`].
-    pub fn adopt(&self, hashes: &[ChunkHash]) -> Result<ChunkedData, OffchainError> {
-        let mut chunked = ChunkedData { format: DataFormat::Raw, salt_size: 0, chunks: Vec::new() };
-        for (index, hash) in hashes.iter().enumerate() {
-            let info = self.store.chunk_info(hash)?.ok_or(OffchainError::Unknown(*hash))?;
-            let salt_size = u8::try_from(info.salt.len()).unwrap_or(u8::MAX);
-            if index > 0 && salt_size != chunked.salt_size {
-                return Err(OffchainError::MixedSalts);
-            }
-            chunked.salt_size = salt_size;
-            chunked.chunks.push(ChunkReference { size: info.size, hash: *hash });
-            self.store.own_chunk(hash, ChunkOwner::Own)?;
-        }
-        Ok(chunked)
-    }
-
-    /// Holds new chunks until it is known whether their transaction is taken.
-    #[must_use]
-    pub fn hold(&self, fresh: Vec<ChunkHash>) -> Fresh<'_> {
-        Fresh { offchain: self, hashes: fresh }
-    }
-
-    fn unsettled(&self) -> MutexGuard<'_, HashMap<ChunkHash, bool>> {
+    fn unsettled(&self) -> MutexGuard<'_, HashMap<Claim, bool>> {
         self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives up what is kept for a stream alone.
+    /// Gives up what is kept for a stream alone; items of it that were purged may be fetched again.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub fn purge(&self, stream: Txid) -> Result<(), StorageError> {
-        self.store.purge_chunks(ChunkOwner::Stream(stream)).map(|_| ())
+    pub fn purge_stream(&self, stream: Txid) -> Result<(), StorageError> {
+        self.store.purge_stream(stream).map(|_| ())
     }
 
-    /// What a peer gets of the chunks it asks for: those that are here, in its order, as many as fit an answer.
-    #[must_use]
-    pub fn serve(&self, hashes: &[ChunkHash]) -> Vec<ChunkBody> {
-        let (mut bodies, mut bytes) = (Vec::new(), 0usize);
-        for hash in hashes {
-            match self.store.chunk(hash) {
-                Ok(Some(chunk)) => {
-                    bytes = bytes.saturating_add(chunk.bytes.len());
-                    if bytes > ANSWER_BYTES && !bodies.is_empty() {
-                        break;
-                    }
-                    bodies.push(ChunkBody { hash: *hash, salt: chunk.salt, bytes: chunk.bytes });
-                }
-                Ok(None) => {}
-                Err(error) => tracing::error!(%hash, %error, "a chunk cannot be read"),
-            }
+    /// Gives up what is kept of an item for its stream, and does not fetch it again by itself. Returns what was removed:
+    /// chunks that another stream, or this node's own publishing, needs stay.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn purge_item(&self, place: Place, chunked: &ChunkedData) -> Result<ChunkTotals, StorageError> {
+        let Place { stream, txid, vout } = place;
+        self.store.mark_purged(stream, txid, vout, true)?;
+        let mut removed = ChunkTotals::default();
+        for chunk in &chunked.chunks {
+            removed.add(self.store.disown_chunk(&chunk.hash, ChunkOwner::Stream(stream))?);
         }
-        bodies
+        Ok(removed)
+    }
+
+    /// Gives up what is kept of an item since this node published it. Returns what was removed.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn purge_published_item(&self, stream: Txid, chunked: &ChunkedData) -> Result<ChunkTotals, StorageError> {
+        let mut removed = ChunkTotals::default();
+        for chunk in &chunked.chunks {
+            removed.add(self.store.disown_published(&chunk.hash, ChunkOwner::Published(stream))?);
+        }
+        Ok(removed)
+    }
+
+    /// Gives up all that this node published. Returns what was removed.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn purge_published(&self) -> Result<ChunkTotals, StorageError> {
+        self.store.purge_published()
+    }
+
+    /// Fetches an item though it was purged, or its stream's data is not fetched by itself. Returns what is queued.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn retrieve(&self, place: Place, chunked: &ChunkedData) -> Result<ChunkTotals, StorageError> {
+        let Place { stream, txid, vout } = place;
+        self.store.mark_purged(stream, txid, vout, false)?;
+        self.queue(place, chunked, true)
     }
 
     /// Notes the chunks of a transaction's off-chain items in followed streams that are not here.
@@ -297,118 +292,58 @@ impl Offchain {
         Ok(())
     }
 
-    /// Notes the chunks of an item of a followed stream that are not here, and keeps those that are for the stream.
+    /// Notes the chunks of an item of a followed stream that are not here, and keeps those that are for the stream;
+    /// nothing of an item that was purged.
     ///
     /// # Errors
     /// [`StorageError`].
     pub fn want(&self, stream: Txid, txid: Txid, vout: u32, chunked: &ChunkedData) -> Result<(), StorageError> {
-        let mut pending = Vec::new();
-        let mut seen = HashSet::new();
+        if chunked.chunks.is_empty() || self.store.is_purged(stream, txid, vout)? {
+            return Ok(());
+        }
+        self.queue(Place { stream, txid, vout }, chunked, false).map(|_| ())
+    }
+
+    /// Queues what of an item the stream does not have here.
+    fn queue(&self, place: Place, chunked: &ChunkedData, asked: bool) -> Result<ChunkTotals, StorageError> {
+        let Place { stream, txid, vout } = place;
+        let (mut pending, mut queued, mut seen) = (Vec::new(), ChunkTotals::default(), HashSet::new());
         for chunk in chunked.chunks.iter().filter(|chunk| seen.insert(chunk.hash)) {
-            if self.store.own_chunk(&chunk.hash, ChunkOwner::Stream(stream))? || self.figures.is_queued(&chunk.hash) {
+            if self.share(stream, &chunk.hash)? {
                 continue;
             }
             let (size, salt_size) = (chunk.size, chunked.salt_size);
-            pending.push((chunk.hash, PendingChunk { stream, txid, vout, size, salt_size, tries: 0 }));
+            queued.add(Some(u64::from(size)));
+            if asked || !self.figures.is_queued(&(chunk.hash, stream)) {
+                pending.push((chunk.hash, PendingChunk { stream, txid, vout, size, salt_size, asked }));
+            }
         }
         if pending.is_empty() {
-            return Ok(());
+            return Ok(queued);
         }
         let waiting = self.figures.queue().chunks.waiting;
         if waiting.saturating_add(pending.len() as u64) > PENDING_CHUNKS {
             tracing::warn!(%txid, waiting, "too many chunks wait to be fetched: an item waits until it is asked for");
-            return Ok(());
+            return Ok(ChunkTotals::default());
         }
         self.store.put_pending_chunks(&pending)?;
         for (hash, chunk) in &pending {
-            self.figures.enqueue(*hash, chunk.size);
+            self.figures.enqueue((*hash, chunk.stream), chunk.size);
         }
         self.wake.notify_one();
-        Ok(())
+        Ok(queued)
     }
 }
 
-/// Cuts the data of one item: each piece is stored before the next is taken.
-#[derive(Debug)]
-pub struct Cutter<'o> {
-    offchain: &'o Offchain,
-    chunked: ChunkedData,
-    fresh: Vec<ChunkHash>,
-}
-
-impl Cutter<'_> {
-    /// Takes one piece of [`Offchain::chunk_size`] bytes; the last may be shorter, none is empty.
-    ///
-    /// # Errors
-    /// [`OffchainError`]; what was stored is given up then.
-    pub fn push(&mut self, piece: &[u8]) -> Result<(), OffchainError> {
-        let taken = self.store(piece);
-        if taken.is_err() {
-            self.offchain.hold(std::mem::take(&mut self.fresh)).forget();
-        }
-        taken
-    }
-
-    fn store(&mut self, piece: &[u8]) -> Result<(), OffchainError> {
-        let rules = &self.offchain.rules;
-        if self.chunked.chunks.len() >= rules.maximum_chunk_count as usize {
-            let limit = u64::from(rules.maximum_chunk_size).saturating_mul(u64::from(rules.maximum_chunk_count));
-            return Err(OffchainError::TooBig { limit });
-        }
-        let size = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-        let mut salt = vec![0; usize::from(self.chunked.salt_size)];
-        rand::fill(&mut salt[..]);
-        let hash = chunk_hash(&salt, piece);
-        let store = &self.offchain.store;
-        let mut unsettled = self.offchain.unsettled();
-        if let Some(shared) = unsettled.get_mut(&hash) {
-            *shared = true;
-        } else if !store.has_chunk(&hash)? {
-            unsettled.insert(hash, false);
-            self.fresh.push(hash);
-        }
-        store.put_chunk(&hash, &salt, piece, ChunkOwner::Own)?;
-        drop(unsettled);
-        self.chunked.chunks.push(ChunkReference { size, hash });
-        Ok(())
-    }
-
-    /// What the transaction says of the item, and the chunks that were not here before.
-    #[must_use]
-    pub fn finish(self) -> (ChunkedData, Vec<ChunkHash>) {
-        (self.chunked, self.fresh)
-    }
-}
-
-/// New chunks of a transaction that is not taken yet. Dropped, they stay.
-#[derive(Debug)]
-pub struct Fresh<'o> {
-    offchain: &'o Offchain,
-    hashes: Vec<ChunkHash>,
-}
-
-impl Fresh<'_> {
-    /// The transaction was refused: what no other item needs is removed.
-    pub fn forget(mut self) {
-        let mut unsettled = self.offchain.unsettled();
-        for hash in std::mem::take(&mut self.hashes) {
-            let shared = unsettled.remove(&hash).unwrap_or(true);
-            if !shared && let Err(error) = self.offchain.store.disown_chunk(&hash, ChunkOwner::Own) {
-                tracing::warn!(%hash, %error, "a chunk that nothing refers to stays on disk");
-            }
-        }
-    }
-}
-
-impl Drop for Fresh<'_> {
-    fn drop(&mut self) {
-        if !self.hashes.is_empty() {
-            let mut unsettled = self.offchain.unsettled();
-            for hash in &self.hashes {
-                unsettled.remove(hash);
-            }
-        }
-    }
+/// Where an item stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its stream.
+    pub stream: Txid,
+    /// Its transaction.
+    pub txid: Txid,
+    /// Its output.
+    pub vout: u32,
 }
 
 #[cfg(test)]

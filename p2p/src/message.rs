@@ -73,8 +73,10 @@ pub enum Request {
         /// Most hashes wanted.
         limit: u32,
     },
-    /// Chunks of off-chain items.
+    /// Chunks of off-chain items of one stream.
     Chunks {
+        /// The stream: a peer gives what belongs to it, if the asking side may read it.
+        stream: Txid,
         /// Their salted hashes.
         #[borsh(deserialize_with = "bounded_list::<MAX_CHUNKS, _, _>")]
         hashes: Vec<ChunkHash>,
@@ -130,7 +132,7 @@ impl Request {
             Request::Transactions { hashes } => over("transactions", hashes.len(), MAX_TRANSACTIONS),
             Request::TransactionsById { txids } => over("transactions", txids.len(), MAX_TRANSACTIONS),
             Request::PoolInventory { limit, .. } => over("inventory hashes", *limit as usize, MAX_INVENTORY),
-            Request::Chunks { hashes } => over("chunks", hashes.len(), MAX_CHUNKS),
+            Request::Chunks { hashes, .. } => over("chunks", hashes.len(), MAX_CHUNKS),
             Request::BlockTransactions { indexes, .. } => over("indexes", indexes.len(), MAX_COMPACT_HASHES)
                 .or_else(|| (!indexes.is_sorted_by(|a, b| a < b)).then(|| "indexes do not ascend".to_owned())),
             Request::Addresses => None,
@@ -207,8 +209,8 @@ pub enum Refusal {
     /// Too many requests wait for an answer.
     #[error("too many requests wait")]
     Busy,
-    /// The peer does not serve the asking side.
-    #[error("the peer serves only whom it knows")]
+    /// The peer does not serve the asking side: it does not know it, or the asking side may not read the stream.
+    #[error("the peer does not serve this node, or not this stream")]
     NotServed,
     /// The peer lacks what was asked for, the block of a position for example.
     #[error("the peer does not have it")]

@@ -1,21 +1,41 @@
-//! Chunks of off-chain items: the bytes that are here, why they are kept, and which are still to be fetched.
+//! Chunks of off-chain items: the bytes that are here, for which streams they are kept, which are still to be fetched,
+//! and which items were purged.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use rota_chain::hash::{ChunkHash, Txid};
 
 use crate::error::Result;
 use crate::key::Key;
-use crate::kv::{Durability, Read};
+use crate::kv::{Batch, Durability, Read};
 use crate::store::Store;
-use crate::table::{CHUNK, CHUNK_INFO, CHUNK_OWNER, CHUNK_PENDING, CHUNK_TOTALS, OWNER_CHUNK};
+use crate::table::{CHUNK, CHUNK_INFO, CHUNK_OWNER, CHUNK_PENDING, CHUNK_TOTALS, ITEM_PURGED, OWNER_CHUNK};
+
+/// Owners of one chunk that are looked at: a chunk that more streams share is found to be shared by these already.
+const OWNERS: usize = 256;
 
 /// Why a chunk is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChunkOwner {
-    /// This node published it.
+    /// A caller stored it; no stream has it by that.
     Own,
-    /// An item of this stream names it.
+    /// An item of this stream names it, and it came for the stream.
     Stream(Txid),
+    /// This node published it in this stream.
+    Published(Txid),
+}
+
+impl ChunkOwner {
+    /// The stream that has the chunk by this, none for [`ChunkOwner::Own`].
+    #[must_use]
+    pub const fn stream(&self) -> Option<Txid> {
+        match self {
+            ChunkOwner::Own => None,
+            ChunkOwner::Stream(stream) | ChunkOwner::Published(stream) => Some(*stream),
+        }
+    }
 }
 
 impl Key for ChunkOwner {
@@ -23,6 +43,7 @@ impl Key for ChunkOwner {
         match self {
             ChunkOwner::Own => out.push(0),
             ChunkOwner::Stream(stream) => (1u8, *stream).write(out),
+            ChunkOwner::Published(stream) => (2u8, *stream).write(out),
         }
     }
 
@@ -30,6 +51,7 @@ impl Key for ChunkOwner {
         match u8::read(bytes)? {
             0 => Some(ChunkOwner::Own),
             1 => Txid::read(bytes).map(ChunkOwner::Stream),
+            2 => Txid::read(bytes).map(ChunkOwner::Published),
             _ => None,
         }
     }
@@ -53,7 +75,7 @@ pub struct Chunk {
     pub bytes: Vec<u8>,
 }
 
-/// A chunk to be fetched, for the item that asked first.
+/// A chunk to be fetched for a stream, for the item of it that asked first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct PendingChunk {
     /// The item's stream.
@@ -66,8 +88,16 @@ pub struct PendingChunk {
     pub size: u32,
     /// Bytes of salt the item says it has.
     pub salt_size: u8,
-    /// Times it was asked for.
-    pub tries: u32,
+    /// Whether a caller asked for it: fetched though the stream's data is not fetched by itself.
+    pub asked: bool,
+}
+
+/// Which writes of chunks are safe from power loss: callers at the same time share a sync.
+#[derive(Debug, Default)]
+pub(crate) struct ChunkSync {
+    written: AtomicU64,
+    synced: Mutex<u64>,
+    runs: AtomicU64,
 }
 
 /// How much the chunk store holds.
@@ -79,8 +109,19 @@ pub struct ChunkTotals {
     pub bytes: u64,
 }
 
+impl ChunkTotals {
+    /// Counts a chunk of so many bytes, if there is one.
+    pub fn add(&mut self, bytes: Option<u64>) {
+        if let Some(bytes) = bytes {
+            self.chunks += 1;
+            self.bytes += bytes;
+        }
+    }
+}
+
 impl Store {
-    /// Keeps a chunk, or another reason to keep it. It is no longer pending then.
+    /// Keeps a chunk, or another reason to keep it. For a stream whose item names it, it is no longer pending then. Not
+    /// safe from power loss before [`Store::sync_chunks`].
     ///
     /// # Errors
     /// [`crate::StorageError`] if storage fails or the disk is full.
@@ -89,7 +130,9 @@ impl Store {
         let mut batch = self.chunks().batch();
         batch.put(&CHUNK_OWNER, &(*hash, owner), &())?;
         batch.put(&OWNER_CHUNK, &(owner, *hash), &())?;
-        batch.delete(&CHUNK_PENDING, hash)?;
+        if let ChunkOwner::Stream(stream) = owner {
+            batch.delete(&CHUNK_PENDING, &(*hash, stream))?;
+        }
         if !self.has_chunk(hash)? {
             let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
             batch.put(&CHUNK, hash, &bytes.to_vec())?;
@@ -98,7 +141,55 @@ impl Store {
             let totals = ChunkTotals { chunks: totals.chunks + 1, bytes: totals.bytes + u64::from(size) };
             batch.put(&CHUNK_TOTALS, &(), &totals)?;
         }
-        self.chunks().write(batch, Durability::Written)
+        self.write_chunks(batch)
+    }
+
+    fn write_chunks(&self, batch: Batch) -> Result<()> {
+        self.chunks().write(batch, Durability::Written)?;
+        self.chunk_sync().written.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Makes every chunk kept before this call safe from power loss. Callers that wait at the same time share one sync.
+    ///
+    /// # Errors
+    /// [`crate::StorageError`] if the disk fails.
+    pub fn sync_chunks(&self) -> Result<()> {
+        let state = self.chunk_sync();
+        let mine = state.written.load(Ordering::Acquire);
+        let mut synced = state.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        if *synced >= mine {
+            return Ok(());
+        }
+        let all = state.written.load(Ordering::Acquire);
+        self.chunks().sync()?;
+        state.runs.fetch_add(1, Ordering::Relaxed);
+        *synced = all;
+        Ok(())
+    }
+
+    /// How often chunks were synced since the store was opened, and whether all that are kept are safe from power loss.
+    #[must_use]
+    pub fn chunk_syncs(&self) -> (u64, bool) {
+        let state = self.chunk_sync();
+        let synced = *state.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.runs.load(Ordering::Relaxed), synced >= state.written.load(Ordering::Acquire))
+    }
+
+    /// Why a chunk is kept, at most 256 reasons; none if it is not here.
+    ///
+    /// # Errors
+    /// [`crate::StorageError`] if storage fails.
+    pub fn chunk_owners(&self, hash: &ChunkHash) -> Result<Vec<ChunkOwner>> {
+        self.chunks().scan(&CHUNK_OWNER, hash)?.take(OWNERS).map(|row| row.map(|((_, owner), ())| owner)).collect()
+    }
+
+    /// Whether a chunk is kept for this owner.
+    ///
+    /// # Errors
+    /// [`crate::StorageError`] if storage fails.
+    pub fn owns_chunk(&self, hash: &ChunkHash, owner: ChunkOwner) -> Result<bool> {
+        self.chunks().has(&CHUNK_OWNER, &(*hash, owner))
     }
 
     /// Keeps a chunk that is here for another owner too; false if it is not here.
@@ -113,7 +204,7 @@ impl Store {
         let mut batch = self.chunks().batch();
         batch.put(&CHUNK_OWNER, &(*hash, owner), &())?;
         batch.put(&OWNER_CHUNK, &(owner, *hash), &())?;
-        self.chunks().write(batch, Durability::Written)?;
+        self.write_chunks(batch)?;
         Ok(true)
     }
 
@@ -151,24 +242,75 @@ impl Store {
         Ok(self.chunks().get(&CHUNK_TOTALS, &())?.unwrap_or_default())
     }
 
-    /// Gives up an owner's reason to keep its chunks, and removes those nobody else needs. Returns what was removed.
+    /// Gives up a stream's reason to keep its chunks, removes those nobody else needs, and forgets which items of it
+    /// were purged. Returns what was removed.
     ///
     /// # Errors
     /// [`crate::StorageError`] if storage fails.
-    pub fn purge_chunks(&self, owner: ChunkOwner) -> Result<ChunkTotals> {
-        let hashes: Vec<ChunkHash> = self
-            .chunks()
-            .scan(&OWNER_CHUNK, &owner)?
-            .map(|row| row.map(|((_, hash), ())| hash))
-            .collect::<Result<_>>()?;
+    pub fn purge_stream(&self, stream: Txid) -> Result<ChunkTotals> {
+        let mut batch = self.chunks().batch();
+        batch.delete_prefix(&ITEM_PURGED, &stream)?;
+        self.chunks().write(batch, Durability::Written)?;
         let mut removed = ChunkTotals::default();
-        for hash in hashes {
-            if let Some(bytes) = self.disown_chunk(&hash, owner)? {
-                removed.chunks += 1;
-                removed.bytes += bytes;
-            }
+        let owner = ChunkOwner::Stream(stream);
+        for row in self.chunks().scan(&OWNER_CHUNK, &owner)? {
+            let ((_, hash), ()) = row?;
+            removed.add(self.disown_chunk(&hash, owner)?);
         }
         Ok(removed)
+    }
+
+    /// Gives up this node's reasons to keep what it published or was given to publish. Returns what was removed.
+    ///
+    /// # Errors
+    /// [`crate::StorageError`] if storage fails.
+    pub fn purge_published(&self) -> Result<ChunkTotals> {
+        let mut removed = ChunkTotals::default();
+        // The tag of `Published`: owners of this kind stand together.
+        for row in self.chunks().scan(&OWNER_CHUNK, &2u8)? {
+            let ((owner, hash), ()) = row?;
+            removed.add(self.disown_published(&hash, owner)?);
+        }
+        Ok(removed)
+    }
+
+    /// Gives up that a chunk was published in a stream; with the last such reason the copy that a caller stored goes
+    /// too. Bytes of it if that removed it.
+    ///
+    /// # Errors
+    /// [`crate::StorageError`] if storage fails.
+    pub fn disown_published(&self, hash: &ChunkHash, owner: ChunkOwner) -> Result<Option<u64>> {
+        if !self.owns_chunk(hash, owner)? {
+            return Ok(None);
+        }
+        let removed = self.disown_chunk(hash, owner)?;
+        let owners = self.chunk_owners(hash)?;
+        if removed.is_some() || owners.iter().any(|owner| matches!(owner, ChunkOwner::Published(_))) {
+            return Ok(removed);
+        }
+        self.disown_chunk(hash, ChunkOwner::Own)
+    }
+
+    /// Marks an item as purged: its data is not fetched again by itself; or takes the mark away.
+    ///
+    /// # Errors
+    /// [`crate::StorageError`] if storage fails.
+    pub fn mark_purged(&self, stream: Txid, txid: Txid, vout: u32, purged: bool) -> Result<()> {
+        let mut batch = self.chunks().batch();
+        if purged {
+            batch.put(&ITEM_PURGED, &(stream, txid, vout), &())?;
+        } else {
+            batch.delete(&ITEM_PURGED, &(stream, txid, vout))?;
+        }
+        self.chunks().write(batch, Durability::Written)
+    }
+
+    /// Whether an item was purged.
+    ///
+    /// # Errors
+    /// [`crate::StorageError`] if storage fails.
+    pub fn is_purged(&self, stream: Txid, txid: Txid, vout: u32) -> Result<bool> {
+        self.chunks().has(&ITEM_PURGED, &(stream, txid, vout))
     }
 
     /// Gives up an owner's reason to keep one chunk; bytes of it if that removed it.
@@ -197,7 +339,7 @@ impl Store {
         Ok(info.map(|info| u64::from(info.size)))
     }
 
-    /// Notes chunks to be fetched, or how often they were asked for; those that are here are left out.
+    /// Notes chunks to be fetched; those that their stream has are left out.
     ///
     /// # Errors
     /// [`crate::StorageError`] if storage fails.
@@ -205,33 +347,38 @@ impl Store {
         let _writer = self.chunk_writer();
         let mut batch = self.chunks().batch();
         for (hash, chunk) in pending {
-            if !self.has_chunk(hash)? {
-                batch.put(&CHUNK_PENDING, hash, chunk)?;
+            if !self.owns_chunk(hash, ChunkOwner::Stream(chunk.stream))? {
+                batch.put(&CHUNK_PENDING, &(*hash, chunk.stream), chunk)?;
             }
         }
         self.chunks().write(batch, Durability::Written)
     }
 
-    /// Gives up fetching a chunk.
+    /// Gives up fetching a chunk for a stream.
     ///
     /// # Errors
     /// [`crate::StorageError`] if storage fails.
-    pub fn remove_pending_chunk(&self, hash: &ChunkHash) -> Result<()> {
+    pub fn remove_pending_chunk(&self, hash: &ChunkHash, stream: Txid) -> Result<()> {
         let mut batch = self.chunks().batch();
-        batch.delete(&CHUNK_PENDING, hash)?;
+        batch.delete(&CHUNK_PENDING, &(*hash, stream))?;
         self.chunks().write(batch, Durability::Written)
     }
 
-    /// Chunks to be fetched, at most `limit`, those after `after` in order of hash.
+    /// Chunks to be fetched, at most `limit`, those after `after` in order of hash and stream.
     ///
     /// # Errors
     /// [`crate::StorageError`] if storage fails.
-    pub fn pending_chunks(&self, after: Option<ChunkHash>, limit: usize) -> Result<Vec<(ChunkHash, PendingChunk)>> {
-        let from = after.unwrap_or(ChunkHash::ZERO);
+    pub fn pending_chunks(
+        &self,
+        after: Option<(ChunkHash, Txid)>,
+        limit: usize,
+    ) -> Result<Vec<(ChunkHash, PendingChunk)>> {
+        let from = after.unwrap_or((ChunkHash::ZERO, Txid::ZERO));
         self.chunks()
             .scan_from(&CHUNK_PENDING, &(), &from)?
-            .filter(|row| !matches!(row, Ok((hash, _)) if Some(*hash) == after))
+            .filter(|row| !matches!(row, Ok((key, _)) if Some(*key) == after))
             .take(limit)
+            .map(|row| row.map(|((hash, _), chunk)| (hash, chunk)))
             .collect()
     }
 }

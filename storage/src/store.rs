@@ -12,6 +12,7 @@ use tracing::warn;
 use crate::block::{BlockEntry, Location, UndoBlock};
 use crate::block_file::BlockFiles;
 use crate::cache::HotCache;
+use crate::chunk::ChunkSync;
 use crate::error::{Result, StorageError};
 use crate::index::wallet::{Members, read_members};
 use crate::index::{Subject, SubscriptionRow};
@@ -57,6 +58,7 @@ pub struct Store {
     cache: Arc<HotCache>,
     writer: Mutex<WriterState>,
     chunk_writer: Mutex<()>,
+    chunk_sync: ChunkSync,
 }
 
 /// What the writer remembers between writes.
@@ -102,6 +104,7 @@ impl Store {
             cache: Arc::new(HotCache::new()),
             writer: Mutex::new(WriterState { subscriptions, members }),
             chunk_writer: Mutex::new(()),
+            chunk_sync: ChunkSync::default(),
         })
     }
 
@@ -284,6 +287,10 @@ impl Store {
 
     pub(crate) fn writer(&self) -> MutexGuard<'_, WriterState> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) const fn chunk_sync(&self) -> &ChunkSync {
+        &self.chunk_sync
     }
 
     pub(crate) fn chunk_writer(&self) -> MutexGuard<'_, ()> {

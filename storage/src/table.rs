@@ -94,8 +94,10 @@ tables! {
     CHUNK_OWNER = new "chunk_owner": (ChunkHash, ChunkOwner) => ();
     /// The same, by owner.
     OWNER_CHUNK = new "owner_chunk": (ChunkOwner, ChunkHash) => ();
-    /// Chunks to be fetched from peers.
-    CHUNK_PENDING = new "chunk_pending": ChunkHash => PendingChunk;
+    /// Chunks to be fetched from peers. (chunk, stream it is fetched for)
+    CHUNK_PENDING = new "chunk_pending": (ChunkHash, Txid) => PendingChunk;
+    /// Items whose data was purged and is not fetched again by itself. (stream, transaction, output)
+    ITEM_PURGED = new "item_purged": (Txid, Txid, u32) => ();
 }
 
 /// Keys of [`META`].

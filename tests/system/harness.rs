@@ -7,6 +7,7 @@ pub mod console;
 pub mod http;
 pub mod link;
 pub mod node;
+pub mod peer;
 pub mod port;
 pub mod process_table;
 pub mod rpc;

@@ -15,6 +15,8 @@ mod partition;
 mod peer;
 mod permission;
 mod preset;
+mod purge;
+mod reader;
 mod refusal;
 mod restart;
 mod rpc;

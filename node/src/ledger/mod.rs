@@ -325,4 +325,4 @@ pub fn verify_parallel(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

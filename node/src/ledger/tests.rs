@@ -5,4 +5,4 @@ mod block;
 mod branch;
 mod pending;
 mod restart;
-mod world;
+pub mod world;

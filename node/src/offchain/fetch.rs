@@ -15,11 +15,12 @@ use rota_chain::transaction::Transaction;
 use rota_p2p::{Admission, ChunkBody, Handle, PeerHandle, Request, Response};
 use rota_storage::StorageError;
 use rota_storage::chunk::{ChunkOwner, PendingChunk};
+use rota_storage::index::Subscription;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
-use super::queue::Step;
-use super::{Offchain, follow};
+use super::queue::{self, Step};
+use super::{Offchain, follow, reader};
 use crate::context::Context;
 use crate::ledger::LedgerEvent;
 use crate::pause::Task;
@@ -156,7 +157,7 @@ type Wanted = (ChunkHash, PendingChunk);
 
 /// Asks peers for what waits.
 async fn fetch(ctx: Arc<Context>, mut stop: watch::Receiver<bool>) {
-    let mut retries: HashMap<ChunkHash, Retry> = HashMap::new();
+    let mut retries: HashMap<queue::Wanted, Retry> = HashMap::new();
     let mut first_peer = 0usize;
     loop {
         tokio::select! {
@@ -187,17 +188,18 @@ async fn pass(
     handle: &Handle,
     peers: &[PeerHandle],
     first_peer: usize,
-    retries: &mut HashMap<ChunkHash, Retry>,
+    retries: &mut HashMap<queue::Wanted, Retry>,
 ) {
     let mut after = None;
     loop {
         let store = Arc::clone(&ctx.store);
         let page = tokio::task::spawn_blocking(move || store.pending_chunks(after, PAGE)).await;
         let Ok(Ok(page)) = page else { return };
-        let Some((last, _)) = page.last() else { break };
-        after = Some(*last);
+        let Some(last) = page.last() else { break };
+        after = Some(key(last));
         let now = Instant::now();
-        let due = page.into_iter().filter(|(hash, _)| retries.get(hash).is_none_or(|retry| retry.due <= now)).collect();
+        let due =
+            page.into_iter().filter(|wanted| retries.get(&key(wanted)).is_none_or(|retry| retry.due <= now)).collect();
         let worker = Arc::clone(ctx);
         let Ok(due) = tokio::task::spawn_blocking(move || still_wanted(&worker, due)).await else { return };
         for left in round(ctx, handle, peers, first_peer, due).await {
@@ -207,24 +209,41 @@ async fn pass(
             return;
         }
     }
-    retries.retain(|hash, _| ctx.offchain.figures.is_queued(hash));
+    retries.retain(|wanted, _| ctx.offchain.figures.is_queued(wanted));
 }
 
-/// Leaves out and forgets chunks of streams that are no longer followed.
+/// What a chunk in the queue is found by.
+const fn key(wanted: &Wanted) -> queue::Wanted {
+    (wanted.0, wanted.1.stream)
+}
+
+/// Leaves out and forgets chunks of streams that are no longer followed, of items that were purged, and those that
+/// another stream has brought. Chunks of streams that this node may not read wait until it may.
 fn still_wanted(ctx: &Context, due: Vec<Wanted>) -> Vec<Wanted> {
-    let wanted = fetched(ctx);
-    let (due, dropped): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, pending)| wanted(&pending.stream));
-    for (hash, pending) in dropped {
-        if let Err(error) = ctx.store.remove_pending_chunk(&hash) {
-            tracing::warn!(%hash, %error, "a chunk that is not wanted any more stays in the queue");
+    let address = ctx.network.handshake();
+    let mut readable: HashMap<Txid, bool> = HashMap::new();
+    let mut wanted = Vec::with_capacity(due.len());
+    for (hash, pending) in due {
+        let stream = pending.stream;
+        if !ctx.offchain.is_wanted(ctx.store.subscription(&stream), &hash, &pending) {
+            if let Err(error) = ctx.store.remove_pending_chunk(&hash, stream) {
+                tracing::warn!(%hash, %error, "a chunk that is not wanted any more stays in the queue");
+            }
+            ctx.offchain.figures.dequeue(&(hash, stream), pending.size);
+            continue;
         }
-        ctx.offchain.figures.dequeue(&hash, pending.size);
+        let may = readable
+            .entry(stream)
+            .or_insert_with(|| reader::may_read(&ctx.view.read(), stream, address).unwrap_or_default());
+        if *may {
+            wanted.push((hash, pending));
+        }
     }
-    due
+    wanted
 }
 
-fn put_off(retries: &mut HashMap<ChunkHash, Retry>, hash: ChunkHash, longest: Duration) {
-    let retry = retries.entry(hash).or_insert(Retry { due: Instant::now(), rounds: 0 });
+fn put_off(retries: &mut HashMap<queue::Wanted, Retry>, wanted: queue::Wanted, longest: Duration) {
+    let retry = retries.entry(wanted).or_insert(Retry { due: Instant::now(), rounds: 0 });
     retry.due = Instant::now() + wait_after(retry.rounds, longest);
     retry.rounds = retry.rounds.saturating_add(1);
 }
@@ -234,14 +253,21 @@ fn wait_after(rounds: u32, longest: Duration) -> Duration {
     FIRST_WAIT.saturating_mul(2u32.saturating_pow(rounds)).min(longest)
 }
 
-/// Splits what is due into groups that one answer holds.
-fn groups(due: Vec<Wanted>) -> Vec<Vec<Wanted>> {
+/// Splits what is due into groups of one stream that one answer holds.
+fn groups(mut due: Vec<Wanted>) -> Vec<Vec<Wanted>> {
+    due.sort_by_key(|(_, pending)| pending.stream);
     let mut groups: Vec<Vec<Wanted>> = Vec::new();
     let mut bytes = 0u64;
     for wanted in due {
         bytes = bytes.saturating_add(u64::from(wanted.1.size));
         match groups.last_mut() {
-            Some(group) if group.len() < GROUP_CHUNKS && bytes <= GROUP_BYTES => group.push(wanted),
+            Some(group)
+                if group.len() < GROUP_CHUNKS
+                    && bytes <= GROUP_BYTES
+                    && group.last().is_some_and(|last| last.1.stream == wanted.1.stream) =>
+            {
+                group.push(wanted);
+            }
             _ => {
                 bytes = u64::from(wanted.1.size);
                 groups.push(vec![wanted]);
@@ -258,7 +284,7 @@ async fn round(
     peers: &[PeerHandle],
     first_peer: usize,
     due: Vec<Wanted>,
-) -> Vec<ChunkHash> {
+) -> Vec<queue::Wanted> {
     for (_, pending) in &due {
         ctx.offchain.figures.count(Step::Query, pending.size);
     }
@@ -276,7 +302,7 @@ async fn fetch_group(
     handle: Handle,
     peers: Vec<PeerHandle>,
     mut group: Vec<Wanted>,
-) -> Vec<ChunkHash> {
+) -> Vec<queue::Wanted> {
     for (_, pending) in &group {
         ctx.offchain.figures.retrieve(pending.size, true);
     }
@@ -293,7 +319,7 @@ async fn fetch_group(
         ctx.offchain.figures.retrieve(pending.size, false);
         ctx.offchain.figures.count(Step::Unanswered, pending.size);
     }
-    group.into_iter().map(|(hash, _)| hash).collect()
+    group.iter().map(key).collect()
 }
 
 /// Asks a peer once; gives back what it did not deliver.
@@ -302,8 +328,9 @@ async fn ask(ctx: &Arc<Context>, handle: &Handle, peer: PeerHandle, group: Vec<W
     for (_, pending) in &group {
         figures.count(Step::Request, pending.size);
     }
-    let hashes = group.iter().map(|(hash, _)| *hash).collect();
-    let asked = handle.ask(peer, Request::Chunks { hashes });
+    let Some((_, first)) = group.first() else { return group };
+    let (stream, hashes) = (first.stream, group.iter().map(|(hash, _)| *hash).collect());
+    let asked = handle.ask(peer, Request::Chunks { stream, hashes });
     let bodies = match tokio::time::timeout(ctx.offchain.settings.request_time, asked).await {
         Ok(Ok(Response::Chunks(bodies))) => bodies,
         Ok(Ok(_)) => Vec::new(),
@@ -335,6 +362,29 @@ struct Taken {
 }
 
 impl Offchain {
+    /// Whether a chunk in the queue is still to be fetched for its stream.
+    fn is_wanted(&self, subscription: Option<Subscription>, hash: &ChunkHash, pending: &PendingChunk) -> bool {
+        let PendingChunk { stream, txid, vout, .. } = *pending;
+        let look = || -> Result<bool, StorageError> {
+            Ok(!self.store.is_purged(stream, txid, vout)? && !self.share(stream, hash)?)
+        };
+        let followed = subscription.is_some_and(|known| known.retrieve || pending.asked);
+        followed
+            && look().unwrap_or_else(|error| {
+                tracing::error!(%hash, %error, "a chunk of the queue cannot be looked up");
+                false
+            })
+    }
+
+    /// Keeps a chunk for its stream, unless its item was purged meanwhile.
+    fn keep(&self, body: &ChunkBody, pending: &PendingChunk) -> Result<(), StorageError> {
+        let PendingChunk { stream, txid, vout, .. } = *pending;
+        if self.store.is_purged(stream, txid, vout)? {
+            return self.store.remove_pending_chunk(&body.hash, stream);
+        }
+        self.store.put_chunk(&body.hash, &body.salt, &body.bytes, ChunkOwner::Stream(stream))
+    }
+
     /// Keeps what a peer delivered and is what it was asked for.
     fn take(&self, group: Vec<Wanted>, bodies: Vec<ChunkBody>) -> Taken {
         let mut open: HashMap<ChunkHash, PendingChunk> = group.iter().copied().collect();
@@ -350,10 +400,10 @@ impl Offchain {
                 bad = true;
                 continue;
             }
-            match self.store.put_chunk(&body.hash, &body.salt, &body.bytes, ChunkOwner::Stream(pending.stream)) {
+            match self.keep(&body, pending) {
                 Ok(()) => {
                     self.figures.retrieve(pending.size, false);
-                    self.figures.dequeue(&body.hash, pending.size);
+                    self.figures.dequeue(&(body.hash, pending.stream), pending.size);
                     self.figures.count(Step::Delivered, pending.size);
                     open.remove(&body.hash);
                     kept.insert(body.hash);
@@ -371,9 +421,11 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
+    const STREAM: Txid = Txid([7; 32]);
+
     fn wanted(number: u8, size: u32) -> Wanted {
         let stream = Txid([0; 32]);
-        let pending = PendingChunk { stream, txid: Txid([1; 32]), vout: 0, size, salt_size: 0, tries: 0 };
+        let pending = PendingChunk { stream, txid: Txid([1; 32]), vout: 0, size, salt_size: 0, asked: false };
         (ChunkHash([number; 32]), pending)
     }
 
@@ -385,6 +437,13 @@ mod tests {
         let large: Vec<Wanted> = (0..5).map(|number| wanted(number, 3 << 20)).collect();
         assert_eq!(groups(large).iter().map(Vec::len).collect::<Vec<_>>(), [1; 5]);
         assert!(groups(Vec::new()).is_empty());
+        let mut two: Vec<Wanted> = (0..6).map(|number| wanted(number, 10)).collect();
+        for (_, pending) in two.iter_mut().step_by(2) {
+            pending.stream = Txid([9; 32]);
+        }
+        let streams: Vec<Vec<Txid>> =
+            groups(two).iter().map(|group| group.iter().map(|(_, pending)| pending.stream).collect()).collect();
+        assert_eq!(streams, [[Txid([0; 32]); 3], [Txid([9; 32]); 3]], "a request names one stream");
     }
 
     #[test]
@@ -399,12 +458,12 @@ mod tests {
     fn offered() -> (Offchain, Offchain, Vec<ChunkBody>, [tempfile::TempDir; 2]) {
         let (there, folder) = super::super::tests::offchain();
         let (here, other) = super::super::tests::offchain();
-        let mut cutter = there.cutter(rota_chain::data::DataFormat::Raw, true);
+        let mut cutter = there.cutter(STREAM, rota_chain::data::DataFormat::Raw, true);
         cutter.push(b"first").unwrap();
         cutter.push(b"second").unwrap();
         let (chunked, _) = cutter.finish();
-        here.want(Txid([7; 32]), Txid([8; 32]), 0, &chunked).unwrap();
-        let bodies = there.serve(&chunked.chunks.iter().map(|chunk| chunk.hash).collect::<Vec<_>>());
+        here.want(STREAM, Txid([8; 32]), 0, &chunked).unwrap();
+        let bodies = there.serve(STREAM, &chunked.chunks.iter().map(|chunk| chunk.hash).collect::<Vec<_>>());
         (there, here, bodies, [folder, other])
     }
 
@@ -424,7 +483,7 @@ mod tests {
         assert!(taken.left.is_empty() && !taken.bad);
         assert_eq!(here.figures().queue(), super::super::QueueFigures::default());
         assert_eq!(here.figures().totals().chunks.delivered, 2);
-        assert_eq!(here.serve(&hashes).len(), 2);
+        assert_eq!(here.serve(STREAM, &hashes).len(), 2);
         assert!(here.store.pending_chunks(None, PAGE).unwrap().is_empty());
     }
 

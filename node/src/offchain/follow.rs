@@ -11,7 +11,7 @@ use rota_storage::index::{Indexes, Subject};
 use rota_storage::{EntityList, StorageError};
 
 use crate::context::Context;
-use crate::rpc::stream::subscribe::{Kind, Wish, begin, complete};
+use crate::rpc::stream::subscribe::{Kind, Wish, begin, complete, wish_for_new};
 
 /// Follows the root stream from the start, and goes on with histories that are not complete.
 pub(super) async fn resume(ctx: &Arc<Context>) {
@@ -83,16 +83,13 @@ pub(super) fn follow_new(ctx: &Context, txid: Txid, tx: &Transaction) -> Result<
         _ => None,
     });
     let Some(kind) = created else { return Ok(()) };
-    let wanted = ctx.facts.explorer || {
-        let settings = ctx.settings();
-        match kind {
-            Kind::Stream => settings.subscribes_streams(),
-            Kind::Asset => settings.subscribes_assets(),
-        }
+    let wish = match kind {
+        _ if ctx.facts.explorer => Some(Wish::ALL),
+        // The setting was checked when it was set: a word that is none follows nothing.
+        Kind::Stream => wish_for_new(&ctx.settings().autosubscribe).ok().flatten(),
+        Kind::Asset => ctx.settings().subscribes_assets().then_some(Wish::ALL),
     };
-    if !wanted {
-        return Ok(());
-    }
-    begin(ctx, txid, Wish::ALL.of(kind))?;
+    let Some(wish) = wish else { return Ok(()) };
+    begin(ctx, txid, wish.of(kind))?;
     complete(ctx, txid)
 }

@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rota_chain::hash::ChunkHash;
+use rota_chain::hash::{ChunkHash, Txid};
+
+/// A chunk, and the stream it is fetched for.
+pub(super) type Wanted = (ChunkHash, Txid);
 
 /// Chunks, or their bytes, of one kind of wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,7 +77,7 @@ pub enum Step {
 struct Inner {
     queue: QueueFigures,
     totals: TotalFigures,
-    queued: HashSet<ChunkHash>,
+    queued: HashSet<Wanted>,
 }
 
 /// Figures that the queue keeps and answers show.
@@ -99,23 +102,25 @@ impl Figures {
     }
 
     /// Whether a chunk is to be fetched.
-    pub(super) fn is_queued(&self, hash: &ChunkHash) -> bool {
-        self.lock().queued.contains(hash)
+    pub(super) fn is_queued(&self, wanted: &Wanted) -> bool {
+        self.lock().queued.contains(wanted)
     }
 
     /// A chunk waits, if it does not yet.
-    pub(super) fn enqueue(&self, hash: ChunkHash, size: u32) {
+    pub(super) fn enqueue(&self, wanted: Wanted, size: u32) {
         let mut inner = self.lock();
-        if inner.queued.insert(hash) {
+        if inner.queued.insert(wanted) {
             inner.queue.chunks.waiting += 1;
             inner.queue.bytes.waiting += u64::from(size);
         }
     }
 
-    /// A chunk is no longer to be fetched; it waited before.
-    pub(super) fn dequeue(&self, hash: &ChunkHash, size: u32) {
+    /// A chunk is no longer to be fetched, if it was; it waited before.
+    pub(super) fn dequeue(&self, wanted: &Wanted, size: u32) {
         let mut inner = self.lock();
-        inner.queued.remove(hash);
+        if !inner.queued.remove(wanted) {
+            return;
+        }
         inner.queue.chunks.waiting = inner.queue.chunks.waiting.saturating_sub(1);
         inner.queue.bytes.waiting = inner.queue.bytes.waiting.saturating_sub(u64::from(size));
     }
@@ -161,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_chunk_that_is_asked_for_and_comes_leaves_the_queue_empty() {
-        let (figures, hash) = (Figures::default(), ChunkHash([1; 32]));
+        let (figures, hash) = (Figures::default(), (ChunkHash([1; 32]), Txid([2; 32])));
         figures.enqueue(hash, 100);
         figures.enqueue(hash, 100);
         assert_eq!(figures.queue().chunks.waiting, 1);

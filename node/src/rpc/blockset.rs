@@ -31,6 +31,12 @@ impl BlockSet {
         BlockSet { ranges: merged }
     }
 
+    /// Every block up to a height.
+    #[must_use]
+    pub fn up_to(tip: Height) -> BlockSet {
+        BlockSet { ranges: vec![(0, tip.0)] }
+    }
+
     /// First and last height of each run of blocks, ascending.
     #[must_use]
     pub fn ranges(&self) -> &[(u32, u32)] {

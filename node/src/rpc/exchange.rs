@@ -31,6 +31,7 @@ use super::send::{check_recipients, from_address};
 use super::unspent::unlock_spent;
 use super::{Answer, Answerer, attachment};
 use crate::context::Context;
+use crate::offchain::Safe;
 
 /// The methods answered here.
 pub const ANSWERS: &[(&str, Answerer)] = &[
@@ -224,8 +225,8 @@ fn complete(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
             Some(value) => Some(attachment::read(&ctx, value.clone()).await?),
         };
         let (fresh, data) = match attached {
-            None => (Vec::new(), None),
-            Some(attached) => (attached.fresh, Some((attached.operation, attached.stream))),
+            None => (Safe::default(), None),
+            Some((attached, safe)) => (safe, Some((attached.operation, attached.stream))),
         };
         let held = ctx.offchain.hold(fresh);
         let worker = Arc::clone(&ctx);

@@ -153,8 +153,7 @@ impl Concern {
 /// # Errors
 /// -710 if the transaction carries no item of the stream, -701 if it carries several.
 pub fn get_item(ctx: &Context, params: &Params) -> Answer {
-    let (stream, entity) = resolve::stream(ctx, params.text(0)?)?;
-    look::check_readable(&entity)?;
+    let (stream, _) = resolve::stream(ctx, params.text(0)?)?;
     let not_text = || RpcError::invalid("Invalid value, expected string");
     let txid = resolve::txid(params.value(1).as_str().ok_or_else(not_text)?, "txid")?;
     let verbose = params.verbose(2)?;
@@ -175,8 +174,7 @@ pub fn get_item(ctx: &Context, params: &Params) -> Answer {
 /// Answers liststreamtxitems.
 pub fn list_tx_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
-        let (stream, entity) = resolve::stream(&ctx, params.text(0)?)?;
-        look::check_readable(&entity)?;
+        let (stream, _) = resolve::stream(&ctx, params.text(0)?)?;
         let txids: Vec<Txid> =
             params.list(1)?.iter().map(|text| resolve::txid(text, "txid")).collect::<Result<_, _>>()?;
         let verbose = params.verbose(2)?;

@@ -224,8 +224,8 @@ async fn submit_grants(
     send::check_recipients(ctx, &outputs)?;
     let mut held = None;
     if let Some(value) = data {
-        let attached = attachment::read(ctx, value).await?;
-        let fresh = ctx.offchain.hold(attached.fresh);
+        let (attached, safe) = attachment::read(ctx, value).await?;
+        let fresh = ctx.offchain.hold(safe);
         if let Some(stream) = attached.stream
             && let Err(error) = attachment::check_writer(ctx, &author, stream)
         {

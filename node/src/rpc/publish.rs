@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use rota_api::error::{Code, EntityKind as Wanted, RpcError};
 use rota_api::params::Params;
 use rota_chain::data::{ChunkedData, DataFormat};
-use rota_chain::hash::{ChunkHash, Txid};
+use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
 use rota_chain::operation::Operation;
 use rota_chain::permission::Permission;
@@ -17,9 +17,10 @@ use rota_consensus::state::{EntityKind, StateError};
 use serde_json::{Map, Value};
 
 use crate::context::Context;
-use crate::offchain::OffchainError;
+use crate::offchain::{Claim, Fresh, OffchainError, Safe};
 use crate::rpc::data::{self, Given};
 use crate::rpc::{Answer, Answerer, resolve};
+use crate::view::View;
 
 /// Data from here on is cut and hashed on a thread for long work: about a millisecond of it.
 const LONG_DATA: usize = 256 << 10;
@@ -85,7 +86,6 @@ impl Draft {
             let view = ctx.view.read();
             resolve::entity_in(&view, identifier, Wanted::Stream)?
         };
-        super::item::look::check_readable(&entity)?;
         let keys = keys(given)?;
         let EntityKind::Stream { restriction, salted } = entity.kind else {
             return Err(RpcError::internal("a stream is no stream"));
@@ -108,10 +108,10 @@ impl Draft {
         }
     }
 
-    /// The item's operation; chunks that are new are in `fresh`.
-    fn finish(self, ctx: &Context, fresh: &mut Vec<ChunkHash>) -> Result<Operation, RpcError> {
+    /// The item's operation; claims of chunks that are new are in `fresh`.
+    fn finish(self, ctx: &Context, fresh: &mut Vec<Claim>) -> Result<Operation, RpcError> {
         let data = if self.offchain {
-            let (chunked, new) = cut(ctx, self.data, self.salted)?;
+            let (chunked, new) = cut(ctx, self.stream, self.data, self.salted)?;
             fresh.extend(new);
             ItemData::Offchain(chunked)
         } else {
@@ -121,29 +121,28 @@ impl Draft {
     }
 }
 
-/// Stores data as chunks.
-fn cut(ctx: &Context, data: Given, salted: bool) -> Result<(ChunkedData, Vec<ChunkHash>), RpcError> {
+/// Stores data as chunks of a stream.
+fn cut(ctx: &Context, stream: Txid, data: Given, salted: bool) -> Result<(ChunkedData, Vec<Claim>), RpcError> {
     let size = ctx.offchain.chunk_size();
     match data {
         Given::Inline(data) => {
-            let mut cutter = ctx.offchain.cutter(data.format, salted);
+            let mut cutter = ctx.offchain.cutter(stream, data.format, salted);
             for piece in data.bytes.chunks(size.max(1)) {
                 cutter.push(piece).map_err(offchain_error)?;
             }
             Ok(cutter.finish())
         }
         Given::Cached(file) => {
-            let mut cutter = ctx.offchain.cutter(DataFormat::Raw, salted);
+            let mut cutter = ctx.offchain.cutter(stream, DataFormat::Raw, salted);
             file.read_pieces(size, |piece| cutter.push(piece).map_err(offchain_error))?;
             Ok(cutter.finish())
         }
-        Given::Chunks(hashes) => {
-            ctx.offchain.adopt(&hashes).map(|chunked| (chunked, Vec::new())).map_err(offchain_error)
-        }
+        Given::Chunks(hashes) => ctx.offchain.adopt(stream, &hashes).map_err(offchain_error),
     }
 }
 
-fn offchain_error(error: OffchainError) -> RpcError {
+/// What a caller is told when chunks cannot be stored or found.
+pub fn offchain_error(error: OffchainError) -> RpcError {
     match error {
         OffchainError::TooBig { .. } => RpcError::not_supported(error.to_string()),
         OffchainError::Unknown(_) => RpcError::invalid("Chunk not found in this wallet"),
@@ -221,8 +220,8 @@ async fn several(ctx: Arc<Context>, params: &Params, from: Option<Lock>, at: usi
 pub struct Item {
     /// Publishes it.
     pub operation: Operation,
-    /// Its chunks that are new here.
-    pub fresh: Vec<ChunkHash>,
+    /// Its chunks that are new here; no transaction names them before they are safe.
+    pub fresh: Vec<Claim>,
     /// Its stream, if writing there needs permission.
     pub stream: Option<Txid>,
 }
@@ -241,7 +240,7 @@ pub fn item(ctx: &Context, members: &Map<String, Value>) -> Result<Item, RpcErro
     match draft.finish(ctx, &mut fresh) {
         Ok(operation) => Ok(Item { operation, fresh, stream }),
         Err(error) => {
-            ctx.offchain.hold(fresh).forget();
+            ctx.offchain.give_up(fresh);
             Err(error)
         }
     }
@@ -275,30 +274,45 @@ fn draft(ctx: &Context, default: &str, item: &Map<String, Value>, options: &Valu
 /// Chooses the author, stores chunks, and submits.
 async fn send(ctx: Arc<Context>, drafts: Vec<Draft>, from: Option<Lock>) -> Answer {
     let author = author(&ctx, &drafts, from)?;
-    let (outputs, fresh) = if drafts.iter().any(Draft::is_slow) {
-        let worker = Arc::clone(&ctx);
-        let made = tokio::task::spawn_blocking(move || outputs(&worker, drafts)).await;
-        made.map_err(RpcError::internal)??
-    } else {
-        outputs(&ctx, drafts)?
-    };
-    let fresh = ctx.offchain.hold(fresh);
-    let sent = resolve::submit_outputs(Arc::clone(&ctx), vec![author], outputs).await;
+    let made = make(&ctx, drafts).await?;
+    let sent = resolve::submit_outputs(Arc::clone(&ctx), vec![author], made.outputs).await;
     if sent.is_err() {
-        fresh.forget();
+        made.fresh.forget();
     }
     sent.map(|txid| txid.to_string().into())
 }
 
-type Made = (Vec<Output>, Vec<ChunkHash>);
+/// Outputs that carry items, and the hold on their new chunks: with it they are as safe on disk as the settings ask, so
+/// that no transaction is sent before.
+pub struct Made<'c> {
+    /// One output an item.
+    pub outputs: Vec<Output>,
+    /// To be forgotten if the transaction is refused.
+    pub fresh: Fresh<'c>,
+}
 
-fn outputs(ctx: &Context, drafts: Vec<Draft>) -> Result<Made, RpcError> {
+/// Makes outputs of drafts, on a thread for long work if it is such.
+async fn make(ctx: &Arc<Context>, drafts: Vec<Draft>) -> Result<Made<'_>, RpcError> {
+    if !drafts.iter().any(Draft::is_slow) {
+        let (outputs, _no_claims) = outputs(ctx, drafts)?;
+        return Ok(Made { outputs, fresh: ctx.offchain.hold(Safe::default()) });
+    }
+    let worker = Arc::clone(ctx);
+    let work = tokio::task::spawn_blocking(move || {
+        let (outputs, fresh) = outputs(&worker, drafts)?;
+        worker.offchain.make_safe(fresh).map_err(offchain_error).map(|safe| (outputs, safe))
+    });
+    let (outputs, safe) = work.await.map_err(RpcError::internal)??;
+    Ok(Made { outputs, fresh: ctx.offchain.hold(safe) })
+}
+
+fn outputs(ctx: &Context, drafts: Vec<Draft>) -> Result<(Vec<Output>, Vec<Claim>), RpcError> {
     let (mut outputs, mut fresh) = (Vec::with_capacity(drafts.len()), Vec::new());
     for draft in drafts {
         match draft.finish(ctx, &mut fresh) {
             Ok(operation) => outputs.push(Output::operation(operation)),
             Err(error) => {
-                ctx.offchain.hold(fresh).forget();
+                ctx.offchain.give_up(fresh);
                 return Err(error);
             }
         }
@@ -306,18 +320,21 @@ fn outputs(ctx: &Context, drafts: Vec<Draft>) -> Result<Made, RpcError> {
     Ok((outputs, fresh))
 }
 
+/// Whether an address may write to the streams of all drafts.
+fn may_write(view: &View, drafts: &[Draft], lock: &Lock) -> Result<bool, StateError> {
+    for draft in drafts.iter().filter(|draft| !draft.open) {
+        if !authority::may_on(view.pool.state(), draft.stream, Permission::Write, lock, view.pool.place().height)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// The address that publishes: it may send, and write to every stream.
 fn author(ctx: &Context, drafts: &[Draft], from: Option<Lock>) -> Result<Lock, RpcError> {
     let view = ctx.view.read();
     let (state, height) = (view.pool.state(), view.pool.place().height);
-    let may_write = |lock: &Lock| -> Result<bool, StateError> {
-        for draft in drafts.iter().filter(|draft| !draft.open) {
-            if !authority::may_on(state, draft.stream, Permission::Write, lock, height)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    };
+    let may_write = |lock: &Lock| may_write(&view, drafts, lock);
     let may_send = |lock: &Lock| authority::may(state, &ctx.rules, Permission::Send, lock, height);
     if let Some(from) = from {
         if !may_send(&from).map_err(resolve::state_error)? {

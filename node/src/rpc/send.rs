@@ -128,13 +128,13 @@ pub async fn pay(ctx: &Arc<Context>, payment: Payment) -> Result<Txid, RpcError>
     };
     let author = match &attached {
         // Data needs nobody's right; an item needs an author who may write to its stream.
-        Some(attached) if attached.stream.is_some() || needs.is_empty() => Some(author(ctx, from, attached.stream)?),
+        Some((attached, _)) if attached.stream.is_some() || needs.is_empty() => Some(author(ctx, from, attached.stream)?),
         None if needs.is_empty() => Some(author(ctx, from, None)?),
         _ => None,
     };
-    let held = attached.map(|attached| {
+    let held = attached.map(|(attached, safe)| {
         outputs.push(Output::operation(attached.operation));
-        ctx.offchain.hold(attached.fresh)
+        ctx.offchain.hold(safe)
     });
     let source = from.map_or(Source::Wallet, Source::Address);
     let paid = submit(ctx, source, author.into_iter().collect(), outputs, needs).await;

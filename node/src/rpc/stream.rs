@@ -1,6 +1,7 @@
-//! Streams: describing them. Making them is in `create`, following them in `subscribe`; the table names all methods of
-//! the family but those of `create`, `publish` and `cache`.
+//! Streams: describing them. Making them is in `create`, following them in `subscribe`, fetching and purging chosen items
+//! in `retrieve`; the table names all methods of the family but those of `create`, `publish` and `cache`.
 
+mod retrieve;
 pub mod subscribe;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use rota_storage::index::{Indexes, Order, Selector, TermKind};
 use serde_json::Value;
 
 use crate::context::Context;
+use crate::offchain::reader;
 use crate::rpc::cache::blocking;
 use crate::rpc::decode::Moment;
 use crate::rpc::decode::output::restrict;
@@ -31,6 +33,10 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("getstreaminfo", Answerer::Now(info)),
     ("subscribe", Answerer::Later(subscribe::subscribe)),
     ("unsubscribe", Answerer::Later(subscribe::unsubscribe)),
+    ("trimsubscribe", Answerer::Later(subscribe::trim)),
+    ("retrievestreamitems", Answerer::Later(retrieve::retrieve)),
+    ("purgestreamitems", Answerer::Later(retrieve::purge)),
+    ("purgepublisheditems", Answerer::Later(retrieve::purge_published)),
     ("getstreamitem", Answerer::Now(item::get_item)),
     ("liststreamtxitems", Answerer::Later(item::list_tx_items)),
     ("liststreamitems", Answerer::Later(item::list_items)),
@@ -124,7 +130,8 @@ fn follow_members(ctx: &Context, txid: &Txid, entry: &mut StreamEntry) -> Result
     let subscription = look.reader.subscription();
     let has = |index| subscription.indexes.contains(index);
     entry.retrieve = Some(subscription.retrieve);
-    entry.canretrieve = Some(true);
+    let may_read = reader::may_read(&ctx.view.read(), *txid, ctx.network.handshake());
+    entry.canretrieve = Some(may_read.map_err(resolve::state_error)?);
     entry.indexes = Some(StreamIndexes {
         items: has(Indexes::ITEMS),
         keys: has(Indexes::KEYS),

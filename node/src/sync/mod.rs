@@ -220,6 +220,11 @@ pub struct Sync<V> {
 }
 
 impl<V: ChainFacts> Sync<V> {
+    /// The address that a connected peer proved.
+    pub fn address(&self, peer: PeerHandle) -> Option<KeyHash> {
+        self.peers.get(&peer).map(|peer| peer.address)
+    }
+
     /// A machine without peers.
     pub fn new(facts: V, rules: Arc<Rules>, now: Now) -> Sync<V> {
         Sync {

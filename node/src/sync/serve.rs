@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use rota_chain::amount::Height;
 use rota_chain::block::{Block, SignedHeader};
 use rota_chain::hash::{BlockHash, FullHash, Txid};
+use rota_chain::lock::KeyHash;
 use rota_chain::transaction::Transaction;
 use rota_p2p::limit::{BODIES_FRAME, MAX_ADDRESSES};
 use rota_p2p::{CompactBlock, Refusal, Request, Response};
@@ -17,8 +18,14 @@ use crate::view::SharedView;
 /// Bytes after which no more is put into an answer.
 const ANSWER_BYTES: usize = BODIES_FRAME as usize;
 
-/// The answer to a peer's request.
-pub(super) fn answer(view: &SharedView, offchain: &Offchain, places: &[SocketAddr], request: Request) -> Response {
+/// The answer to a request of the peer that proved the address `asker`.
+pub(super) fn answer(
+    view: &SharedView,
+    offchain: &Offchain,
+    places: &[SocketAddr],
+    asker: Option<KeyHash>,
+    request: Request,
+) -> Response {
     let answer = match request {
         Request::Headers { locator, stop, limit } => {
             headers(&view.snapshot(), &locator, stop, limit).map(Response::Headers)
@@ -27,7 +34,7 @@ pub(super) fn answer(view: &SharedView, offchain: &Offchain, places: &[SocketAdd
         Request::Transactions { hashes } => Ok(Response::Transactions(transactions(view, &hashes))),
         Request::TransactionsById { txids } => Ok(Response::Transactions(transactions_by_id(view, &txids))),
         Request::PoolInventory { after, limit } => Ok(inventory(view, after, limit)),
-        Request::Chunks { hashes } => Ok(Response::Chunks(offchain.serve(&hashes))),
+        Request::Chunks { stream, hashes } => Ok(offchain.answer(view, asker, stream, &hashes)),
         Request::BlockTransactions { block, indexes } => block_transactions(&view.snapshot(), &block, &indexes),
         Request::Addresses => Ok(Response::Addresses(places.iter().copied().take(MAX_ADDRESSES as usize).collect())),
     };

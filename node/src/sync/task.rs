@@ -228,8 +228,8 @@ impl Driver {
                 self.note(event);
                 SyncInput::Disconnected(peer)
             }
-            Event::Request { request_id, request, .. } => {
-                self.answer(request_id, request);
+            Event::Request { peer, request_id, request } => {
+                self.answer(peer, request_id, request);
                 return;
             }
             Event::Response { peer, query, result } => SyncInput::Response { peer, query, result },
@@ -267,14 +267,15 @@ impl Driver {
         }
     }
 
-    fn answer(&mut self, id: RequestId, request: Request) {
+    fn answer(&mut self, peer: PeerHandle, id: RequestId, request: Request) {
+        let asker = self.machine.address(peer);
         let (handle, view, offchain) =
             (self.parts.handle.clone(), Arc::clone(&self.parts.view), Arc::clone(&self.parts.offchain));
         let places = if matches!(request, Request::Addresses) { (self.parts.places)() } else { Vec::new() };
         let answers = Arc::clone(&self.answers);
         self.tasks.spawn(async move {
             let Ok(_permit) = answers.acquire_owned().await else { return };
-            let work = move || serve::answer(&view, &offchain, &places, request);
+            let work = move || serve::answer(&view, &offchain, &places, asker, request);
             if let Ok(response) = tokio::task::spawn_blocking(work).await {
                 let _ = handle.respond(id, response).await;
             }

@@ -3,7 +3,7 @@
 
 use futures::io::Cursor;
 use libp2p::request_response::Codec;
-use rota_chain::hash::{BlockHash, ChunkHash, FullHash};
+use rota_chain::hash::{BlockHash, ChunkHash, FullHash, Txid};
 
 use super::*;
 use crate::message::{ChunkBody, Refusal};
@@ -56,7 +56,10 @@ async fn a_request_arrives_as_it_was_sent() {
 
 #[tokio::test]
 async fn a_request_on_the_wrong_protocol_is_malformed() {
-    let bytes = written_request(Protocol::Chunk, Request::Chunks { hashes: vec![ChunkHash([1; 32])] }).await.unwrap();
+    let bytes =
+        written_request(Protocol::Chunk, Request::Chunks { stream: Txid([6; 32]), hashes: vec![ChunkHash([1; 32])] })
+            .await
+            .unwrap();
     let read = codec(Protocol::Sync).read_request(&NAME, &mut Cursor::new(bytes)).await.unwrap();
     assert!(matches!(read, Err(Malformed::Content(_))));
 }
@@ -108,7 +111,7 @@ async fn a_refusal_answers_any_request() {
 #[tokio::test]
 async fn an_answer_is_cut_to_the_prefix_that_fits_its_frame() {
     let chunk = |n: u8| ChunkBody { hash: ChunkHash([n; 32]), salt: vec![n; 32], bytes: vec![n; 400 << 10] };
-    let request = Request::Chunks { hashes: (1..=3).map(|n| ChunkHash([n; 32])).collect() };
+    let request = Request::Chunks { stream: Txid([6; 32]), hashes: (1..=3).map(|n| ChunkHash([n; 32])).collect() };
     let answer = answer(request, Response::Chunks((1..=3).map(chunk).collect())).await;
     assert_eq!(answer, Ok(Response::Chunks(vec![chunk(1), chunk(2)])));
 }
@@ -132,4 +135,18 @@ fn the_largest_requests_fit_the_request_frame() {
     let indexes = (0..crate::limit::MAX_COMPACT_HASHES).collect();
     let request = Request::BlockTransactions { block: BlockHash::ZERO, indexes };
     assert!(encoded_length(&request) <= REQUEST_FRAME as usize);
+}
+
+#[tokio::test]
+async fn a_list_of_chunks_longer_than_the_limit_is_malformed_before_it_is_looked_at() {
+    let chunks =
+        |count: u8| Request::Chunks { stream: Txid([6; 32]), hashes: (0..count).map(|n| ChunkHash([n; 32])).collect() };
+    let read = async |request: &Request| {
+        let mut frame = Cursor::new(Vec::new());
+        write_frame(&mut frame, &encode(request), REQUEST_FRAME).await.unwrap();
+        codec(Protocol::Chunk).read_request(&NAME, &mut Cursor::new(frame.into_inner())).await.unwrap()
+    };
+    assert_eq!(read(&chunks(64)).await, Ok(chunks(64)));
+    assert!(matches!(read(&chunks(65)).await, Err(Malformed::Content(_))));
+    assert!(written_request(Protocol::Chunk, chunks(65)).await.is_err());
 }

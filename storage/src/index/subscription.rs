@@ -7,7 +7,7 @@ use rota_chain::transaction::Transaction;
 
 use crate::error::{Result, StorageError};
 use crate::index::writer::{Changed, IndexWriter};
-use crate::index::{Order, Subject, SubscriptionRow, TermKind};
+use crate::index::{Order, Subject, SubscriptionRow, TermKind, item_counter, space, term_counter};
 use crate::kv::{Batch, Durability, Read};
 use crate::store::{Store, WriterState};
 use crate::table::{
@@ -45,6 +45,12 @@ impl Indexes {
     #[must_use]
     pub const fn with(self, other: Indexes) -> Indexes {
         Indexes(self.0 | other.0)
+    }
+
+    /// What is in this one and not in the other.
+    #[must_use]
+    pub const fn without(self, other: Indexes) -> Indexes {
+        Indexes(self.0 & !other.0)
     }
 
     /// Whether all of `other` is in it.
@@ -206,6 +212,27 @@ impl Store {
         Ok(Subscription::of(subject, *row))
     }
 
+    /// Drops indexes of a followed stream with their rows; those that it does not keep are passed over.
+    ///
+    /// # Errors
+    /// [`crate::StorageError`]: `storage-missing` if the stream is not followed.
+    pub fn trim(&self, subject: impl Into<Subject>, indexes: Indexes) -> Result<Subscription> {
+        let subject = subject.into();
+        let mut writer = self.writer();
+        let Some(row) = writer.subscriptions.get_mut(&subject) else {
+            return Err(StorageError::Missing(format!("a subscription of {subject}")));
+        };
+        let changed = SubscriptionRow { indexes: row.indexes.without(indexes), ..*row };
+        if changed != *row {
+            let mut batch = self.database().batch();
+            drop_indexes(&mut batch, *row, changed.indexes)?;
+            batch.put(&SUBSCRIPTION, &subject, &changed)?;
+            self.database().write(batch, Durability::Synced)?;
+            *row = changed;
+        }
+        Ok(Subscription::of(subject, *row))
+    }
+
     /// A subscription as the writer has it, none if the subject is not followed.
     #[must_use]
     pub fn subscription(&self, subject: impl Into<Subject>) -> Option<Subscription> {
@@ -259,6 +286,34 @@ impl Store {
         batch.put(&LOST, txid, transaction)?;
         self.database().write(batch, Durability::Written)
     }
+}
+
+/// Drops the rows of those indexes that are not in `kept`. Items of an order are listed for its keys and publishers
+/// too, and stay until nothing of the order is kept.
+fn drop_indexes(batch: &mut Batch, row: SubscriptionRow, kept: Indexes) -> Result<()> {
+    let id = row.id;
+    for order in [Order::Chain, Order::Local] {
+        for kind in [TermKind::Key, TermKind::Publisher] {
+            if row.indexes.has_terms(order, kind) && !kept.has_terms(order, kind) {
+                let space = space(order, kind);
+                batch.delete_prefix(&INDEX_TERM, &(id, space))?;
+                batch.delete_prefix(&INDEX_TERM_LIST, &(id, space))?;
+                batch.delete_prefix(&INDEX_POSTING, &(id, space))?;
+                batch.delete(&INDEX_COUNT, &(id, term_counter(space)))?;
+            }
+        }
+        if row.indexes.has_order(order) && !kept.has_order(order) {
+            batch.delete(&INDEX_COUNT, &(id, item_counter(order)))?;
+            match order {
+                Order::Chain => batch.delete_prefix(&INDEX_CHAIN, &id)?,
+                Order::Local => {
+                    batch.delete_prefix(&INDEX_LOCAL, &id)?;
+                    batch.delete_prefix(&INDEX_SEEN, &id)?;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 impl WriterState {

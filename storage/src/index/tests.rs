@@ -274,3 +274,37 @@ fn only_the_indexes_asked_for_are_kept() {
     let wider = chain.store.subscribe(b, Indexes::ALL, true, true).unwrap();
     assert!(wider.is_catching_up() && wider.retrieve, "other indexes begin anew");
 }
+
+#[test]
+fn an_index_that_is_dropped_leaves_the_others_as_they_are() {
+    let (mut chain, a, _) = followed();
+    for keys in [&["x"][..], &["y", "x"], &["z"]] {
+        let item = chain.item(1, a, keys);
+        chain.extend(vec![item]);
+    }
+    let counts = |chain: &Chain| {
+        let reader = chain.store.snapshot().unwrap().stream(&a).unwrap().unwrap();
+        let publisher = author(1);
+        BOTH.map(|order| {
+            [Selector::All, Selector::Key(b"x"), Selector::Publisher(&publisher)]
+                .map(|selector| reader.count(order, selector).unwrap())
+        })
+    };
+    assert_eq!(counts(&chain), [[3, 2, 3], [3, 2, 3]]);
+    let local = Indexes::ITEMS_LOCAL.with(Indexes::KEYS_LOCAL).with(Indexes::PUBLISHERS_LOCAL);
+    let left = chain.store.trim(&a, local.with(Indexes::PUBLISHERS)).unwrap();
+    assert_eq!(left.indexes, Indexes::ITEMS.with(Indexes::KEYS));
+    assert!(left.is_complete());
+    assert_eq!(counts(&chain), [[3, 2, 0], [0, 0, 0]]);
+    let mut chain = chain.reopened(|_| ());
+    let base = chain.tip().unwrap().hash;
+    let item = chain.item(1, a, &["x"]);
+    let tip = chain.extend(vec![item]);
+    assert_eq!(counts(&chain), [[4, 3, 0], [0, 0, 0]]);
+    chain.store.commit(&chain.move_to(base)).unwrap();
+    assert_eq!(counts(&chain), [[3, 2, 0], [0, 0, 0]]);
+    chain.store.commit(&chain.move_to(tip)).unwrap();
+    chain.store.trim(&a, Indexes::ALL).unwrap();
+    assert_eq!(counts(&chain), [[0, 0, 0], [0, 0, 0]]);
+    assert!(chain.store.trim(&Txid([9; 32]), Indexes::ALL).is_err(), "a stream that is not followed has none");
+}

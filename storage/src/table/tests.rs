@@ -56,7 +56,8 @@ fn tables_are_those_of_format_2() {
             "chunk_info: ChunkHash => ChunkInfo",
             "chunk_owner: (ChunkHash, ChunkOwner) => ()",
             "owner_chunk: (ChunkOwner, ChunkHash) => ()",
-            "chunk_pending: ChunkHash => PendingChunk",
+            "chunk_pending: (ChunkHash, Txid) => PendingChunk",
+            "item_purged: (Txid, Txid, u32) => ()",
         ]
     );
 }
@@ -76,6 +77,7 @@ fn keys_have_the_bytes_of_format_2() {
     assert_eq!(key((ChunkOwner::Stream(Txid([1; 32])), ChunkHash([1; 32])).to_bytes()), format!("01{one}{one}"));
     let outpoint = OutPoint { txid: Txid([1; 32]), index: 258 };
     assert_eq!(key((Lock::Key(KeyHash([2; 20])), outpoint).to_bytes()), format!("00{}{one}00000102", "02".repeat(20)));
+    assert_eq!(key((ChunkOwner::Published(Txid([1; 32])), ChunkHash([1; 32])).to_bytes()), format!("02{one}{one}"));
     let permission = StateKey::Permission(PermissionKey {
         entity: Some(Txid([1; 32])),
         permission: Permission::Mine,

@@ -15,7 +15,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("api", &["rota-chain", "rota-params"]),
     ("node", &["rota-chain", "rota-params", "rota-consensus", "rota-storage", "rota-wallet", "rota-p2p", "rota-api"]),
     ("cli", &["rota-api", "rota-params"]),
-    ("tests", &["rota-api"]),
+    ("tests", &["rota-api", "rota-chain", "rota-params", "rota-p2p"]),
     ("bench", &["rota-api", "rota-chain"]),
 ];
 

@@ -7,7 +7,7 @@ use rota_api::params::Page;
 use rota_chain::hash::Txid;
 use rota_chain::operation::Operation;
 use rota_chain::stream::Publish;
-use rota_consensus::state::{Entity, EntityKind, StateView};
+use rota_consensus::state::StateView;
 use rota_storage::index::reader::StoredTransaction;
 use rota_storage::index::{Indexes, ItemRef, Order, Selector, StreamReader, TermKind};
 
@@ -38,30 +38,16 @@ pub struct Look<'c> {
     pub stream: Txid,
 }
 
-/// Refuses streams whose items only some may read: this version does not deliver them yet.
-///
-/// # Errors
-/// -702.
-pub fn check_readable(entity: &Entity) -> Result<(), RpcError> {
-    match entity.kind {
-        EntityKind::Stream { restriction, .. } if restriction.read => {
-            Err(RpcError::not_supported("Read-restricted streams can be created, their items are not available yet"))
-        }
-        _ => Ok(()),
-    }
-}
-
 impl<'c> Look<'c> {
     /// Looks at the stream that a caller names.
     ///
     /// # Errors
-    /// -708 if there is none, -703 if this node does not follow it, -702 if reading it is restricted.
+    /// -708 if there is none, -703 if this node does not follow it.
     pub fn at(ctx: &'c Context, identifier: &str) -> Result<Look<'c>, RpcError> {
-        let (stream, entity) = {
+        let stream = {
             let view = ctx.view.read();
-            resolve::entity_in(&view, identifier, Wanted::Stream)?
+            resolve::entity_in(&view, identifier, Wanted::Stream)?.0
         };
-        check_readable(&entity)?;
         Look::of(ctx, stream)?.ok_or_else(RpcError::stream_not_subscribed)
     }
 

@@ -95,30 +95,40 @@ fn texts(name: &str, value: &Value) -> Result<Vec<String>, RpcError> {
     without_duplicates(texts.ok_or_else(|| RpcError::invalid(format!("Invalid {name}, should be strings")))?)
 }
 
+/// The items of a stream that match every key and publisher a caller names.
+///
+/// # Errors
+/// -8 for a malformed query, -703 without an index for it, -702 if too many items are to be looked through.
+pub fn matching(look: &Look<'_>, map: &Map<String, Value>) -> Result<Vec<Place>, RpcError> {
+    let ctx = look.moment.ctx;
+    let query = Query::read(ctx, map)?;
+    let limit = u64::from(ctx.settings().maxqueryscanitems);
+    let mut smallest: Option<(u64, Selector<'_>)> = None;
+    for selector in query.selectors() {
+        look.check_index(Order::Chain, selector)?;
+        let count = look.indexed(Order::Chain, selector)?;
+        if smallest.is_none_or(|(least, _)| count < least) {
+            smallest = Some((count, selector));
+        }
+    }
+    let Some((count, selector)) = smallest else { return Ok(Vec::new()) };
+    let candidates = count.saturating_add(look.waiting(selector).len() as u64);
+    if candidates > limit {
+        let large = format!("This query has {candidates} items to look through, the limit is {limit}");
+        return Err(RpcError::not_supported(format!("{large} (maxqueryscanitems)")));
+    }
+    let mut places = look.page(Order::Chain, selector, Page { count: i64::MAX, start: 0 })?;
+    places.retain(|place| query.matches(place));
+    Ok(places)
+}
+
 /// Answers liststreamqueryitems.
 pub fn list(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
         let look = Look::at(&ctx, params.text(0)?)?;
         let map = params.value(1).as_object();
-        let query = Query::read(&ctx, map.ok_or_else(|| RpcError::invalid("Invalid query, should be object"))?)?;
-        let verbose = params.verbose(2)?;
-        let limit = u64::from(ctx.settings().maxqueryscanitems);
-        let mut smallest: Option<(u64, Selector<'_>)> = None;
-        for selector in query.selectors() {
-            look.check_index(Order::Chain, selector)?;
-            let count = look.indexed(Order::Chain, selector)?;
-            if smallest.is_none_or(|(least, _)| count < least) {
-                smallest = Some((count, selector));
-            }
-        }
-        let Some((count, selector)) = smallest else { return Ok(Value::Array(Vec::new())) };
-        let candidates = count.saturating_add(look.waiting(selector).len() as u64);
-        if candidates > limit {
-            let large = format!("This query has {candidates} items to look through, the limit is {limit}");
-            return Err(RpcError::not_supported(format!("{large} (maxqueryscanitems)")));
-        }
-        let mut places = look.page(Order::Chain, selector, Page { count: i64::MAX, start: 0 })?;
-        places.retain(|place| query.matches(place));
-        show_all(&look, &places, verbose)
+        let map = map.ok_or_else(|| RpcError::invalid("Invalid query, should be object"))?;
+        let verbose = params.verbose(2);
+        show_all(&look, &matching(&look, map)?, verbose?)
     })
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use rota_api::error::{Code, RpcError};
 use rota_api::raw::Signed;
 use rota_chain::codec::encode;
-use rota_chain::hash::{ChunkHash, Txid};
+use rota_chain::hash::Txid;
 use rota_chain::transaction::Transaction;
 use serde_json::Value;
 
 use super::sign::Signer;
 use crate::context::Context;
+use crate::offchain::Safe;
 use crate::rpc::Answer;
 use crate::rpc::resolve::{shape, submit, verify};
 
@@ -45,7 +46,7 @@ pub async fn finish(
     mut tx: Transaction,
     signer: Signer,
     action: Action,
-    fresh: Vec<ChunkHash>,
+    fresh: Safe,
 ) -> Answer {
     let held = ctx.offchain.hold(fresh);
     if action.lock && !ctx.coins.lock(tx.body.inputs.iter().map(|input| input.outpoint)) {

@@ -106,8 +106,8 @@ pub(super) fn create(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, An
             let given = inputs(&worker, &params, 0)?;
             let action = Action::read(params.text_or(3, "")?)?;
             let signer = Signer::read(&worker, &params, 4, given.previous)?;
-            let draft = Draft::read(&worker, params.value(1), data_of(&params, 2)?)?;
-            let fresh = draft.fresh.clone();
+            let mut draft = Draft::read(&worker, params.value(1), data_of(&params, 2)?)?;
+            let fresh = std::mem::take(&mut draft.fresh);
             let body = body(&worker, given.inputs, given.authors, draft.outputs());
             Ok::<_, RpcError>((body, signer, action, fresh))
         });
@@ -131,10 +131,13 @@ pub(super) fn append(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, An
             let given = inputs(&worker, &params, 1)?;
             let action = Action::read(params.text_or(4, "")?)?;
             let signer = Signer::read(&worker, &params, 5, given.previous)?;
-            let draft = Draft::read(&worker, params.value(2), data_of(&params, 3)?)?;
-            let fresh = draft.fresh.clone();
+            let mut draft = Draft::read(&worker, params.value(2), data_of(&params, 3)?)?;
+            let fresh = std::mem::take(&mut draft.fresh);
             let added = Added { inputs: given.inputs, authors: given.authors, outputs: draft.outputs() };
-            added.to(&worker, &mut tx, &signer.previous)?;
+            if let Err(error) = added.to(&worker, &mut tx, &signer.previous) {
+                worker.offchain.hold(fresh).forget();
+                return Err(error);
+            }
             Ok::<_, RpcError>((tx, signer, action, fresh))
         });
         let (tx, signer, action, fresh) = work.await.map_err(RpcError::internal)??;
@@ -182,8 +185,8 @@ impl Added {
 /// Answers appendrawdata.
 pub(super) fn append_data(ctx: &Context, params: &Params) -> Answer {
     let mut tx = read_transaction(ctx, params.text(0)?).map_err(script_code)?;
-    let draft = Draft::read(ctx, &Value::Null, std::slice::from_ref(params.value(1)))?;
-    let held = ctx.offchain.hold(draft.fresh.clone());
+    let mut draft = Draft::read(ctx, &Value::Null, std::slice::from_ref(params.value(1)))?;
+    let held = ctx.offchain.hold(std::mem::take(&mut draft.fresh));
     let added = Added { outputs: draft.outputs(), ..Added::default() };
     if let Err(error) = added.to(ctx, &mut tx, &Previous::default()) {
         held.forget();
@@ -210,8 +213,8 @@ pub(super) fn create_from(ctx: Arc<Context>, params: Params) -> BoxFuture<'stati
             }
             Ok((draft, signer, action))
         });
-        let (draft, signer, action) = work.await.map_err(RpcError::internal)??;
-        let fresh = draft.fresh.clone();
+        let (mut draft, signer, action) = work.await.map_err(RpcError::internal)??;
+        let fresh = std::mem::take(&mut draft.fresh);
         let funded = fund(&ctx, from, draft.outputs()).await;
         match funded {
             Ok((body, _reservation)) => {

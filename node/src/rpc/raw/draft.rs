@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rota_api::error::RpcError;
 use rota_chain::amount::Amount;
 use rota_chain::asset::{AssetReference, IssueMore};
-use rota_chain::hash::{ChunkHash, Txid};
+use rota_chain::hash::Txid;
 use rota_chain::key::PublicKey;
 use rota_chain::lock::Lock;
 use rota_chain::operation::Operation;
@@ -14,10 +14,12 @@ use rota_chain::transaction::{MAX_OUTPUTS, Output};
 use serde_json::{Map, Value};
 
 use crate::context::Context;
+use crate::offchain::{Claim, Safe};
 use crate::rpc::amount::{self, Amounts};
 use crate::rpc::attachment;
 use crate::rpc::data;
 use crate::rpc::permission::built;
+use crate::rpc::publish::offchain_error;
 use crate::rpc::resolve::{entity, short};
 
 /// What a transaction is to do.
@@ -27,8 +29,9 @@ pub struct Draft {
     paid: Vec<Output>,
     /// Outputs of data, in order.
     data: Vec<Output>,
+    claims: Vec<Claim>,
     /// Chunks of its items that are new here.
-    pub fresh: Vec<ChunkHash>,
+    pub fresh: Safe,
     /// Streams of its items in which writing needs permission.
     pub streams: Vec<Txid>,
     /// Its grants.
@@ -43,9 +46,15 @@ impl Draft {
     pub fn read(ctx: &Context, addresses: &Value, data: &[Value]) -> Result<Draft, RpcError> {
         let mut draft = Draft::default();
         match draft.fill(ctx, addresses, data) {
-            Ok(()) => Ok(draft),
+            Ok(()) => {
+                if !draft.claims.is_empty() {
+                    let claims = std::mem::take(&mut draft.claims);
+                    draft.fresh = ctx.offchain.make_safe(claims).map_err(offchain_error)?;
+                }
+                Ok(draft)
+            }
             Err(error) => {
-                ctx.offchain.hold(draft.fresh).forget();
+                ctx.offchain.give_up(draft.claims);
                 Err(error)
             }
         }
@@ -171,8 +180,8 @@ impl Draft {
         if members.contains_key("inputcache") {
             return Ok(Vec::new());
         }
-        let attached = attachment::read_now(ctx, value)?;
-        self.fresh.extend(attached.fresh);
+        let (attached, claims) = attachment::read_now(ctx, value)?;
+        self.claims.extend(claims);
         self.streams.extend(attached.stream);
         Ok(vec![attached.operation])
     }

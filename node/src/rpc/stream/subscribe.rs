@@ -1,4 +1,4 @@
-//! subscribe and unsubscribe: following streams and assets, with their history, and stopping to.
+//! subscribe, trimsubscribe and unsubscribe: following streams and assets, with their history, less of them, and stopping.
 
 use std::sync::Arc;
 
@@ -6,7 +6,10 @@ use futures::future::BoxFuture;
 use rota_api::error::RpcError;
 use rota_api::params::Params;
 use rota_chain::hash::Txid;
-use rota_consensus::state::EntityKind;
+use rota_chain::lock::Lock;
+use rota_chain::permission::Permission;
+use rota_consensus::authority;
+use rota_consensus::state::{Entity, EntityKind};
 use rota_storage::StorageError;
 use rota_storage::index::history::HistoryProgress;
 use rota_storage::index::{Indexes, Subject, items};
@@ -14,7 +17,6 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::rpc::cache::blocking;
-use crate::rpc::item::look;
 use crate::rpc::{Answer, resolve};
 
 /// Blocks of a stream looked through at a time for off-chain items.
@@ -49,6 +51,9 @@ impl Wish {
 pub(super) fn subscribe(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     Box::pin(async move {
         let entities = entities(&ctx, &params)?;
+        for followed in &entities {
+            check_readable(&ctx, followed)?;
+        }
         let (wish, wait) = wish(&params)?;
         if params.given(2).is_some_and(Value::is_string) && entities.iter().any(|entity| entity.kind == Kind::Asset) {
             return Err(RpcError::not_allowed("An asset has no indexes to choose from: leave out the parameters"));
@@ -81,11 +86,59 @@ pub(super) fn unsubscribe(ctx: Arc<Context>, params: Params) -> BoxFuture<'stati
         for entity in entities {
             ctx.store.unsubscribe(entity.txid).map_err(resolve::storage_error)?;
             if purge && entity.kind == Kind::Stream {
-                ctx.offchain.purge(entity.txid).map_err(resolve::storage_error)?;
+                ctx.offchain.purge_stream(entity.txid).map_err(resolve::storage_error)?;
             }
         }
         Ok(Value::Null)
     })
+}
+
+/// Answers trimsubscribe: drops single indexes of followed streams; with `retrieve` off-chain data is no longer fetched
+/// by itself.
+pub(super) fn trim(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
+    blocking(move || {
+        let streams = entities(&ctx, &params)?;
+        if streams.iter().any(|followed| followed.kind != Kind::Stream) {
+            return Err(RpcError::not_supported("Only subscriptions of streams have indexes to choose from"));
+        }
+        let (indexes, retrieve) = indexes(params.text(1)?)?;
+        if streams.iter().any(|followed| ctx.store.subscription(followed.txid).is_none()) {
+            return Err(RpcError::stream_not_subscribed());
+        }
+        for Followed { txid, .. } in streams {
+            ctx.store.trim(txid, indexes).map_err(resolve::storage_error)?;
+            if retrieve {
+                ctx.store.set_retrieve(txid, false).map_err(resolve::storage_error)?;
+            }
+        }
+        Ok(Value::Null)
+    })
+}
+
+/// Refuses to follow a read-restricted stream that no address of this wallet may read; the sentence names the address
+/// that peers go by.
+fn check_readable(ctx: &Context, followed: &Followed) -> Result<(), RpcError> {
+    let Followed { txid: stream, entity, .. } = followed;
+    if !matches!(entity.kind, EntityKind::Stream { restriction, .. } if restriction.read) {
+        return Ok(());
+    }
+    let handshake = ctx.network.handshake();
+    let view = ctx.view.read();
+    let (state, height) = (view.pool.state(), view.pool.place().height);
+    let wallet = ctx.wallet.locks().into_iter().map(|info| info.lock).filter(|lock| ctx.wallet.can_sign(lock));
+    for lock in wallet.chain(handshake.map(Lock::Key)) {
+        if authority::may_on(state, *stream, Permission::Read, &lock, height).map_err(resolve::state_error)? {
+            return Ok(());
+        }
+    }
+    let name = String::from_utf8_lossy(&entity.name);
+    let name = if name.is_empty() { stream.to_string() } else { name.into_owned() };
+    let ask = handshake.map(|address| {
+        let address = ctx.scheme.encode_key_hash(&address);
+        format!(": ask for grant {address} {name}.read, {address} being the address this node proves to peers")
+    });
+    let sentence = "This wallet contains no address with permission to read from this stream";
+    Err(RpcError::no_permission(format!("{sentence}{}", ask.unwrap_or_default())))
 }
 
 /// What can be followed.
@@ -98,10 +151,11 @@ pub enum Kind {
 }
 
 /// Something to follow.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Followed {
     txid: Txid,
     kind: Kind,
+    entity: Entity,
 }
 
 /// The streams and assets that the first parameter names.
@@ -109,15 +163,14 @@ fn entities(ctx: &Context, params: &Params) -> Result<Vec<Followed>, RpcError> {
     let mut entities = Vec::new();
     for identifier in params.identifiers(0)? {
         let (txid, entity) = resolve::entity(ctx, &identifier)?;
-        let kind = match entity.kind {
+        let kind = match &entity.kind {
             EntityKind::Stream { .. } => Kind::Stream,
             EntityKind::Asset { .. } => Kind::Asset,
             EntityKind::Variable { .. } | EntityKind::Upgrade { .. } => {
                 return Err(RpcError::not_supported("Only streams and assets are followed"));
             }
         };
-        look::check_readable(&entity)?;
-        entities.push(Followed { txid, kind });
+        entities.push(Followed { txid, kind, entity });
     }
     Ok(entities)
 }
@@ -165,17 +218,36 @@ fn indexes(words: &str) -> Result<(Indexes, bool), RpcError> {
     Ok((indexes, retrieve))
 }
 
-/// Begins to follow a stream; one that is followed stays as it is.
+/// What autosubscribe wishes of a new stream, none if it names assets alone: everything for `streams`, else the indexes
+/// that its words name, as `streams-keys`.
+///
+/// # Errors
+/// -8 for a word that is none.
+pub fn wish_for_new(words: &str) -> Result<Option<Wish>, RpcError> {
+    let streams = words.split(',').map(str::trim).filter(|word| word.starts_with("streams"));
+    let named: Vec<&str> = streams.map(|word| word.strip_prefix("streams-").unwrap_or("")).collect();
+    if named.is_empty() || named.contains(&"") {
+        return Ok((!named.is_empty()).then_some(Wish::ALL));
+    }
+    let (indexes, retrieve) = indexes(&named.join(","))?;
+    Ok(Some(Wish { indexes, retrieve, history: true }))
+}
+
+/// Begins to follow a stream; one that is followed gets what it does not have yet, and loses nothing.
 ///
 /// # Errors
 /// [`StorageError`].
 pub fn begin(ctx: &Context, stream: Txid, wish: Wish) -> Result<(), StorageError> {
-    if let Some(known) = ctx.store.subscription(stream)
-        && known.indexes.contains(wish.indexes)
-    {
-        return Ok(());
+    let Some(known) = ctx.store.subscription(stream) else {
+        return ctx.store.subscribe(stream, wish.indexes, wish.retrieve, wish.history).map(|_| ());
+    };
+    if !known.indexes.contains(wish.indexes) {
+        ctx.store.subscribe(stream, known.indexes.with(wish.indexes), known.retrieve, wish.history)?;
     }
-    ctx.store.subscribe(stream, wish.indexes, wish.retrieve, wish.history).map(|_| ())
+    if wish.retrieve && !known.retrieve {
+        ctx.store.set_retrieve(stream, true)?;
+    }
+    Ok(())
 }
 
 /// Indexes the history of what is followed up to now, and notes what waits and what is off the chain. Takes long on a
@@ -262,6 +334,17 @@ mod tests {
     fn a_rescan_that_is_no_boolean_is_ignored() {
         assert_eq!(read(vec![json!("s"), json!("yes")]).unwrap(), (Wish::ALL, true));
         assert_eq!(read(vec![json!("s"), json!(false)]).unwrap().0, Wish { history: false, ..Wish::ALL });
+    }
+
+    #[test]
+    fn new_streams_are_followed_as_the_words_of_autosubscribe_say() {
+        assert_eq!(wish_for_new("assets").unwrap(), None);
+        assert_eq!(wish_for_new("").unwrap(), None);
+        assert_eq!(wish_for_new("assets,streams").unwrap(), Some(Wish::ALL));
+        assert_eq!(wish_for_new("streams-keys,streams").unwrap(), Some(Wish::ALL));
+        let some = wish_for_new("streams-keys, streams-items-local").unwrap().unwrap();
+        assert_eq!(some, Wish { indexes: Indexes::KEYS.with(Indexes::ITEMS_LOCAL), retrieve: false, history: true });
+        assert!(wish_for_new("streams-items,streams-retrieve").unwrap().unwrap().retrieve);
     }
 
     #[test]

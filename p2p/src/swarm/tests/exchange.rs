@@ -32,7 +32,7 @@ fn every_kind() -> Vec<(Request, Response)> {
             Request::PoolInventory { after: FullHash::ZERO, limit: 100 },
             Response::PoolInventory { hashes: vec![FullHash([8; 32])], more: true },
         ),
-        (Request::Chunks { hashes: vec![ChunkHash([5; 32])] }, Response::Chunks(vec![chunk])),
+        (Request::Chunks { stream: Txid([6; 32]), hashes: vec![ChunkHash([5; 32])] }, Response::Chunks(vec![chunk])),
         (
             Request::BlockTransactions { block: BlockHash([1; 32]), indexes: vec![0, 2] },
             Response::BlockTransactions(vec![transaction(6)]),
@@ -147,7 +147,7 @@ async fn a_peer_we_only_sync_from_is_asked_for_headers_and_nothing_else() {
         b.handle.respond(id, Response::Headers(vec![header(1)])).await.unwrap();
     });
     assert_eq!(answer, Ok(Response::Headers(vec![header(1)])));
-    let chunks = Request::Chunks { hashes: Vec::new() };
+    let chunks = Request::Chunks { stream: Txid([6; 32]), hashes: Vec::new() };
     assert_eq!(a.handle.ask(of_b, Request::Addresses).await, Err(RequestError::NotConnected));
     assert_eq!(a.handle.ask(of_b, chunks.clone()).await, Err(RequestError::NotConnected));
     assert_eq!(b.handle.ask(of_a, headers).await, Err(RequestError::Refused(Refusal::NotServed)));
