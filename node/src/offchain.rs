@@ -184,7 +184,14 @@ impl Offchain {
     /// Bytes of every chunk but the last.
     #[must_use]
     pub fn chunk_size(&self) -> usize {
-        self.rules.maximum_chunk_size as usize
+        self.rules_now().maximum_chunk_size as usize
+    }
+
+    /// The rules as upgrades have left them; those the chain began with if the state cannot be read, which the
+    /// transaction finds out.
+    fn rules_now(&self) -> Rules {
+        let rules = self.store.snapshot().ok().and_then(|state| Some(self.rules.at(&state).ok()?.into_owned()));
+        rules.unwrap_or_else(|| (*self.rules).clone())
     }
 
     /// Stores a chunk without salt and gives its hash.
@@ -192,7 +199,7 @@ impl Offchain {
     /// # Errors
     /// [`OffchainError`].
     pub fn store_chunk(&self, bytes: &[u8]) -> Result<ChunkHash, OffchainError> {
-        let limit = self.rules.maximum_chunk_size;
+        let limit = self.rules_now().maximum_chunk_size;
         if bytes.is_empty() || bytes.len() > limit as usize {
             return Err(OffchainError::Size { size: bytes.len(), limit });
         }

@@ -2,6 +2,7 @@
 
 use rota_chain::data::{ChunkReference, ChunkedData, DataFormat, SALT_BYTES, chunk_hash};
 use rota_chain::hash::{ChunkHash, Txid};
+use rota_consensus::rules::Rules;
 use rota_storage::chunk::ChunkOwner;
 
 use super::{Offchain, OffchainError};
@@ -15,7 +16,8 @@ impl Offchain {
     pub fn cutter(&self, stream: Txid, format: DataFormat, salted: bool) -> Cutter<'_> {
         let salt_size = if salted { SALT_BYTES } else { 0 };
         let chunked = ChunkedData { format, salt_size, chunks: Vec::new() };
-        Cutter { offchain: self, stream, chunked, fresh: Vec::new() }
+        let Rules { maximum_chunk_size: size, maximum_chunk_count: count, .. } = self.rules_now();
+        Cutter { offchain: self, stream, limits: (size, count), chunked, fresh: Vec::new() }
     }
 
     /// An item of a stream made of chunks that are here, raw; and the claims that are new.
@@ -90,6 +92,8 @@ pub struct Safe(Vec<Claim>);
 pub struct Cutter<'o> {
     offchain: &'o Offchain,
     stream: Txid,
+    /// Bytes of a chunk and chunks of an item at most.
+    limits: (u32, u32),
     chunked: ChunkedData,
     fresh: Vec<Claim>,
 }
@@ -108,9 +112,9 @@ impl Cutter<'_> {
     }
 
     fn store(&mut self, piece: &[u8]) -> Result<(), OffchainError> {
-        let rules = &self.offchain.rules;
-        if self.chunked.chunks.len() >= rules.maximum_chunk_count as usize {
-            let limit = u64::from(rules.maximum_chunk_size).saturating_mul(u64::from(rules.maximum_chunk_count));
+        let (size, count) = self.limits;
+        if self.chunked.chunks.len() >= count as usize {
+            let limit = u64::from(size).saturating_mul(u64::from(count));
             return Err(OffchainError::TooBig { limit });
         }
         let size = u32::try_from(piece.len()).unwrap_or(u32::MAX);

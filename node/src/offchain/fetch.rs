@@ -225,7 +225,7 @@ fn still_wanted(ctx: &Context, due: Vec<Wanted>) -> Vec<Wanted> {
     let mut wanted = Vec::with_capacity(due.len());
     for (hash, pending) in due {
         let stream = pending.stream;
-        if !ctx.offchain.is_wanted(ctx.store.subscription(&stream), &hash, &pending) {
+        if !ctx.offchain.is_wanted(ctx.store.subscription(stream), &hash, &pending) {
             if let Err(error) = ctx.store.remove_pending_chunk(&hash, stream) {
                 tracing::warn!(%hash, %error, "a chunk that is not wanted any more stays in the queue");
             }

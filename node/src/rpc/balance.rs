@@ -172,17 +172,16 @@ impl<'c> Book<'c> {
     }
 
     /// Where an asset stands on the chain, the members that name it, and its multiple.
-    fn named(&self, txid: &Txid, name: &str) -> Result<((u32, u32), Map<String, Value>, i64), RpcError> {
+    fn named(&self, txid: &Txid, name: &str) -> Result<NamedAsset, RpcError> {
         asset_members(&self.moment, txid, name)
     }
 }
 
+/// Where an asset stands on the chain, the members that name it, and its multiple.
+type NamedAsset = ((u32, u32), Map<String, Value>, i64);
+
 /// Where an asset stands on the chain, the members that name it (its name under `name`), and its multiple.
-fn asset_members(
-    moment: &Moment<'_>,
-    txid: &Txid,
-    name: &str,
-) -> Result<((u32, u32), Map<String, Value>, i64), RpcError> {
+fn asset_members(moment: &Moment<'_>, txid: &Txid, name: &str) -> Result<NamedAsset, RpcError> {
     let mut row = Map::new();
     let Some(entity) = moment.entity(txid)? else {
         row.insert("assetref".into(), Value::Null);

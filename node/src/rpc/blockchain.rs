@@ -50,7 +50,6 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("verifychain", Answerer::Later(|ctx, params| heavy(ctx, params, verifychain))),
     ("invalidateblock", Answerer::Later(invalidateblock)),
     ("reconsiderblock", Answerer::Later(reconsiderblock)),
-    ("listupgrades", Answerer::Now(entity::upgrades)),
     ("listtxfilters", Answerer::Now(entity::filters)),
     ("liststreamfilters", Answerer::Now(entity::filters)),
     ("listlibraries", Answerer::Now(entity::libraries)),

@@ -10,7 +10,9 @@ use rota_api::method::{find, help_answer, help_list};
 use rota_api::number::real_value;
 use rota_api::params::{Params, type_word};
 use rota_chain::amount::Height;
+use rota_consensus::state::StateView;
 use rota_params::conf;
+use rota_params::kind::Kind;
 use rota_params::runtime::{RuntimeError, RuntimeValue};
 use rota_params::value::Value as ParameterValue;
 use rota_storage::Snapshot;
@@ -19,7 +21,7 @@ use rota_wallet::EncryptionState;
 use serde_json::{Map, Value, json};
 
 use super::blockchain::{block_named, chain_kind, chain_rewards, chain_tips, difficulty, entry_of, ledger_error};
-use super::resolve::{shape, short, stopped, storage_error};
+use super::resolve::{shape, short, state_error, stopped, storage_error};
 use super::{Answer, Answerer, balance, mining, network};
 use crate::context::Context;
 use crate::pause::Task;
@@ -269,12 +271,21 @@ fn last_block(ctx: &Context, text: &str) -> Result<rota_chain::hash::BlockHash, 
 
 fn getblockchainparams(ctx: &Context, params: &Params) -> Answer {
     let hyphens = params.boolean_or(0, true)?;
-    // There are no upgrades on chains of this version: both values of the second parameter show the same.
-    params.switch(1, "with-upgrades")?;
+    let with_upgrades = params.given(1).is_none() || params.switch(1, "with-upgrades")?;
+    let upgraded = match with_upgrades {
+        true => ctx.view.snapshot().upgraded_parameters().map_err(state_error)?,
+        false => Vec::new(),
+    };
     let mut members = Map::new();
     for (parameter, value) in ctx.parameters.shown() {
         let name = if hyphens { parameter.name().to_owned() } else { parameter.compact_name() };
-        members.insert(name, value.map_or(Value::Null, parameter_value));
+        let changed = upgraded.iter().find(|changed| changed.parameter == parameter as u8);
+        let shown = match (changed, parameter.row().kind) {
+            (Some(changed), Kind::Bool) => Value::from(changed.value != 0),
+            (Some(changed), _) => Value::from(changed.value),
+            (None, _) => value.map_or(Value::Null, parameter_value),
+        };
+        members.insert(name, shown);
     }
     Ok(Value::Object(members))
 }

@@ -1,4 +1,4 @@
-//! create and createfrom: making a stream or a variable, and what all makers of entities share. Assets are made in
+//! create and createfrom: making a stream, a variable or an upgrade, and what all makers of entities share. Assets are made in
 //! `asset`; other entities are refused as not in this version.
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 use crate::context::Context;
 use crate::rpc::publish::from_address;
-use crate::rpc::{Answer, Answerer, data, resolve, variable};
+use crate::rpc::{Answer, Answerer, data, resolve, upgrade, variable};
 use crate::view::View;
 
 /// The methods answered here.
@@ -41,7 +41,10 @@ async fn make(ctx: Arc<Context>, params: &Params, from: Option<Lock>, at: usize)
     let operation = match params.text(at)? {
         "stream" => stream(params, at + 1)?,
         "variable" => variable(params, at + 1)?,
-        kind @ ("upgrade" | "txfilter" | "streamfilter" | "library") => {
+        "upgrade" => {
+            upgrade::proposal(name(params.value(at + 1), "upgrade")?, params.value(at + 2), params.value(at + 3))?
+        }
+        kind @ ("txfilter" | "streamfilter" | "library") => {
             return Err(crate::rpc::not_answered(&format!("create {kind}")));
         }
         _ => return Err(RpcError::invalid("Invalid entity type")),
@@ -51,10 +54,14 @@ async fn make(ctx: Arc<Context>, params: &Params, from: Option<Lock>, at: usize)
         let name = match &operation {
             Operation::CreateStream(create) => &create.name,
             Operation::CreateVariable(create) => &create.name,
+            Operation::CreateUpgrade(create) => &create.name,
             _ => return Err(RpcError::internal("what is created has no name")),
         };
         check_free(&view, name)?;
-        author(&ctx, &view, from, Permission::Create)?
+        match &operation {
+            Operation::CreateUpgrade(_) => upgrade::author(&ctx, &view, from)?,
+            _ => author(&ctx, &view, from, Permission::Create)?,
+        }
     };
     let output = Output::operation(operation);
     resolve::submit_outputs(ctx, vec![author], vec![output]).await.map(|txid| txid.to_string().into())

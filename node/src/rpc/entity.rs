@@ -152,6 +152,16 @@ impl<'c> Catalogue<'c> {
         Ok((catalogue, entities))
     }
 
+    /// All entities of the kind: for kinds of which there are few.
+    ///
+    /// # Errors
+    /// -32603 if storage fails.
+    pub fn all(&self) -> Result<Vec<Txid>, RpcError> {
+        let mut entities = self.moment.snapshot.entities(self.list, 0..u32::MAX).map_err(resolve::storage_error)?;
+        entities.extend_from_slice(&self.created);
+        Ok(entities)
+    }
+
     fn page(&self, page: Page) -> Result<Vec<Txid>, RpcError> {
         let confirmed = self.moment.snapshot.entity_count(self.list).map_err(resolve::storage_error)?;
         let (mined, waiting) = split(page, confirmed, self.created.len());

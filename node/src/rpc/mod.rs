@@ -30,6 +30,7 @@ pub mod send;
 pub mod stream;
 pub mod summary;
 pub mod unspent;
+pub mod upgrade;
 pub mod variable;
 pub mod waiting;
 pub mod wallet;
@@ -74,6 +75,7 @@ const FAMILIES: &[Family] = &[
     create::ANSWERS,
     asset::ANSWERS,
     variable::ANSWERS,
+    upgrade::ANSWERS,
     stream::ANSWERS,
     publish::ANSWERS,
     send::ANSWERS,

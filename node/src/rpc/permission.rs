@@ -66,7 +66,6 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("revokefrom", Answerer::Later(|ctx, params| give(ctx, params, Form::new(true, false, true)))),
     ("listpermissions", Answerer::Now(listpermissions)),
     ("verifypermission", Answerer::Now(verifypermission)),
-    ("approvefrom", Answerer::Now(approvefrom)),
 ];
 
 /// Which of the six calls that change rights.
@@ -456,13 +455,6 @@ fn may_mine(ctx: &Context, view: &View, lock: &Lock) -> Result<bool, StateError>
         Err(ApplyError::Rule(_)) => Ok(false),
         Err(ApplyError::State(error)) => Err(error),
     }
-}
-
-/// Nothing that is approved exists in this version: the entity is looked for, for its error.
-fn approvefrom(ctx: &Context, params: &Params) -> Answer {
-    from_address(ctx, params.text(0)?)?;
-    super::resolve::entity(ctx, params.text(1)?)?;
-    Err(RpcError::not_allowed("This entity needs no approval"))
 }
 
 #[cfg(test)]

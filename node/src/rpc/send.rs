@@ -128,7 +128,9 @@ pub async fn pay(ctx: &Arc<Context>, payment: Payment) -> Result<Txid, RpcError>
     };
     let author = match &attached {
         // Data needs nobody's right; an item needs an author who may write to its stream.
-        Some((attached, _)) if attached.stream.is_some() || needs.is_empty() => Some(author(ctx, from, attached.stream)?),
+        Some((attached, _)) if attached.stream.is_some() || needs.is_empty() => {
+            Some(author(ctx, from, attached.stream)?)
+        }
         None if needs.is_empty() => Some(author(ctx, from, None)?),
         _ => None,
     };

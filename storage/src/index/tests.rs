@@ -292,7 +292,7 @@ fn an_index_that_is_dropped_leaves_the_others_as_they_are() {
     };
     assert_eq!(counts(&chain), [[3, 2, 3], [3, 2, 3]]);
     let local = Indexes::ITEMS_LOCAL.with(Indexes::KEYS_LOCAL).with(Indexes::PUBLISHERS_LOCAL);
-    let left = chain.store.trim(&a, local.with(Indexes::PUBLISHERS)).unwrap();
+    let left = chain.store.trim(a, local.with(Indexes::PUBLISHERS)).unwrap();
     assert_eq!(left.indexes, Indexes::ITEMS.with(Indexes::KEYS));
     assert!(left.is_complete());
     assert_eq!(counts(&chain), [[3, 2, 0], [0, 0, 0]]);
@@ -304,7 +304,7 @@ fn an_index_that_is_dropped_leaves_the_others_as_they_are() {
     chain.store.commit(&chain.move_to(base)).unwrap();
     assert_eq!(counts(&chain), [[3, 2, 0], [0, 0, 0]]);
     chain.store.commit(&chain.move_to(tip)).unwrap();
-    chain.store.trim(&a, Indexes::ALL).unwrap();
+    chain.store.trim(a, Indexes::ALL).unwrap();
     assert_eq!(counts(&chain), [[0, 0, 0], [0, 0, 0]]);
-    assert!(chain.store.trim(&Txid([9; 32]), Indexes::ALL).is_err(), "a stream that is not followed has none");
+    assert!(chain.store.trim(Txid([9; 32]), Indexes::ALL).is_err(), "a stream that is not followed has none");
 }

@@ -1,4 +1,4 @@
-//! Filters, libraries, upgrades: this version has none, so lists are empty and look-ups fail as they should.
+//! Filters and libraries: this version has none, so lists are empty and look-ups fail as they should.
 
 use rota_api::error::{EntityKind as Wanted, RpcError};
 use rota_api::params::{Params, Selection};
@@ -32,11 +32,6 @@ pub fn filters(ctx: &Context, params: &Params) -> Answer {
 /// Libraries.
 pub fn libraries(ctx: &Context, params: &Params) -> Answer {
     empty(ctx, params, Wanted::Library)
-}
-
-/// Upgrades.
-pub fn upgrades(ctx: &Context, params: &Params) -> Answer {
-    empty(ctx, params, Wanted::Upgrade)
 }
 
 /// One filter.

@@ -41,13 +41,7 @@ impl Action {
 }
 
 /// Does it. Chunks in `fresh` are forgotten if the transaction is refused.
-pub async fn finish(
-    ctx: &Arc<Context>,
-    mut tx: Transaction,
-    signer: Signer,
-    action: Action,
-    fresh: Safe,
-) -> Answer {
+pub async fn finish(ctx: &Arc<Context>, mut tx: Transaction, signer: Signer, action: Action, fresh: Safe) -> Answer {
     let held = ctx.offchain.hold(fresh);
     if action.lock && !ctx.coins.lock(tx.body.inputs.iter().map(|input| input.outpoint)) {
         held.forget();
