@@ -4,6 +4,8 @@
 mod issue;
 pub mod terms;
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -16,11 +18,12 @@ use rota_chain::hash::Txid;
 use rota_chain::operation::Operation;
 use rota_consensus::state::{Entity, EntityKind, StateKey, StateValue, StateView};
 use rota_storage::EntityList;
+use rota_storage::index::{Order, Selector, party};
 use serde_json::Value;
 
 use crate::context::Context;
 use crate::rpc::cache::blocking;
-use crate::rpc::decode::Known;
+use crate::rpc::decode::{Known, Moment};
 use crate::rpc::entity::{Catalogue, Step};
 use crate::rpc::{Answer, Answerer, data, resolve};
 
@@ -86,11 +89,12 @@ fn list(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
         let verbose = params.verbose(1)?;
         let page = params.page(2, 3, ALL_ENTRIES)?;
         let (catalogue, assets) = Catalogue::chosen(&ctx, EntityList::Assets, &params, page)?;
+        let followed = Followed::now(&ctx)?;
         let mut list = Vec::with_capacity(assets.len());
         for txid in assets {
             let Some(entity) = catalogue.entity(&txid)? else { continue };
             let mut entry = described(&catalogue, &txid, &entity, verbose)?;
-            entry.subscribed = Some(false);
+            followed.write(&txid, &mut entry)?;
             list.push(resolve::shape(&entry)?);
         }
         Ok(Value::Array(list))
@@ -103,6 +107,60 @@ fn info(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
         let (catalogue, txid, entity) = Catalogue::named(&ctx, EntityList::Assets, params.value(0))?;
         resolve::shape(&described(&catalogue, &txid, &entity, verbose)?)
     })
+}
+
+/// What this node follows now, and how many transactions of each asset wait: counted once it is asked for.
+struct Followed<'c> {
+    moment: Moment<'c>,
+    waiting: OnceCell<HashMap<Txid, i64>>,
+}
+
+impl<'c> Followed<'c> {
+    fn now(ctx: &'c Context) -> Result<Followed<'c>, RpcError> {
+        Ok(Followed { moment: Moment::fresh(ctx)?, waiting: OnceCell::new() })
+    }
+
+    fn waiting(&self, asset: &Txid) -> Result<i64, RpcError> {
+        let counts = match self.waiting.get() {
+            Some(counts) => counts,
+            None => {
+                let counts = self.count()?;
+                self.waiting.get_or_init(|| counts)
+            }
+        };
+        Ok(counts.get(asset).copied().unwrap_or(0))
+    }
+
+    fn count(&self) -> Result<HashMap<Txid, i64>, RpcError> {
+        let (entries, settled) = {
+            let view = self.moment.ctx.view.read();
+            (view.pool.entries().cloned().collect::<Vec<_>>(), view.tip.hash == self.moment.tip.hash)
+        };
+        let mut counts = HashMap::new();
+        for entry in entries {
+            // The index may have a block that the pool does not know of yet: what it confirmed waits no longer.
+            let place = || self.moment.snapshot.transaction_location(&entry.tx.txid()).map_err(resolve::storage_error);
+            if !settled && place()?.is_some() {
+                continue;
+            }
+            for asset in party::assets(entry.tx.transaction()) {
+                *counts.entry(asset).or_default() += 1;
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Whether and how far this node follows the asset.
+    fn write(&self, txid: &Txid, entry: &mut AssetEntry) -> Result<(), RpcError> {
+        let reader = self.moment.snapshot.index(*txid).map_err(resolve::storage_error)?;
+        entry.subscribed = Some(reader.is_some());
+        let Some(reader) = reader else { return Ok(()) };
+        let confirmed = reader.count(Order::Chain, Selector::All).map_err(resolve::storage_error)?.cast_signed();
+        entry.synchronized = Some(reader.subscription().is_complete());
+        entry.transactions = Some(confirmed + self.waiting(txid)?);
+        entry.confirmed = Some(confirmed);
+        Ok(())
+    }
 }
 
 /// What an asset is, without whether it is followed.
