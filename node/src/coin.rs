@@ -2,9 +2,11 @@
 //! callers (`lockunspent`) or while a transaction that spends them is made. Rules are not here.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use rota_chain::amount::Amount;
 use rota_chain::lock::Lock;
 use rota_chain::transaction::OutPoint;
 use rota_consensus::state::Coin;
@@ -88,9 +90,10 @@ impl Coins {
     }
 }
 
-/// Coins set aside, in memory alone.
+/// Coins set aside, and the fee that callers chose, in memory alone.
 #[derive(Debug)]
 pub struct CoinLocks {
+    fee_rate: AtomicU64,
     inner: Mutex<Aside>,
     released: watch::Sender<u64>,
     looked_at: Mutex<Option<Instant>>,
@@ -104,13 +107,30 @@ struct Aside {
 
 impl Default for CoinLocks {
     fn default() -> CoinLocks {
-        CoinLocks { inner: Mutex::default(), released: watch::Sender::new(0), looked_at: Mutex::default() }
+        CoinLocks {
+            fee_rate: AtomicU64::new(0),
+            inner: Mutex::default(),
+            released: watch::Sender::new(0),
+            looked_at: Mutex::default(),
+        }
     }
 }
 
 impl CoinLocks {
     fn inner(&self) -> MutexGuard<'_, Aside> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Native currency that the wallet leaves to the miner for every 1,000 bytes begun, if that is more than the chain
+    /// asks for.
+    #[must_use]
+    pub fn fee_rate(&self) -> Amount {
+        Amount(self.fee_rate.load(Ordering::Relaxed))
+    }
+
+    /// Sets it until the node stops.
+    pub fn set_fee_rate(&self, rate: Amount) {
+        self.fee_rate.store(rate.0, Ordering::Relaxed);
     }
 
     /// Locks coins until they are unlocked or the node stops; false, and none is locked, if that would be too many.

@@ -34,7 +34,8 @@ pub fn check_quantities(output: &Output) -> Result<(), AssetRule> {
     }
     let mut kinds = Vec::with_capacity(output.assets.len());
     for quantity in &output.assets {
-        if quantity.quantity == 0 {
+        // An asset may begin with no units: a coin of none shows who got it.
+        if quantity.quantity == 0 && quantity.asset != AssetReference::New {
             return Err(AssetRule::Nothing);
         }
         check_token(quantity.token.as_deref())?;
@@ -67,6 +68,9 @@ pub fn check_new(transaction: &Transaction) -> Result<(), AssetRule> {
         if quantity.asset == AssetReference::New {
             if issued.is_none() || quantity.token.is_some() {
                 return Err(AssetRule::NotIssued);
+            }
+            if quantity.quantity == 0 && issued != Some(0) {
+                return Err(AssetRule::Nothing);
             }
             placed = placed.checked_add(quantity.quantity).ok_or(AssetRule::Overflow)?;
         }

@@ -240,7 +240,17 @@ fn a_token_is_issued_once_and_moves_by_its_name() {
     let alice = party("alice");
     broken(chain.refusal(issue(by_alice(&chain), "art", rules, 5)), "asset-token-needed");
     let art = chain.confirm(issue(by_alice(&chain), "art", rules, 0));
-    assert_eq!(chain.state.coin(coin_of(art, 0)).unwrap(), None, "an issue of nothing makes no coin");
+    assert_eq!(chain.state.coin(coin_of(art, 0)).unwrap(), None, "an issue of nothing makes no coin of itself");
+    let mut placed = issue(by_alice(&chain), "none", rules, 0);
+    placed.body.outputs[0].assets.push(of(AssetReference::New, None, 0));
+    let none = chain.confirm(placed);
+    let held = chain.state.coin(coin_of(none, 0)).unwrap().unwrap();
+    assert_eq!(held.assets, [of(AssetReference::Existing(none), None, 0)], "unless the output says that it holds none");
+    let emptied = chain.write().spend(coin_of(none, 0), &alice).pay(&alice, 0);
+    assert!(chain.propose(emptied).is_ok(), "nothing of it has to be kept");
+    let mut some = issue(by_alice(&chain), "some", OPEN, 5);
+    some.body.outputs.push(carrying(&alice, vec![of(AssetReference::New, None, 0)]));
+    broken(chain.refusal(some), "asset-nothing");
     broken(chain.refusal(more(by_alice(&chain), art, None, 5)), "asset-token-needed");
     assert!(chain.propose(more(by_alice(&chain), art, None, 0)).is_ok(), "details alone may be added");
     broken(chain.refusal(more(by_alice(&chain), art, Some("mona"), 0)), "asset-nothing");

@@ -405,8 +405,12 @@ pub fn has_currency(ctx: &Context) -> bool {
 pub fn wallet_holding(ctx: &Context) -> Result<(f64, u64), RpcError> {
     let owners = wallet_locks(ctx, false);
     let tally = Book::open(ctx, &owners, Counting::SPENDABLE).total(&owners)?;
-    let multiple = (ctx.parameters.native_currency_multiple() as f64).max(1.0);
-    Ok((tally.amount as f64 / multiple, tally.coins))
+    Ok((displayed(ctx, tally.amount), tally.coins))
+}
+
+/// Raw native currency in displayed units.
+pub fn displayed(ctx: &Context, raw: u128) -> f64 {
+    raw as f64 / (ctx.parameters.native_currency_multiple() as f64).max(1.0)
 }
 
 /// Native currency of the wallet in displayed units, read on a thread for long work if the chain has any.

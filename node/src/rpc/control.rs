@@ -155,7 +155,7 @@ fn getinfo(ctx: Arc<Context>, _params: Params) -> BoxFuture<'static, Answer> {
             keypoololdest: figures.keypool_oldest,
             keypoolsize: figures.keypool_size,
             unlocked_until: figures.unlocked_until,
-            paytxfee: 0.0,
+            paytxfee: balance::displayed(&ctx, ctx.coins.fee_rate().0.into()),
             relayfee: 0.0,
             errors: [clock.unwrap_or_default(), warnings(&ctx)].join(" ").trim().to_owned(),
         })

@@ -29,6 +29,7 @@ use self::judge::Judge;
 use super::resolve::{own_key, state_error, storage_error};
 use crate::coin::{Coins, Origin, Reservation};
 use crate::context::Context;
+use crate::pool::PoolLimits;
 
 /// Coins of a source looked at first: enough for most, and read within milliseconds.
 const FIRST_LOOK: usize = 8_192;
@@ -185,10 +186,11 @@ fn may_globally(ctx: &Context, permission: Permission, lock: &Lock) -> Result<bo
     authority::may(view.pool.state(), &ctx.rules, permission, lock, height).map_err(state_error)
 }
 
-/// The least fee of a transaction of so many bytes: 0 where the chain asks for none.
+/// The fee of a transaction of so many bytes: what the chain asks for at least, or what `settxfee` set if that is more.
 #[must_use]
 pub fn fee_of(ctx: &Context, bytes: usize) -> Amount {
-    ctx.view.read().pool.limits().fee(bytes)
+    let limits = ctx.view.read().pool.limits();
+    PoolLimits { relay_fee: limits.relay_fee.max(ctx.coins.fee_rate().0), ..limits }.fee(bytes)
 }
 
 /// Most inputs of a transaction of this chain: half of its bytes are left to what it does.

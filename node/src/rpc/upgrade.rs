@@ -8,6 +8,7 @@ use rota_api::params::{Params, Selection};
 use rota_chain::amount::Height;
 use rota_chain::filter::Approve;
 use rota_chain::hash::Txid;
+use rota_chain::lock::Lock;
 use rota_chain::operation::Operation;
 use rota_chain::permission::Permission;
 use rota_chain::transaction::Output;
@@ -17,6 +18,7 @@ use rota_consensus::ops::upgrade::{Skip, votes_missing};
 use rota_consensus::state::{Approval, Entity, EntityKind, StateView};
 use rota_params::Parameter;
 use rota_params::kind::Kind;
+use rota_params::table::{PROTOCOLS_SUPPORTED, protocol_is_supported};
 use rota_storage::EntityList;
 use serde_json::{Map, Value};
 
@@ -57,7 +59,11 @@ pub fn proposal(name: Vec<u8>, open: &Value, changes: &Value) -> Result<Operatio
 
 fn change(word: &str, value: &Value) -> Result<ParameterChange, RpcError> {
     if matches!(word, "protocol-version" | "protocolversion") {
-        return Err(RpcError::not_supported("Every version of this software runs the chain's one protocol"));
+        let version = value.as_u64().and_then(|version| u32::try_from(version).ok());
+        return Err(match version.filter(|version| protocol_is_supported(*version)) {
+            Some(_) => RpcError::not_supported("A chain keeps the protocol that it began with"),
+            None => RpcError::not_allowed(format!("Unknown protocol version; known are {}", protocols())),
+        });
     }
     let unknown = || RpcError::invalid(format!("Unknown parameter: {}", resolve::short(word)));
     let parameter = Parameter::find(word).ok_or_else(unknown)?;
@@ -69,15 +75,17 @@ fn change(word: &str, value: &Value) -> Result<ParameterChange, RpcError> {
     Ok(ParameterChange { name: parameter.name().as_bytes().to_vec(), value })
 }
 
+/// The protocols that this software runs, as ranges.
+fn protocols() -> String {
+    let ranges: Vec<String> = PROTOCOLS_SUPPORTED.iter().map(|(first, last)| format!("{first}-{last}")).collect();
+    ranges.join(", ")
+}
+
 /// Who may propose an upgrade holds admin besides create.
 ///
 /// # Errors
 /// -704 if nobody of the wallet does.
-pub fn author(
-    ctx: &Context,
-    view: &View,
-    from: Option<rota_chain::lock::Lock>,
-) -> Result<rota_chain::lock::Lock, RpcError> {
+pub fn author(ctx: &Context, view: &View, from: Option<Lock>) -> Result<Lock, RpcError> {
     let (state, height) = (view.pool.state(), view.pool.place().height);
     resolve::own_author(ctx, from, |lock| {
         Ok(authority::may(state, &ctx.rules, Permission::Create, lock, height)?
@@ -108,8 +116,7 @@ fn approve(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
                 return Err(RpcError::not_allowed("Upgrade already approved"));
             }
             let height = view.pool.place().height;
-            let may =
-                |lock: &rota_chain::lock::Lock| authority::may(state, &ctx.rules, Permission::Admin, lock, height);
+            let may = |lock: &Lock| authority::may(state, &ctx.rules, Permission::Admin, lock, height);
             (txid, resolve::own_author(&ctx, from, may)?)
         };
         let timestamp = u32::try_from(unix_time()).unwrap_or(u32::MAX);

@@ -106,11 +106,16 @@ fn last(catalogue: &Catalogue<'_>, variable: &Txid) -> Result<Step, RpcError> {
 
 /// The value that a step set; null where bytes that others made are no JSON.
 fn shown(step: &Step) -> Value {
-    let bytes = match step.operation() {
+    readable(match step.operation() {
         Some(Operation::CreateVariable(create)) => create.value.as_slice(),
         Some(Operation::SetVariable(set)) => set.value.as_slice(),
         _ => &[],
-    };
+    })
+}
+
+/// A value's bytes as JSON; null for bytes that others made and that are none.
+#[must_use]
+pub fn readable(bytes: &[u8]) -> Value {
     data::json_value(bytes).unwrap_or_default()
 }
 

@@ -46,6 +46,7 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("walletlock", Answerer::Now(walletlock)),
     ("keypoolrefill", Answerer::Later(|ctx, params| heavy(ctx, params, keypoolrefill))),
     ("resendwallettransactions", Answerer::Now(|_, _| Ok(Value::Null))),
+    ("settxfee", Answerer::Now(legacy::settxfee)),
     ("estimatefee", Answerer::Now(legacy::no_estimate)),
     ("estimatepriority", Answerer::Now(legacy::no_estimate)),
     ("getaccount", Answerer::Now(legacy::no_accounts)),

@@ -202,7 +202,7 @@ fn output(to: Lock, amount: Amount, units: AssetQuantity, operation: Option<Oper
     Output {
         recipient: Some(to),
         amount,
-        assets: if units.quantity > 0 { vec![units] } else { Vec::new() },
+        assets: if units.quantity > 0 || units.asset == AssetReference::New { vec![units] } else { Vec::new() },
         operations: operation.into_iter().collect(),
     }
 }

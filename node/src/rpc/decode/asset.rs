@@ -92,7 +92,7 @@ pub fn output_quantity(
     Ok(Value::Object(map))
 }
 
-/// `issuefirst`, `issuemore` or `transfer`. Where units of one kind are both spent and issued, the first output that
+/// `issuefirst`, `issuemore`, `issuetoken` or `transfer`. Where units of one kind are both spent and issued, the first output that
 /// holds exactly what is issued has the new ones.
 fn word(known: &Known, index: u32, held: &AssetQuantity) -> &'static str {
     let AssetReference::Existing(asset) = held.asset else { return "issuefirst" };
@@ -111,7 +111,11 @@ fn word(known: &Known, index: u32, held: &AssetQuantity) -> &'static str {
     };
     let all: u64 = places().map(|(_, held)| held.quantity).fold(0, u64::saturating_add);
     let first = places().find(|(_, held)| held.quantity == issued).map(|(at, _)| at);
-    if issued > 0 && (all == issued || first == Some(index)) { "issuemore" } else { "transfer" }
+    match issued > 0 && (all == issued || first == Some(index)) {
+        true if held.token.is_some() => "issuetoken",
+        true => "issuemore",
+        false => "transfer",
+    }
 }
 
 /// What an asset allows, in the order answers have.

@@ -39,6 +39,8 @@ pub struct Parts {
     pub data: Vec<Value>,
     /// Items.
     pub items: Vec<Value>,
+    /// A variable that is created or set.
+    pub variable: Option<Value>,
 }
 
 impl Parts {
@@ -56,6 +58,12 @@ impl Parts {
                 Operation::Grant(grant) => parts.permissions.push(permission(moment, grant)?),
                 Operation::Publish(publish) => parts.items.push(item(moment, known, index, publish, view)?),
                 Operation::Data(piece) => parts.data.push(inline(moment, known.txid, index, piece)),
+                Operation::CreateVariable(create) => {
+                    parts.variable = Some(variable(moment, known, index, known.txid, &create.value)?);
+                }
+                Operation::SetVariable(set) => {
+                    parts.variable = Some(variable(moment, known, index, set.variable, &set.value)?);
+                }
                 _ => {}
             }
         }
@@ -71,7 +79,29 @@ impl Parts {
                 map.insert(name.into(), Value::Array(list));
             }
         }
+        if let Some(variable) = self.variable {
+            map.insert("variable".into(), variable);
+        }
     }
+}
+
+/// A value given to a variable, with who gave it.
+fn variable(moment: &Moment<'_>, known: &Known, index: u32, variable: Txid, value: &[u8]) -> Result<Value, RpcError> {
+    let mut map = Map::new();
+    if let Some(entity) = moment.entity(&variable)? {
+        if !entity.name.is_empty() {
+            map.insert("name".into(), String::from_utf8_lossy(&entity.name).into_owned().into());
+        }
+        map.insert("createtxid".into(), variable.to_string().into());
+        map.insert("variableref".into(), resolve::reference(&variable, &entity).into());
+    } else {
+        map.insert("createtxid".into(), variable.to_string().into());
+        map.insert("variableref".into(), Value::Null);
+    }
+    let writers = known.tx.answering_locks(index);
+    map.insert("writers".into(), writers.iter().map(|lock| moment.address(lock)).collect());
+    map.insert("value".into(), crate::rpc::variable::readable(value));
+    Ok(Value::Object(map))
 }
 
 /// The standard form of an output's lock.

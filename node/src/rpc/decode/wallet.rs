@@ -103,7 +103,10 @@ pub fn carried(moment: &Moment<'_>, known: &Known, verbose: bool) -> Result<(Par
             sums.permissions.push(permission);
         }
         sums.items.extend(parts.items.iter().cloned());
-        sums.data.extend(parts.data.iter().cloned());
+        // Data along with a payment is the payment's, and shown with its output alone.
+        if out.recipient.is_none() {
+            sums.data.extend(parts.data.iter().cloned());
+        }
         if verbose {
             outputs.push(shown_output(moment, index, out, parts));
         }

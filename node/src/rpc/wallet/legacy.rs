@@ -1,12 +1,10 @@
 //! Calls of old clients that concern accounts, fees and assets: those this version can answer.
 
-use rota_api::error::{EntityKind as Wanted, RpcError};
 use rota_api::params::Params;
 use serde_json::Value;
 
 use crate::context::Context;
 use crate::rpc::Answer;
-use crate::rpc::resolve::entity_in;
 
 /// Fees are not estimated: they are due only where a chain says so.
 pub fn no_estimate(_ctx: &Context, params: &Params) -> Answer {
@@ -19,12 +17,8 @@ pub fn no_accounts(_ctx: &Context, _params: &Params) -> Answer {
     Err(crate::rpc::address::no_accounts())
 }
 
-/// Looks an asset up: -708 if there is none.
-pub fn named_asset(ctx: &Context, params: &Params) -> Answer {
-    entity_in(&ctx.view.read(), params.text(0)?, Wanted::Asset)?;
-    Err(unavailable())
-}
-
-fn unavailable() -> RpcError {
-    RpcError::not_supported("Listing transactions of assets is not available in this version")
+/// Sets the fee that transactions of this wallet leave to the miner for every 1,000 bytes begun.
+pub fn settxfee(ctx: &Context, params: &Params) -> Answer {
+    ctx.coins.set_fee_rate(crate::rpc::amount::native(ctx, params.value(0))?);
+    Ok(Value::from(true))
 }
