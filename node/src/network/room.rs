@@ -39,6 +39,7 @@ const CLOSING_TIME: Duration = Duration::from_secs(5);
 enum Closed {
     Stopping,
     IdentityChanged,
+    LimitsChanged,
     Ended,
 }
 
@@ -53,6 +54,9 @@ pub(super) async fn run(network: Network, mut stopping: watch::Receiver<bool>) {
                     Ok(key) => match live(&network, key, address, &mut stopping).await {
                         Closed::Stopping => break,
                         Closed::IdentityChanged => tracing::info!("peers are dialled again with another identity"),
+                        Closed::LimitsChanged => {
+                            tracing::info!("an upgrade changed what peers may send: they are dialled again");
+                        }
                         Closed::Ended => tracing::error!("the peer room ended: it is opened again"),
                     },
                     Err(error) => tracing::error!(%error, "the identity cannot be used"),
@@ -110,6 +114,7 @@ async fn live(network: &Network, key: PeerKey, address: KeyHash, stopping: &mut 
         () = sync::run(sync_parts, events) => Closed::Ended,
         () = keep_book(&book, &handle, noted) => Closed::Ended,
         () = identity_lost(network, address) => Closed::IdentityChanged,
+        () = limits_changed(parts) => Closed::LimitsChanged,
     };
     *lock(&network.0.room) = None;
     if tokio::time::timeout(CLOSING_TIME, handle.shutdown()).await.is_err() {
@@ -130,15 +135,40 @@ fn config(parts: &NetworkParts) -> Option<Config> {
     let mut config = Config::new(parts.directory.name(), hash, parts.parameters.address_scheme(), tip);
     config.listen = parts.options.listen.clone();
     config.gate = gate(parts, false);
-    config.max_block_bytes = parts.rules.maximum_block_size;
-    config.max_chunk_bytes = parts.rules.maximum_chunk_size;
+    (config.max_block_bytes, config.max_chunk_bytes) = limits(parts);
     config.max_connections = parts.options.max_connections;
     Some(config)
 }
 
+/// Bytes of a block and of a chunk at most, as upgrades have left them.
+fn limits(parts: &NetworkParts) -> (u32, u32) {
+    let snapshot = parts.view.snapshot();
+    let rules = parts.rules.at(&snapshot);
+    let rules = rules.as_deref().unwrap_or(&parts.rules);
+    (rules.maximum_block_size, rules.maximum_chunk_size)
+}
+
+/// Returns when an upgrade has changed how much a peer may send at once.
+async fn limits_changed(parts: &NetworkParts) {
+    let mut events = parts.ledger.subscribe_events();
+    let before = limits(parts);
+    loop {
+        match events.recv().await {
+            Ok(LedgerEvent::Tip { .. }) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
+                if limits(parts) != before {
+                    return;
+                }
+            }
+            Ok(_) => {}
+            Err(tokio::sync::broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
 /// Who may connect at the tip, as one look at the state: the judge never waits for the writer.
 fn gate(parts: &NetworkParts, behind: bool) -> GateRules {
-    if parts.rules.anyone.connect {
+    let everybody = parts.rules.at(&parts.view.snapshot()).is_ok_and(|rules| rules.anyone.connect);
+    if everybody {
         return GateRules { permitted: Permitted::Everyone, behind };
     }
     let (view, rules) = (Arc::clone(&parts.view), Arc::clone(&parts.rules));
