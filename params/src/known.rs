@@ -146,6 +146,7 @@ options! {
     Chain {
         reindex Flag "0" "Rebuild state and indexes from the block files";
         txsync Flag "0" "Sync each acknowledged transaction to disk, against power loss";
+        flushsourcechunks Flag "1" "Sync own off-chain data to disk before its transaction is sent";
         maxmempool Number "256" "Megabytes of unconfirmed transactions, at most";
         maxmempoolauthor Number "64" "Megabytes of unconfirmed transactions of one author, at most";
         dbcache Number "48" "Megabytes of memory that the database keeps blocks of";
@@ -201,7 +202,6 @@ options! {
         bantime Number "" "";
         banscore Number "" "";
         whitelist List "" "";
-        flushsourcechunks Flag "" "";
         hideknownopdrops Flag "" "";
         rescan Flag "" "";
         verifyparamsethash Flag "" "";

@@ -21,4 +21,5 @@ mod refusal;
 mod restart;
 mod rpc;
 mod spacing;
+mod upgrade;
 mod work;

@@ -196,7 +196,7 @@ const fn sentence(skip: Skip) -> &'static str {
     match skip {
         Skip::NotUpgradable => "This parameter cannot be changed on this chain",
         Skip::Range => "The value is out of the parameter's range",
-        Skip::Factor => "The new value must be between half and twice the one before",
+        Skip::Factor => "New parameter value must be between half and double previous value",
         Skip::Gap => "Too few blocks since the last change of this parameter (timing-upgrade-min-gap)",
     }
 }
