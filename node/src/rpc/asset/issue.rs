@@ -278,10 +278,13 @@ mod tests {
     }
 
     #[test]
-    fn an_output_of_no_units_names_no_asset() {
+    fn an_output_of_no_units_names_the_asset_only_if_it_is_new() {
         let to = Lock::Key(KeyHash([1; 20]));
-        let units = |quantity| AssetQuantity { asset: AssetReference::New, token: None, quantity };
-        assert!(output(to, Amount::ZERO, units(0), None).assets.is_empty());
-        assert_eq!(output(to, Amount::ZERO, units(5), None).assets, [units(5)]);
+        let units = |asset, quantity| AssetQuantity { asset, token: None, quantity };
+        let old = AssetReference::Existing(Txid([1; 32]));
+        assert!(output(to, Amount::ZERO, units(old, 0), None).assets.is_empty());
+        for (asset, quantity) in [(AssetReference::New, 0), (AssetReference::New, 5), (old, 5)] {
+            assert_eq!(output(to, Amount::ZERO, units(asset, quantity), None).assets, [units(asset, quantity)]);
+        }
     }
 }
