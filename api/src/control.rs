@@ -49,6 +49,7 @@ pub const METHODS: &[Method] = &[
         .example(&["summary"])
         .variadic()
         .hidden(),
+    Method::new("rpc.discover", "Describes all methods that may be called here as an OpenRPC document.").hidden(),
 ];
 
 /// What `getinfo` answers.

@@ -4,11 +4,15 @@
 use crate::error::{Code, RpcError};
 use serde_json::Value;
 
+mod discover;
 mod help;
 mod meaning;
+mod reference;
 mod word;
 
+pub use discover::openrpc;
 pub use help::{TOPICS, help_answer, help_list, help_text};
+pub use reference::reference;
 pub use word::{WordFault, read_word, read_words};
 
 /// A set of JSON types a parameter may have.

@@ -106,11 +106,16 @@ pub fn help_text(method: &Method) -> String {
 }
 
 fn example_lines(name: &str, target: &Method) -> String {
+    let (typed, body) = sample(name, target);
+    format!("\nExample:\n{typed}\n{body}\n")
+}
+
+/// The sample call as typed at a shell, and as the body of a request.
+pub(super) fn sample(name: &str, target: &Method) -> (String, Value) {
     let typed: String = target.example.iter().map(|word| format!(" {}", quoted(word))).collect();
     let words: Vec<String> = target.example.iter().map(|word| (*word).to_owned()).collect();
     let params = read_words(Some(target), &words).unwrap_or_default();
-    let body = json!({"method": name, "params": Value::Array(params), "id": 1});
-    format!("\nExample:\nnode-cli chain1 {name}{typed}\n{body}\n")
+    (format!("node-cli chain1 {name}{typed}"), json!({"method": name, "params": Value::Array(params), "id": 1}))
 }
 
 /// The word as a shell takes it.

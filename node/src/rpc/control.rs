@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use rota_api::control::{ChainTotals, Info, InitStatus, STOPPING};
 use rota_api::error::{Code, RpcError};
-use rota_api::method::{find, help_answer, help_list};
+use rota_api::method::{find, help_answer, help_list, openrpc};
 use rota_api::number::real_value;
 use rota_api::params::{Params, type_word};
 use rota_chain::amount::Height;
@@ -32,6 +32,7 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("getchaintotals", Answerer::Now(getchaintotals)),
     ("getinitstatus", Answerer::Now(getinitstatus)),
     ("help", Answerer::Now(|ctx, params| help(ctx.facts.allow_methods.as_ref(), params.text_or(0, "")?))),
+    ("rpc.discover", Answerer::Now(|ctx, _| Ok(discover(ctx.facts.allow_methods.as_ref())))),
     ("stop", Answerer::Now(stop)),
     ("pause", Answerer::Now(|ctx, params| set_paused(ctx, params, true))),
     ("resume", Answerer::Now(|ctx, params| set_paused(ctx, params, false))),
@@ -58,6 +59,11 @@ fn help(allowed: Option<&HashSet<String>>, command: &str) -> Answer {
         name if find(name).is_some() && !may(name) => Err(RpcError::method_not_allowed(name)),
         _ => Ok(Value::from(help_answer(command))),
     }
+}
+
+/// The OpenRPC document over the methods that may be called here.
+fn discover(allowed: Option<&HashSet<String>>) -> Value {
+    openrpc(VERSION, &|name| name == "help" || allowed.is_none_or(|allowed| allowed.contains(name)))
 }
 
 /// The release as one number: two digits each for major, minor and patch, and a last pair for builds.
@@ -410,6 +416,19 @@ mod tests {
         for text in ["", "nonsense", "mining,", "minin"] {
             assert_eq!(tasks(text).unwrap_err().code, Code::InvalidParameter, "{text}");
         }
+    }
+
+    #[test]
+    fn the_openrpc_document_describes_the_methods_that_may_be_called() {
+        let allowed: HashSet<String> = ["rpc.discover", "publish"].map(str::to_owned).into();
+        let names = |document: &Value| -> Vec<String> {
+            let methods = document["methods"].as_array().unwrap();
+            methods.iter().map(|method| method["name"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(names(&discover(Some(&allowed))), ["help", "rpc.discover", "publish"]);
+        let all = discover(None);
+        assert!(names(&all).len() > 200);
+        assert_eq!(all["info"]["version"], VERSION);
     }
 
     #[test]
