@@ -31,6 +31,7 @@ async fn an_approved_upgrade_holds_on_every_node_and_after_a_restart() {
     }
     let height = chain.node("a").call("getblockcount", json!([])).await.as_u64().expect("a height");
     chain.node("b").wait_height(height + 2).await;
+    chain.node("b").stop().await;
     chain.node("b").restart().await;
     let b = chain.node("b");
     let now = b.call("getblockchainparams", json!([true, true])).await;
