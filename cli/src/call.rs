@@ -4,9 +4,11 @@ use rota_api::client::request_body;
 use rota_api::method::{find, read_words};
 use rota_api::{Client, ClientError};
 use serde_json::Value;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::file::expanded;
+use crate::pretty::pretty;
 use crate::print::{escaped, output, printed};
 use crate::target::{RequestOut, Target};
 
@@ -34,7 +36,11 @@ impl Session {
 
     /// Calls a method and prints what comes of it. Gives the exit status.
     pub async fn perform(&self, method: &str, words: &[String]) -> u8 {
-        let params = match read_words(find(method), words) {
+        let words = match expanded(words, std::io::stdin()) {
+            Ok(words) => words,
+            Err(fault) => return complain(&format!("error: {fault}\n"), NOT_ANSWERED),
+        };
+        let params = match read_words(find(method), &words) {
             Ok(params) => params,
             Err(fault) => return complain(&format!("error: {fault}\n"), NOT_ANSWERED),
         };
@@ -47,7 +53,11 @@ impl Session {
         }
         match self.client.call_body(body).await {
             Ok(result) => {
-                output(&printed(&result));
+                output(&if self.target.pretty {
+                    pretty(&result, std::io::stdout().is_terminal())
+                } else {
+                    printed(&result)
+                });
                 0
             }
             Err(error) => complain(&self.explain(&error), exit_status(&error)),

@@ -29,8 +29,16 @@ Usage:
   node-cli help [METHOD]                           list all methods, or explain one
 
 With a single chain in the data directory its name may be left out. Parameters are plain words; JSON values go into
-quotes, so that the shell leaves them alone. Results go to stdout, the request and errors to stderr; the exit status
-is 0, or the error code without its sign modulo 256, or 1 if the node could not be asked.
+quotes, so that the shell leaves them alone. @FILE stands for the text of a file, @- for standard input, and a word
+that begins with @ itself is written @@... Results go to stdout, the request and errors to stderr.
+
+Exit status: 0 when the call succeeded, otherwise the error code without its sign modulo 256, or 1 without a code:
+    1  misuse, not reached, not let in, wrong number of parameters (-1)    190  not possible this way (-702)
+    8  a parameter is malformed (-8)       5  no such address (-5)         191  not subscribed (-703)
+    6  not enough funds (-6)              26  refused by the rules (-26)   192  a permission is missing (-704)
+   89  no such method (-32601)           189  not allowed here (-701)      193  the name is taken (-705)
+  196  no such entity (-708)             197  key not in the wallet (-709) 198  no such transaction (-710)
+  199  no such block (-711)              200  no such output or data (-712)
 
 Options, before or after the chain's name:
   -datadir=DIRECTORY    directory that holds a folder for each chain (default ~/.rota)
@@ -39,6 +47,8 @@ Options, before or after the chain's name:
   -rpcuser=NAME         user (default: rpcuser in the chain's node.conf)
   -rpcpassword=WORD     password (default: rpcpassword in the chain's node.conf)
   -requestout=WHERE     where the request is shown: stderr, stdout or null (default stderr)
+  -pretty               results indented for reading, coloured on a terminal (NO_COLOR=1: never coloured)
+  -completion=SHELL     print a completion script, bash or zsh: source <(node-cli --completion bash)
   -help                 print this help
   -version              print the version
 

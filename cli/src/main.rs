@@ -1,9 +1,12 @@
 //! node-cli: calls a node's JSON-RPC API from the command line. Which node and which call: `target`; the call
-//! itself: `call`; how answers look: `print`; the prompt: `interactive`; fixed texts: `console`.
+//! itself: `call`; how answers look: `print`, `pretty`; parameters in files: `file`; shells: `completion`; the prompt: `interactive`; fixed texts: `console`.
 
 mod call;
+mod completion;
 mod console;
+mod file;
 mod interactive;
+mod pretty;
 mod print;
 mod split;
 mod target;

@@ -9,7 +9,7 @@ use rota_params::paths::{ChainChoiceError, ChainDirectory, only_chain};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::console;
+use crate::{completion, console};
 
 /// Most seconds to wait for an answer: a day.
 const LONGEST_TIMEOUT: i64 = 86_400;
@@ -53,6 +53,9 @@ pub enum Failure {
     /// A value that -requestout does not have.
     #[error("option -requestout is \"{0}\", expected stderr, stdout or null")]
     RequestOut(String),
+    /// A shell that there is no completion for.
+    #[error("option -completion is \"{0}\", expected bash or zsh")]
+    Completion(String),
     /// The system.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -84,6 +87,8 @@ pub struct Target {
     pub timeout: Duration,
     /// Where requests are shown.
     pub request_out: RequestOut,
+    /// Whether results are laid out for reading.
+    pub pretty: bool,
     /// The file that holds user and password, for messages.
     pub conf: PathBuf,
 }
@@ -100,7 +105,12 @@ pub enum Wish {
 
 /// Reads the arguments of this program.
 pub fn read_command_line() -> Result<Wish, Failure> {
-    wish(&CommandLine::of_this_program(call_begun)?)
+    let mut line = CommandLine::of_this_program(call_begun)?;
+    // The shell may stand apart: --completion bash.
+    if let Some((_, shell @ None)) = line.options.iter_mut().find(|(name, _)| name == "completion") {
+        *shell = line.words.first().cloned();
+    }
+    wish(&line)
 }
 
 /// Whether the words so far hold the method, so that what follows are its parameters, hyphens or not.
@@ -118,6 +128,10 @@ fn wish(line: &CommandLine) -> Result<Wish, Failure> {
     }
     if line.flag("version") {
         return Ok(Wish::Print(console::version()));
+    }
+    if let Some(shell) = line.text("completion") {
+        let script = completion::script(shell).ok_or_else(|| Failure::Completion(shell.to_owned()))?;
+        return Ok(Wish::Print(script));
     }
     let Some(first) = line.words.first() else {
         return Ok(Wish::Misuse);
@@ -171,7 +185,16 @@ fn target(line: &CommandLine, chain: Option<&ChainDirectory>, name: &str) -> Res
     let seconds = options.number("rpcclienttimeout", DEFAULT_TIMEOUT.as_secs().cast_signed(), 1..=LONGEST_TIMEOUT)?;
     let timeout = Duration::from_secs(seconds.unsigned_abs());
     let address = format!("{host}:{port}");
-    Ok(Target { chain: name.to_owned(), address, user, password, timeout, request_out, conf })
+    Ok(Target {
+        chain: name.to_owned(),
+        address,
+        user,
+        password,
+        timeout,
+        request_out,
+        pretty: line.flag("pretty"),
+        conf,
+    })
 }
 
 fn default_port(chain: Option<&ChainDirectory>) -> Result<u16, Failure> {

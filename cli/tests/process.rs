@@ -141,3 +141,30 @@ fn the_prompt_takes_calls_until_bye_over_one_connection() {
     let received = serving.join().unwrap();
     assert!(received[1].starts_with(r#"{"method":"publish","params":["s",["a b"],"x"],"#), "{}", received[1]);
 }
+
+#[test]
+fn a_parameter_may_stand_in_a_file_or_on_standard_input() {
+    let (port, serving) = node(vec![(200, r#"{"result":[{"a":1}],"error":null,"id":1}"#)]);
+    let data = data(port);
+    let file = data.path().join("value.json");
+    std::fs::write(&file, "{\"json\":\n7}\n").unwrap();
+    let named = format!("@{}", file.display());
+    let words = ["chain1", "--pretty", "-requestout=null", "publish", "@-", "@@k", &named];
+    let (out, err, status) = texts(&run(&data, &words, "stream1\n"));
+    assert_eq!((out.as_str(), err.as_str(), status), ("[{\"a\": 1}]\n", "", Some(0)));
+    let received = serving.join().unwrap();
+    assert!(received[0].contains(r#""params":["stream1","@k",{"json":7}]"#), "{}", received[0]);
+    let (_, err, status) = texts(&run(&data, &["chain1", "publish", "s", "k", "@nosuchfile"], ""));
+    assert!(err.contains("@nosuchfile") && status == Some(1), "{err}");
+}
+
+#[test]
+fn completion_is_printed_for_known_shells_without_a_node() {
+    let data = tempfile::tempdir().unwrap();
+    for words in [&["--completion", "bash"][..], &["--completion=bash"]] {
+        let (out, _, status) = texts(&run(&data, words, ""));
+        assert!(out.contains("complete -") && out.contains(" liststreamitems ") && status == Some(0), "{out}");
+    }
+    let (_, err, status) = texts(&run(&data, &["--completion", "fish"], ""));
+    assert!(err.contains("expected bash or zsh") && status == Some(1), "{err}");
+}

@@ -195,6 +195,8 @@ options! {
         rpcconnect Text "127.0.0.1" "Host of the node to call";
         rpcclienttimeout Number "900" "Seconds to wait for an answer";
         requestout Text "stderr" "Where a call is shown: stderr, stdout or null";
+        pretty Flag "0" "Whether results are coloured and indented for reading; colours on a terminal alone";
+        completion Text "" "Print the completion script of a shell, bash or zsh, and end";
     }
     Accepted {
         healthcheckport Number "" "";
