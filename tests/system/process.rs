@@ -1,5 +1,6 @@
 //! Scenarios over real processes: each file is a subject, each test a sentence about what a user relies on.
 
+mod argument;
 mod catchup;
 mod coin;
 mod crash;
