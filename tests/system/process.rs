@@ -9,6 +9,7 @@ mod exchange;
 mod history;
 mod identity;
 mod join;
+mod migrate;
 mod multisig;
 mod notify;
 mod offchain;
