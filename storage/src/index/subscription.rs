@@ -175,7 +175,7 @@ impl Store {
         Ok(self.database().get(&TIP, &())?.map_or(Height(0), |tip| tip.height.next()))
     }
 
-    /// Ends following and drops its indexes; false if it was not followed. Chunks stay: see [`Store::purge_chunks`].
+    /// Ends following and drops its indexes; false if it was not followed. Chunks stay.
     ///
     /// # Errors
     /// [`crate::StorageError`] if storage fails.
