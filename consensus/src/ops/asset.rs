@@ -124,12 +124,7 @@ pub fn apply_issue<V: StateView, B: StateView>(
     issue: &IssueAsset,
     overlay: &mut Overlay<B>,
 ) -> Result<(), ApplyError> {
-    let mut issuers = Vec::new();
-    for lock in step.answering {
-        if authority::may(step.view, step.rules, Permission::Issue, lock, step.place.height)? {
-            issuers.push(*lock);
-        }
-    }
+    let issuers = step.holding(Permission::Issue)?;
     if issuers.is_empty() {
         return Err(AssetRule::Issue.into());
     }
@@ -156,7 +151,7 @@ pub fn apply_more<V: StateView, B: StateView>(
     if !rules.open {
         return Err(AssetRule::Closed { asset }.into());
     }
-    if rules.restrict_issue && !any_may(step, asset, Permission::Issue)? {
+    if rules.restrict_issue && !step.any_holds(asset, Permission::Issue)? {
         return Err(AssetRule::IssueMore { asset }.into());
     }
     match (&more.token, rules.fungible) {
@@ -191,7 +186,7 @@ pub fn apply_update<V: StateView, B: StateView>(
     let Some(EntityKind::Asset { rules, .. }) = kind else {
         return Err(AssetRule::Missing { asset }.into());
     };
-    if !any_may(step, asset, Permission::Admin)? {
+    if !step.any_holds(asset, Permission::Admin)? {
         return Err(AssetRule::Update { asset }.into());
     }
     if !(if update.open { rules.can_open } else { rules.can_close }) {
@@ -201,15 +196,6 @@ pub fn apply_update<V: StateView, B: StateView>(
         rules.open = update.open;
         Ok(())
     })
-}
-
-fn any_may<V: StateView>(step: &Step<'_, V>, asset: Txid, permission: Permission) -> Result<bool, ApplyError> {
-    for lock in step.answering {
-        if authority::may_on(step.view, asset, permission, lock, step.place.height)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Changes an asset's rules or issued total on top of what this transaction changed of it already.

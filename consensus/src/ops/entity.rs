@@ -3,7 +3,6 @@
 use rota_chain::lock::Lock;
 use rota_chain::permission::{BlockRange, Permission};
 
-use crate::authority;
 use crate::ops::Step;
 use crate::rule::{ApplyError, EntityRule};
 use crate::state::{Entity, EntityKind, Overlay, PermissionKey, PermissionRecord, StateKey, StateValue, StateView};
@@ -42,12 +41,7 @@ pub fn is_reference_shaped(text: &str) -> bool {
 /// # Errors
 /// [`EntityRule::Create`] if nobody may, or storage.
 pub fn creators<V: StateView>(step: &Step<'_, V>) -> Result<Vec<Lock>, ApplyError> {
-    let mut creators = Vec::new();
-    for lock in step.answering {
-        if authority::may(step.view, step.rules, Permission::Create, lock, step.place.height)? {
-            creators.push(*lock);
-        }
-    }
+    let creators = step.holding(Permission::Create)?;
     if creators.is_empty() { Err(EntityRule::Create.into()) } else { Ok(creators) }
 }
 

@@ -11,11 +11,13 @@ use rota_chain::data::Data;
 use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
 use rota_chain::operation::Operation;
+use rota_chain::permission::Permission;
 use rota_chain::transaction::Output;
 
+use crate::authority;
 use crate::rule::{ApplyError, Rule, StreamRule};
 use crate::rules::Rules;
-use crate::state::{Overlay, StateView};
+use crate::state::{Overlay, StateError, StateView};
 use crate::transaction::{Place, not_enabled};
 
 /// Checks what needs no state.
@@ -74,6 +76,33 @@ pub struct Step<'a, V> {
 }
 
 impl<V: StateView> Step<'_, V> {
+    /// Those who answer and hold a right of the whole chain, in the order in which they answer.
+    ///
+    /// # Errors
+    /// [`StateError`] if storage fails.
+    pub fn holding(&self, permission: Permission) -> Result<Vec<Lock>, StateError> {
+        let mut holding = Vec::new();
+        for lock in self.answering {
+            if authority::may(self.view, self.rules, permission, lock, self.place.height)? {
+                holding.push(*lock);
+            }
+        }
+        Ok(holding)
+    }
+
+    /// Whether one of those who answer holds a right on an entity.
+    ///
+    /// # Errors
+    /// [`StateError`] if storage fails.
+    pub fn any_holds(&self, entity: Txid, permission: Permission) -> Result<bool, StateError> {
+        for lock in self.answering {
+            if authority::may_on(self.view, entity, permission, lock, self.place.height)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Applies one operation.
     ///
     /// # Errors

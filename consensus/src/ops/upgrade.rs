@@ -54,7 +54,7 @@ pub fn apply_create<V: StateView, B: StateView>(
     overlay: &mut Overlay<B>,
 ) -> Result<(), ApplyError> {
     let creators = creators(step)?;
-    if admins(step)?.is_empty() {
+    if step.holding(Permission::Admin)?.is_empty() {
         return Err(UpgradeRule::Admin.into());
     }
     take_name(step, &create.name)?;
@@ -75,7 +75,7 @@ pub fn apply_approve<V: StateView, B: StateView>(
     if !matches!(step.view.entity(&upgrade)?.map(|entity| entity.kind), Some(EntityKind::Upgrade { .. })) {
         return Err(UpgradeRule::Missing { upgrade }.into());
     }
-    let admins = admins(step)?;
+    let admins = step.holding(Permission::Admin)?;
     if admins.is_empty() {
         return Err(UpgradeRule::Vote { upgrade }.into());
     }
@@ -121,16 +121,6 @@ pub fn votes_missing<V: StateView>(
         counted = counted.saturating_add(u32::from(authority::may(view, rules, Permission::Admin, voter, height)?));
     }
     Ok(required.saturating_sub(counted))
-}
-
-fn admins<V: StateView>(step: &Step<'_, V>) -> Result<Vec<rota_chain::lock::Lock>, StateError> {
-    let mut admins = Vec::new();
-    for lock in step.answering {
-        if authority::may(step.view, step.rules, Permission::Admin, lock, step.place.height)? {
-            admins.push(*lock);
-        }
-    }
-    Ok(admins)
 }
 
 /// Applies the upgrades that are approved and due, at the end of the block at `height`: they hold from the next block

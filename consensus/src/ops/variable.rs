@@ -3,7 +3,6 @@
 use rota_chain::permission::Permission;
 use rota_chain::variable::{CreateVariable, SetVariable};
 
-use crate::authority;
 use crate::ops::Step;
 use crate::ops::entity::{check_name, creators, put_entity, take_name};
 use crate::rule::{ApplyError, EntityRule, VariableRule};
@@ -49,11 +48,8 @@ pub fn apply_set<V: StateView, B: StateView>(
     let EntityKind::Variable { restrict_write, last } = &mut entity.kind else {
         return Err(VariableRule::Missing { variable }.into());
     };
-    let mut allowed = !*restrict_write && !step.answering.is_empty();
-    for lock in step.answering {
-        allowed = allowed || authority::may_on(step.view, variable, Permission::Write, lock, step.place.height)?;
-    }
-    if !allowed {
+    let anybody = !*restrict_write && !step.answering.is_empty();
+    if !anybody && !step.any_holds(variable, Permission::Write)? {
         return Err(VariableRule::Write { variable }.into());
     }
     *last = step.txid;
