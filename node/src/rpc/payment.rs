@@ -16,6 +16,8 @@ use std::time::Duration;
 use rota_api::error::{Code, RpcError};
 use rota_chain::amount::{Amount, Height};
 use rota_chain::asset::AssetReference;
+use rota_chain::codec::encoded_length;
+use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
 use rota_chain::operation::Operation;
 use rota_chain::permission::Permission;
@@ -26,7 +28,7 @@ use rota_wallet::select::{Candidate, Choice, Hindrance, Holding, Shortage, Unit,
 
 pub use self::batch::{Batch, Batching, batch, together};
 use self::judge::Judge;
-use super::resolve::{own_key, state_error, storage_error};
+use super::resolve::{self, own_key, state_error, storage_error};
 use crate::coin::{Coins, Origin, Reservation};
 use crate::context::Context;
 use crate::pool::PoolLimits;
@@ -184,6 +186,28 @@ fn may_globally(ctx: &Context, permission: Permission, lock: &Lock) -> Result<bo
     let view = ctx.view.read();
     let height = view.pool.place().height;
     authority::may(view.pool.state(), &ctx.rules, permission, lock, height).map_err(state_error)
+}
+
+/// Submits outputs of these authors, with coins that hold what is needed.
+///
+/// # Errors
+/// As [`choose`] and [`resolve::submit_body`].
+pub async fn submit(
+    ctx: &Arc<Context>,
+    source: Source,
+    authors: Vec<Lock>,
+    outputs: Vec<Output>,
+    needs: Holding,
+) -> Result<Txid, RpcError> {
+    let mut body = resolve::body(ctx, authors, outputs);
+    let bytes = encoded_length(&body) + body.authors.len() * WITNESS_BYTES;
+    if needs.is_empty() && fee_of(ctx, bytes) == Amount::ZERO {
+        return resolve::submit_body(Arc::clone(ctx), body).await;
+    }
+    let chosen = choose(ctx, source, needs, Choosing { bytes, ..Choosing::default() }).await?;
+    body.inputs.clone_from(&chosen.inputs);
+    body.outputs.extend(chosen.change.iter().cloned());
+    resolve::submit_body(Arc::clone(ctx), body).await
 }
 
 /// The fee of a transaction of so many bytes: what the chain asks for at least, or what `settxfee` set if that is more.

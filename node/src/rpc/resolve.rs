@@ -22,7 +22,7 @@ use rota_wallet::WalletError;
 use rota_wallet::select::Holding;
 
 use super::Answer;
-use super::payment::{self, Choosing, Source};
+use super::payment::{self, Source};
 use crate::context::Context;
 use crate::ledger::{Stopped, SubmitError};
 use crate::pool::PoolError;
@@ -205,17 +205,8 @@ pub fn own_key(ctx: &Context, lock: &Lock) -> Result<(), RpcError> {
 pub async fn submit_outputs(ctx: Arc<Context>, authors: Vec<Lock>, outputs: Vec<Output>) -> Result<Txid, RpcError> {
     let paid = outputs.iter().try_fold(Amount::ZERO, |sum, output| sum.checked_add(output.amount));
     let paid = paid.ok_or_else(|| RpcError::invalid("Invalid amount: the sum is out of range"))?;
-    let mut body = body(&ctx, authors, outputs);
-    let bytes = encoded_length(&body) + body.authors.len() * payment::WITNESS_BYTES;
-    if paid == Amount::ZERO && payment::fee_of(&ctx, bytes) == Amount::ZERO {
-        return submit_body(ctx, body).await;
-    }
-    let choosing = Choosing { bytes, ..Choosing::default() };
-    let source = Source::Addresses(body.authors.clone());
-    let chosen = payment::choose(&ctx, source, Holding::native(paid), choosing).await?;
-    body.inputs = chosen.inputs.clone();
-    body.outputs.extend(chosen.change.iter().cloned());
-    submit_body(ctx, body).await
+    let source = Source::Addresses(authors.clone());
+    payment::submit(&ctx, source, authors, outputs, Holding::native(paid)).await
 }
 
 /// A body without inputs, valid as long as one may be, with a nonce of its own.

@@ -7,7 +7,6 @@ use rota_api::error::RpcError;
 use rota_api::params::Params;
 use rota_chain::amount::Amount;
 use rota_chain::asset::AssetReference;
-use rota_chain::codec::encoded_length;
 use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
 use rota_chain::permission::Permission;
@@ -17,8 +16,8 @@ use rota_wallet::select::Holding;
 use serde_json::Value;
 
 use super::amount::{self, Amounts, Balance};
-use super::payment::{self, Choosing, Source, WITNESS_BYTES};
-use super::resolve::{self, address, own_author, own_key, state_error};
+use super::payment::{self, Source};
+use super::resolve::{address, own_author, own_key, state_error};
 use super::wallet::note;
 use super::{Answer, Answerer, attachment};
 use crate::context::Context;
@@ -139,33 +138,11 @@ pub async fn pay(ctx: &Arc<Context>, payment: Payment) -> Result<Txid, RpcError>
         ctx.offchain.hold(safe)
     });
     let source = from.map_or(Source::Wallet, Source::Address);
-    let paid = submit(ctx, source, author.into_iter().collect(), outputs, needs).await;
+    let paid = payment::submit(ctx, source, author.into_iter().collect(), outputs, needs).await;
     if let (Err(_), Some(held)) = (&paid, held) {
         held.forget();
     }
     paid
-}
-
-/// Submits outputs of these authors, with coins that hold what is needed.
-///
-/// # Errors
-/// As [`pay`].
-pub async fn submit(
-    ctx: &Arc<Context>,
-    source: Source,
-    authors: Vec<Lock>,
-    outputs: Vec<Output>,
-    needs: Holding,
-) -> Result<Txid, RpcError> {
-    let mut body = resolve::body(ctx, authors, outputs);
-    let bytes = encoded_length(&body) + body.authors.len() * WITNESS_BYTES;
-    if needs.is_empty() && payment::fee_of(ctx, bytes) == Amount::ZERO {
-        return resolve::submit_body(Arc::clone(ctx), body).await;
-    }
-    let chosen = payment::choose(ctx, source, needs, Choosing { bytes, ..Choosing::default() }).await?;
-    body.inputs.clone_from(&chosen.inputs);
-    body.outputs.extend(chosen.change.iter().cloned());
-    resolve::submit_body(Arc::clone(ctx), body).await
 }
 
 /// What coins must hold for outputs.
