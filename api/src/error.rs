@@ -1,9 +1,14 @@
 //! Every error code a caller can receive, its HTTP status, and the error value that handlers return.
 //! The wording that scripts match on (-703, -705, -708) is made here and nowhere else.
 
+mod breach;
+
 use jsonrpsee::types::ErrorObjectOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::fmt;
+
+pub use breach::{Breach, ParameterRule};
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $number:literal, $name:literal;)+) => {
@@ -141,6 +146,13 @@ impl Code {
         Self::ALL.iter().copied().find(|code| code.number() == number)
     }
 
+    /// The rule that an error of this code names in its `data` when no narrower one is known: the code's name in lower case,
+    /// its words joined by hyphens.
+    #[must_use]
+    pub fn rule(self) -> String {
+        self.name().to_ascii_lowercase().replace('_', "-")
+    }
+
     /// The HTTP status of a reply to a single request that failed with this code.
     #[must_use]
     pub const fn http_status(self) -> u16 {
@@ -164,7 +176,7 @@ pub const fn http_status(number: i32) -> u16 {
     }
 }
 
-/// What a failed call answers: `{"code":..,"message":..}` and, where it helps, `data`.
+/// What a failed call answers: `{"code":..,"message":..,"data":{"rule":..}}`.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{message}")]
 pub struct RpcError {
@@ -172,8 +184,8 @@ pub struct RpcError {
     pub code: Code,
     /// One sentence for people.
     pub message: String,
-    /// More to read, such as the help text after a wrong parameter count.
-    pub data: Option<Value>,
+    /// What programs are told besides; without it, [`Code::rule`] alone.
+    breach: Option<Box<Breach>>,
 }
 
 /// How an entity was named by the caller; decides the wording of -708.
@@ -226,14 +238,63 @@ impl RpcError {
     /// An error with a code and a sentence.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), data: None }
+        Self { code, message: message.into(), breach: None }
     }
 
-    /// The same error with something more to read in `data`.
+    /// -8: a value that breaks a rule of parameters.
     #[must_use]
-    pub fn with_data(mut self, data: Value) -> Self {
-        self.data = Some(data);
+    pub fn parameter(rule: ParameterRule, message: impl Into<String>) -> Self {
+        Self::new(Code::InvalidParameter, message).rule(rule.name())
+    }
+
+    /// The same error, naming a rule.
+    #[must_use]
+    pub fn rule(mut self, rule: impl Into<Cow<'static, str>>) -> Self {
+        self.breach_mut().rule = rule.into();
         self
+    }
+
+    /// The same error, telling what was got: long texts are cut, lists and objects named by their type.
+    #[must_use]
+    pub fn got(mut self, got: impl Into<Value>) -> Self {
+        self.breach_mut().got = Some(breach::shown(got.into()));
+        self
+    }
+
+    /// The same error, telling several values that were got, by name.
+    #[must_use]
+    pub fn got_parts(mut self, parts: Map<String, Value>) -> Self {
+        let parts = parts.into_iter().map(|(name, value)| (name, breach::shown(value))).collect();
+        self.breach_mut().got = Some(Value::Object(parts));
+        self
+    }
+
+    /// The same error, telling what is allowed.
+    #[must_use]
+    pub fn allowed(mut self, allowed: impl Into<Value>) -> Self {
+        self.breach_mut().allowed = Some(allowed.into());
+        self
+    }
+
+    /// The same error with a method's help page.
+    #[must_use]
+    pub fn help(mut self, page: String) -> Self {
+        self.breach_mut().help = Some(page);
+        self
+    }
+
+    fn breach_mut(&mut self) -> &mut Breach {
+        let code = self.code;
+        self.breach.get_or_insert_with(|| Box::new(Breach { rule: code.rule().into(), ..Breach::default() }))
+    }
+
+    /// The `data` of this error.
+    #[must_use]
+    pub fn data(&self) -> Breach {
+        match &self.breach {
+            Some(breach) => Breach::clone(breach),
+            None => Breach { rule: self.code.rule().into(), ..Breach::default() },
+        }
     }
 
     /// -8: a value that cannot be taken.
@@ -275,13 +336,14 @@ impl RpcError {
     /// -701: a method that this node's list leaves out.
     #[must_use]
     pub fn method_not_allowed(name: &str) -> Self {
-        Self::not_allowed(format!("Method {name} is not in rpcallowmethod of this node"))
+        Self::not_allowed(format!("Method {name} is not in rpcallowmethod of this node")).got(name)
     }
 
     /// -1: a JSON type that cannot be read; `got` and `expected` are the short type words.
     #[must_use]
     pub fn wrong_type(got: &str, expected: &str) -> Self {
-        Self::new(Code::Misc, format!("value is type {got}, expected {expected}"))
+        let message = format!("value is type {got}, expected {expected}");
+        Self::new(Code::Misc, message).rule(ParameterRule::Type.name()).got(got).allowed(expected)
     }
 
     /// -28 with the phase the node is in.
@@ -305,7 +367,7 @@ impl RpcError {
     /// -705.
     #[must_use]
     pub fn name_taken() -> Self {
-        Self::new(Code::DuplicateName, "Entity with this name already exists")
+        Self::new(Code::DuplicateName, "Entity with this name already exists").rule("entity-name-taken")
     }
 
     /// -708: nothing of this kind goes by this identifier.
@@ -322,19 +384,20 @@ impl RpcError {
                 format!("{word} with this {} reference not found: {identifier}", word.to_ascii_lowercase())
             }
         };
-        Self::new(Code::EntityNotFound, message)
+        Self::new(Code::EntityNotFound, message).rule(format!("{}-missing", word.to_ascii_lowercase())).got(identifier)
     }
 
     /// -709: the private key of this address is not here.
     #[must_use]
     pub fn address_not_in_wallet(address: &str) -> Self {
         Self::new(Code::AddressNotFound, format!("Private key for address {address} is not in this wallet"))
+            .got(address)
     }
 
     /// -710.
     #[must_use]
     pub fn tx_not_found(txid: &str) -> Self {
-        Self::new(Code::TxNotFound, format!("No transaction with id {txid} is known here"))
+        Self::new(Code::TxNotFound, format!("No transaction with id {txid} is known here")).got(txid)
     }
 
     /// -13.
@@ -346,14 +409,15 @@ impl RpcError {
 
 impl From<RpcError> for ErrorObjectOwned {
     fn from(error: RpcError) -> Self {
-        ErrorObjectOwned::owned(error.code.number(), error.message, error.data)
+        let data = error.data();
+        ErrorObjectOwned::owned(error.code.number(), error.message, Some(data))
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use super::{Code, EntityKind, Named, RpcError};
+    use super::{Code, EntityKind, Named, ParameterRule, RpcError};
     use jsonrpsee::types::ErrorObjectOwned;
     use std::collections::HashSet;
 
@@ -413,9 +477,28 @@ mod tests {
     }
 
     #[test]
-    fn an_error_keeps_code_message_and_data_on_its_way_to_the_wire() {
-        let error = RpcError::invalid("no").with_data(serde_json::json!({"help": "x"}));
-        let object = ErrorObjectOwned::from(error);
-        assert_eq!(serde_json::to_string(&object).unwrap(), r#"{"code":-8,"message":"no","data":{"help":"x"}}"#);
+    fn an_error_names_its_rule_on_the_wire_and_what_was_got_and_is_allowed() {
+        let wire = |error: RpcError| serde_json::to_string(&ErrorObjectOwned::from(error)).unwrap();
+        assert_eq!(wire(RpcError::invalid("no")), r#"{"code":-8,"message":"no","data":{"rule":"invalid-parameter"}}"#);
+        let error = RpcError::parameter(ParameterRule::Range, "no").got(7).allowed("0 to 5");
+        assert_eq!(
+            wire(error),
+            r#"{"code":-8,"message":"no","data":{"rule":"parameter-range","got":7,"allowed":"0 to 5"}}"#
+        );
+        let error = RpcError::entity_not_found(EntityKind::Stream, Named::Name, "s");
+        assert_eq!((error.data().rule.as_ref(), error.data().got), ("stream-missing", Some("s".into())));
+    }
+
+    #[test]
+    fn the_protocol_page_lists_exactly_these_rules_of_parameters() {
+        let page = include_str!("../../docs/protocol/rpc.md");
+        let rows: Vec<&str> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `parameter-"))
+            .filter_map(|rest| rest.split_once('`').map(|(name, _)| name))
+            .collect();
+        let names: Vec<&str> =
+            ParameterRule::ALL.iter().filter_map(|rule| rule.name().strip_prefix("parameter-")).collect();
+        assert_eq!(rows, names);
     }
 }

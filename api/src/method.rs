@@ -1,7 +1,7 @@
 //! The table of all methods: names, parameters, summaries, examples. Help, parameter counts and the command
 //! line's reading of words are made from it. The entries stand in the family files beside the shapes.
 
-use crate::error::{Code, RpcError};
+use crate::error::{Code, ParameterRule, RpcError};
 use serde_json::Value;
 
 mod discover;
@@ -323,7 +323,8 @@ impl Method {
             None => format!("at least {}", count_words(fewest)),
         };
         let message = format!("{} takes {expected}, got {given}: {}", self.name, self.usage());
-        Err(RpcError::new(Code::Misc, message).with_data(Value::String(help_text(self))))
+        let error = RpcError::new(Code::Misc, message).rule(ParameterRule::Count.name());
+        Err(error.got(given).allowed(expected).help(help_text(self)))
     }
 
     /// The call in one line: `name "text" value ( "optional" )`.

@@ -1,7 +1,7 @@
 //! Reads the positional parameters of a call with the old API's strictness: which wrong type is -1 and which
 //! -8, how lists and pages are given, what null means. No method's own rules live here.
 
-use crate::error::{Code, RpcError};
+use crate::error::{Code, ParameterRule, RpcError};
 use crate::json::{BODY_DEPTH_LIMIT, JsonFault, parse_strict};
 use crate::method::Method;
 use serde_json::{Map, Value};
@@ -82,7 +82,10 @@ impl Params {
         match parse_strict(text, BODY_DEPTH_LIMIT) {
             Ok(Value::Array(values)) => Ok(Self { values }),
             Ok(_) => Err(RpcError::new(Code::InvalidRequest, "Params must be an array")),
-            Err(fault @ JsonFault::DuplicateMember(_)) => Err(RpcError::invalid(fault.to_string())),
+            Err(JsonFault::DuplicateMember(name)) => {
+                let sentence = JsonFault::DuplicateMember(name.clone()).to_string();
+                Err(RpcError::parameter(ParameterRule::Twice, sentence).got(name))
+            }
             Err(fault) => Err(RpcError::new(Code::ParseError, fault.to_string())),
         }
     }
@@ -187,7 +190,10 @@ impl Params {
         match self.given(index) {
             None => Ok(false),
             Some(Value::Bool(value)) => Ok(*value),
-            Some(_) => Err(RpcError::invalid(format!("Invalid value for '{name}' parameter, should be boolean"))),
+            Some(other) => {
+                let sentence = format!("Invalid value for '{name}' parameter, should be boolean");
+                Err(RpcError::parameter(ParameterRule::Type, sentence).got(type_word(other)).allowed("bool"))
+            }
         }
     }
 
@@ -203,27 +209,31 @@ impl Params {
             Some(Value::Bool(value)) => i64::from(*value),
             Some(other) => as_integer(other)?,
         };
-        if (0..=highest).contains(&level) { Ok(level) } else { Err(RpcError::invalid("verbose out of range")) }
+        if (0..=highest).contains(&level) {
+            return Ok(level);
+        }
+        let error = RpcError::parameter(ParameterRule::Range, "verbose out of range");
+        Err(error.got(level).allowed(format!("0 to {highest}")))
     }
 
     /// An optional `count`: a JSON integer of at least 0, or -8.
     pub fn count(&self, index: usize, default: i64) -> Result<i64, RpcError> {
-        match self.given(index).map(Value::as_i64) {
-            None => Ok(default),
-            Some(Some(count)) if count >= 0 => Ok(count),
-            Some(_) => Err(RpcError::invalid("Invalid count")),
+        let Some(given) = self.given(index) else { return Ok(default) };
+        match given.as_i64() {
+            Some(count) if count >= 0 => Ok(count),
+            Some(count) => {
+                Err(RpcError::parameter(ParameterRule::Range, "Invalid count").got(count).allowed("0 or more"))
+            }
+            None => Err(RpcError::parameter(ParameterRule::Type, "Invalid count").got(type_word(given)).allowed("int")),
         }
     }
 
     /// `count` and `start` at two positions. Left out, `start` is minus `count`, so that the last entries come.
     pub fn page(&self, count_at: usize, start_at: usize, default_count: i64) -> Result<Page, RpcError> {
         let count = self.count(count_at, default_count)?;
-        let start = match self.given(start_at).map(Value::as_i64) {
-            None => count.saturating_neg(),
-            Some(Some(start)) => start,
-            Some(None) => return Err(RpcError::invalid("Invalid start")),
-        };
-        Ok(Page { count, start })
+        let Some(given) = self.given(start_at) else { return Ok(Page { count, start: count.saturating_neg() }) };
+        let wrong = || RpcError::parameter(ParameterRule::Type, "Invalid start").got(type_word(given)).allowed("int");
+        Ok(Page { count, start: given.as_i64().ok_or_else(wrong)? })
     }
 
     /// A required list: an array of strings or integers, or one string split at commas. Another type or a
@@ -233,7 +243,7 @@ impl Params {
             Value::String(text) if text.is_empty() => Ok(Vec::new()),
             Value::String(text) => without_duplicates(text.split(',').map(str::to_owned).collect()),
             Value::Array(members) => without_duplicates(members.iter().map(list_member).collect::<Result<_, _>>()?),
-            _ => Err(expected_string_or_array()),
+            other => Err(expected_string_or_array(other)),
         }
     }
 
@@ -242,7 +252,7 @@ impl Params {
         match self.value(index) {
             Value::String(text) => Ok(vec![text.clone()]),
             Value::Array(_) => self.list(index),
-            _ => Err(expected_string_or_array()),
+            other => Err(expected_string_or_array(other)),
         }
     }
 
@@ -284,12 +294,15 @@ impl Params {
     /// other types included, is -8. `name` says which parameter it was.
     pub fn hex(&self, index: usize, digits: usize, name: &str) -> Result<&str, RpcError> {
         let text = self.value(index).as_str().unwrap_or_default();
+        let broken = |sentence: String| {
+            let error = RpcError::parameter(ParameterRule::Form, sentence);
+            error.got(self.value(index).clone()).allowed(format!("{digits} hexadecimal digits"))
+        };
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(RpcError::invalid(format!("{name} must be hexadecimal string (not '{text}')")));
+            return Err(broken(format!("{name} must be hexadecimal string (not '{text}')")));
         }
         if text.len() != digits {
-            let length = text.len();
-            return Err(RpcError::invalid(format!("{name} must have {digits} hexadecimal digits, has {length}")));
+            return Err(broken(format!("{name} must have {digits} hexadecimal digits, has {}", text.len())));
         }
         Ok(text)
     }
@@ -303,7 +316,9 @@ pub fn as_text(value: &Value) -> Result<&str, RpcError> {
 /// A JSON integer within 64 bits, or -1.
 pub fn as_integer(value: &Value) -> Result<i64, RpcError> {
     value.as_i64().ok_or_else(|| match value.is_u64() {
-        true => RpcError::invalid(format!("integer out of range: {value}")),
+        true => RpcError::parameter(ParameterRule::Range, format!("integer out of range: {value}"))
+            .got(value.clone())
+            .allowed(format!("{} to {}", i64::MIN, i64::MAX)),
         false => RpcError::wrong_type(type_word(value), "int"),
     })
 }
@@ -323,7 +338,10 @@ fn list_member(value: &Value) -> Result<String, RpcError> {
     match value {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
-        _ => Err(RpcError::invalid("Invalid value, expected string")),
+        other => {
+            let error = RpcError::parameter(ParameterRule::Type, "Invalid value, expected string");
+            Err(error.got(type_word(other)).allowed("str"))
+        }
     }
 }
 
@@ -331,13 +349,17 @@ fn list_member(value: &Value) -> Result<String, RpcError> {
 pub fn without_duplicates(list: Vec<String>) -> Result<Vec<String>, RpcError> {
     let mut seen = HashSet::with_capacity(list.len());
     match list.iter().find(|value| !seen.insert(value.as_str())) {
-        Some(value) => Err(RpcError::invalid(format!("Invalid parameter, duplicate value: {value}"))),
+        Some(value) => {
+            let sentence = format!("Invalid parameter, duplicate value: {value}");
+            Err(RpcError::parameter(ParameterRule::Twice, sentence).got(value.as_str()))
+        }
         None => Ok(list),
     }
 }
 
-fn expected_string_or_array() -> RpcError {
-    RpcError::invalid("Invalid value, expected string or array")
+fn expected_string_or_array(got: &Value) -> RpcError {
+    let error = RpcError::parameter(ParameterRule::Type, "Invalid value, expected string or array");
+    error.got(type_word(got)).allowed("str or array")
 }
 
 #[cfg(test)]

@@ -49,3 +49,25 @@ impl fmt::Debug for ScriptHash {
         f.write_str(&hex::encode(self.0))
     }
 }
+
+impl fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl fmt::Display for ScriptHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// The hash in hexadecimal digits: for logs. What a caller reads is an address, which depends on the chain.
+impl fmt::Display for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Lock::Key(hash) => hash.fmt(f),
+            Lock::Multisig(hash) => hash.fmt(f),
+        }
+    }
+}

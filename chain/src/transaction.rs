@@ -34,6 +34,12 @@ pub struct OutPoint {
     pub index: u32,
 }
 
+impl std::fmt::Display for OutPoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.txid, self.index)
+    }
+}
+
 /// How much of the transaction the owner of an input signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
 pub enum Coverage {

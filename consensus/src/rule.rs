@@ -7,7 +7,11 @@ use rota_chain::permission::Permission;
 use rota_chain::transaction::OutPoint;
 use rota_chain::witness::WitnessError;
 
+pub use self::fact::Fact;
+use self::fact::ToFact;
 use crate::state::StateError;
+
+mod fact;
 
 macro_rules! rules {
     ($(#[$doc:meta])* $name:ident {
@@ -28,6 +32,25 @@ macro_rules! rules {
                     $(rules!(@pattern $name $variant $({ $($field),* })?) => $code,)*
                 }
             }
+
+            /// What the refusal is about: each field by its name.
+            #[must_use]
+            pub fn facts(&self) -> Vec<(&'static str, Fact)> {
+                match self {
+                    $($name::$variant $({ $($field),* })? => vec![$($((stringify!($field), $field.to_fact())),*)?],)*
+                }
+            }
+
+            /// The sentence, with locks written as `address` writes them.
+            fn sentence(&self, address: &dyn Fn(&Lock) -> String) -> String {
+                let _ = &address;
+                match self {
+                    $($name::$variant $({ $($field),* })? => {
+                        $($(let $field = $field.to_fact().text(address);)*)?
+                        format!($text)
+                    })*
+                }
+            }
         }
     };
     (@pattern $name:ident $variant:ident { $($field:ident),* }) => { $name::$variant { .. } };
@@ -46,9 +69,9 @@ rules! {
         /// Nobody answers for it.
         Nobody = "tx-nobody", "the transaction has neither authors nor inputs";
         /// A coin is spent twice within it.
-        InputTwice { outpoint: OutPoint } = "tx-input-twice", "input {outpoint:?} stands twice";
+        InputTwice { outpoint: OutPoint } = "tx-input-twice", "input {outpoint} stands twice";
         /// An author is listed twice.
-        AuthorTwice { author: Lock } = "tx-author-twice", "author {author:?} is listed twice";
+        AuthorTwice { author: Lock } = "tx-author-twice", "author {author} is listed twice";
         /// An input covered in part has no output at its index.
         PartWithoutOutput { index: usize } = "tx-part-no-output", "input {index} is covered in part, no output stands at its index";
         /// The last height lies before the lock time.
@@ -78,9 +101,9 @@ rules! {
         /// A witness does not answer for its lock.
         Witness { index: usize, error: WitnessError } = "tx-witness", "witness {index}: {error}";
         /// An author or owner may not send.
-        Send { address: Lock } = "tx-send", "{address:?} has no send permission";
+        Send { address: Lock } = "tx-send", "{address} has no send permission";
         /// A recipient may not receive.
-        Receive { address: Lock } = "tx-receive", "{address:?} has no receive permission";
+        Receive { address: Lock } = "tx-receive", "{address} has no receive permission";
     }
 }
 
@@ -88,19 +111,19 @@ rules! {
     /// Rules of coins. See docs/protocol/coin.md.
     CoinRule {
         /// No such coin, or spent.
-        Missing { outpoint: OutPoint } = "coin-missing", "coin {outpoint:?} does not exist or is spent";
+        Missing { outpoint: OutPoint } = "coin-missing", "coin {outpoint} does not exist or is spent";
         /// A reward too young.
-        Immature { outpoint: OutPoint, until: Height } = "coin-immature", "reward {outpoint:?} may be spent from block {until}";
+        Immature { outpoint: OutPoint, until: Height } = "coin-immature", "reward {outpoint} may be spent from block {until}";
         /// Outputs exceed inputs.
-        Overspent { inputs: Amount, outputs: Amount } = "coin-overspent", "outputs of {outputs:?} exceed inputs of {inputs:?}";
+        Overspent { inputs: Amount, outputs: Amount } = "coin-overspent", "outputs of {outputs} exceed inputs of {inputs}";
         /// A sum does not fit.
         Overflow = "coin-overflow", "a sum of amounts does not fit";
         /// Below the least an output holds.
-        Dust { amount: Amount, limit: u64 } = "coin-dust", "an output of {amount:?} is below {limit}";
+        Dust { amount: Amount, limit: u64 } = "coin-dust", "an output of {amount} is below {limit}";
         /// Above the most an output holds.
-        Large { amount: Amount, limit: u64 } = "coin-large", "an output of {amount:?} exceeds {limit}";
+        Large { amount: Amount, limit: u64 } = "coin-large", "an output of {amount} exceeds {limit}";
         /// Multisignature owners are not allowed on this chain.
-        Multisig { address: Lock } = "coin-multisig", "multisignature address {address:?} is not allowed on this chain";
+        Multisig { address: Lock } = "coin-multisig", "multisignature address {address} is not allowed on this chain";
     }
 }
 
@@ -204,9 +227,9 @@ rules! {
         /// Cannot be opened, or closed.
         Fixed { asset: Txid } = "asset-fixed", "asset {asset} cannot be opened or closed so";
         /// The owner may not send it.
-        Send { asset: Txid, address: Lock } = "asset-send", "{address:?} may not send asset {asset}";
+        Send { asset: Txid, address: Lock } = "asset-send", "{address} may not send asset {asset}";
         /// The recipient may not receive it.
-        Receive { asset: Txid, address: Lock } = "asset-receive", "{address:?} may not receive asset {asset}";
+        Receive { asset: Txid, address: Lock } = "asset-receive", "{address} may not receive asset {asset}";
     }
 }
 
@@ -248,7 +271,7 @@ rules! {
         /// No coinbase first, or not of this form.
         Coinbase = "block-coinbase", "the first transaction is not a coinbase of this height that pays its miner";
         /// Pays more than reward and fees.
-        Reward { paid: Amount, limit: Amount } = "block-reward", "the coinbase pays {paid:?}, allowed is {limit:?}";
+        Reward { paid: Amount, limit: Amount } = "block-reward", "the coinbase pays {paid}, allowed is {limit}";
         /// A transaction stands twice.
         Twice { txid: Txid } = "block-tx-twice", "transaction {txid} stands twice";
         /// Transactions do not match the root: the message is bad, not the id.
@@ -256,17 +279,17 @@ rules! {
         /// Not signed by its miner: the message is bad, not the id.
         Signature = "block-signature", "the block is not signed by its miner";
         /// Not after the median of the eleven blocks before.
-        Time { time: Timestamp, median: Timestamp } = "block-time", "time {time:?} is not after the median {median:?}";
+        Time { time: Timestamp, median: Timestamp } = "block-time", "time {time} is not after the median {median}";
         /// The target is not the expected one.
-        Bits { bits: u32, expected: u32 } = "block-bits", "bits {bits:#x}, expected {expected:#x}";
+        Bits { bits: u32, expected: u32 } = "block-bits", "bits {bits}, expected {expected}";
         /// The hash does not meet the target.
         Work { hash: BlockHash } = "block-work", "block {hash} does not meet its target";
         /// A nonce where miners are permitted by grant.
         Nonce { nonce: u32 } = "block-nonce", "nonce {nonce} must be 0 where miners are permitted by grant";
         /// The miner may not mine.
-        Miner { miner: KeyHash } = "block-miner", "{miner:?} has no mine permission";
+        Miner { miner: KeyHash } = "block-miner", "{miner} has no mine permission";
         /// The miner's last block is too recent.
-        Spacing { miner: KeyHash, last: Height, spacing: u32 } = "block-spacing", "{miner:?} mined block {last} and waits for {spacing} blocks";
+        Spacing { miner: KeyHash, last: Height, spacing: u32 } = "block-spacing", "{miner} mined block {last} and waits for {spacing} blocks";
         /// The state before differs.
         State { stated: StateHash, computed: StateHash } = "block-state", "the header states {stated} for the state before, this node has {computed}";
         /// Not this chain's genesis block.
@@ -321,6 +344,39 @@ impl Rule {
             Rule::Upgrade(rule) => rule.code(),
             Rule::Block(rule) => rule.code(),
         }
+    }
+
+    /// What the refusal is about: each of its fields by name.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(&'static str, Fact)> {
+        match self {
+            Rule::Transaction(rule) => rule.facts(),
+            Rule::Coin(rule) => rule.facts(),
+            Rule::Permission(rule) => rule.facts(),
+            Rule::Entity(rule) => rule.facts(),
+            Rule::Stream(rule) => rule.facts(),
+            Rule::Asset(rule) => rule.facts(),
+            Rule::Variable(rule) => rule.facts(),
+            Rule::Upgrade(rule) => rule.facts(),
+            Rule::Block(rule) => rule.facts(),
+        }
+    }
+
+    /// Code and sentence as [`std::fmt::Display`] gives them, with locks written as `address` writes them.
+    #[must_use]
+    pub fn told(&self, address: &dyn Fn(&Lock) -> String) -> String {
+        let sentence = match self {
+            Rule::Transaction(rule) => rule.sentence(address),
+            Rule::Coin(rule) => rule.sentence(address),
+            Rule::Permission(rule) => rule.sentence(address),
+            Rule::Entity(rule) => rule.sentence(address),
+            Rule::Stream(rule) => rule.sentence(address),
+            Rule::Asset(rule) => rule.sentence(address),
+            Rule::Variable(rule) => rule.sentence(address),
+            Rule::Upgrade(rule) => rule.sentence(address),
+            Rule::Block(rule) => rule.sentence(address),
+        };
+        format!("{}: {sentence}", self.code())
     }
 
     /// Whether a later state may allow what this one refuses: such a transaction waits instead of being forgotten.

@@ -70,7 +70,7 @@ fn a_wrong_count_is_minus_one_with_the_expectation_in_the_message_and_the_help_i
     let error = find("getblock").unwrap().check_count(0).unwrap_err();
     assert_eq!(error.code.number(), -1);
     assert_eq!(error.message, "getblock takes 1 to 2 parameters, got 0: getblock block ( verbose )");
-    assert_eq!(error.data.unwrap(), help_text(find("getblock").unwrap()));
+    assert_eq!(error.data().help, Some(help_text(find("getblock").unwrap())));
     let message = |name: &str, given| find(name).unwrap().check_count(given).unwrap_err().message;
     assert_eq!(message("getinfo", 1), "getinfo takes no parameters, got 1: getinfo");
     assert!(message("stop", 2).starts_with("stop takes 0 to 1 parameter, got 2"));

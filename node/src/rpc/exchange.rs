@@ -189,7 +189,7 @@ fn create(ctx: &Context, params: &Params) -> Answer {
 
 /// An exchange that came as text and holds so far, with room for one more party.
 fn open(ctx: &Context, text: &str) -> Result<Transaction, RpcError> {
-    let tx = read_transaction(ctx, text).map_err(|error| RpcError { code: Code::Misc, ..error })?;
+    let tx = read_transaction(ctx, text).map_err(super::raw::script_code)?;
     Terms::read(ctx, &tx)?;
     check_not_signed(ctx, &tx)?;
     if tx.body.inputs.len() != tx.body.outputs.len() {

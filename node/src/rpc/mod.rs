@@ -25,6 +25,7 @@ pub mod payment;
 pub mod permission;
 pub mod publish;
 pub mod raw;
+pub mod refusal;
 pub mod resolve;
 pub mod send;
 pub mod stream;

@@ -111,8 +111,9 @@ fn decodescript(ctx: &Context, params: &Params) -> Answer {
 }
 
 /// The code that calls which add to a transaction have for text that is none.
-fn script_code(error: RpcError) -> RpcError {
-    RpcError { code: Code::Misc, ..error }
+pub(super) fn script_code(mut error: RpcError) -> RpcError {
+    error.code = Code::Misc;
+    error
 }
 
 fn signrawtransaction(ctx: &Context, params: &Params) -> Answer {

@@ -1,5 +1,5 @@
 //! What all RPC families share: from texts to addresses, entities and authors; building, signing and submitting a
-//! transaction of this wallet; and how refusals are told to callers.
+//! transaction of this wallet. How the ledger's refusals are told is in `refusal`.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -13,9 +13,7 @@ use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
 use rota_chain::transaction::{Body, OutPoint, Output, TRANSACTION_VERSION, Transaction};
 use rota_consensus::ops::entity::is_reference_shaped;
-use rota_consensus::rule::{
-    AssetRule, CoinRule, EntityRule, PermissionRule, Rule, StreamRule, TransactionRule, UpgradeRule, VariableRule,
-};
+use rota_consensus::rule::Rule;
 use rota_consensus::state::{Entity, EntityKind, StateError, StateView};
 use rota_consensus::transaction::{VerifiedTransaction, check_transaction};
 use rota_wallet::WalletError;
@@ -23,9 +21,9 @@ use rota_wallet::select::Holding;
 
 use super::Answer;
 use super::payment::{self, Source};
+use super::refusal;
 use crate::context::Context;
-use crate::ledger::{Stopped, SubmitError};
-use crate::pool::PoolError;
+use crate::ledger::Stopped;
 use crate::view::View;
 
 /// Digits of a transaction id as text.
@@ -254,80 +252,19 @@ fn sign(ctx: &Context, mut tx: Transaction) -> Result<VerifiedTransaction, RpcEr
 
 /// Checks everything about a signed transaction that needs no state.
 pub fn verify(ctx: &Context, tx: Arc<Transaction>) -> Result<VerifiedTransaction, RpcError> {
-    let checked = check_transaction(tx, &ctx.rules).map_err(|rule| rule_error(&rule))?;
-    ctx.signatures.verify(checked).map_err(|rule| rule_error(&Rule::Transaction(rule)))
+    let checked = check_transaction(tx, &ctx.rules).map_err(|rule| refusal::of_rule(&ctx.scheme, &rule))?;
+    ctx.signatures.verify(checked).map_err(|rule| refusal::of_rule(&ctx.scheme, &Rule::Transaction(rule)))
 }
 
 /// Submits a verified transaction to the ledger.
 pub async fn submit(ctx: &Context, tx: VerifiedTransaction) -> Result<Txid, RpcError> {
-    ctx.ledger.submit(tx).await.map_err(submit_error)
+    ctx.ledger.submit(tx).await.map_err(|error| refusal::of_submission(&ctx.scheme, error))
 }
 
 /// Blocks since a transaction was mined: 0 while it waits.
 #[must_use]
 pub fn confirmations(tip: Height, block: Option<Height>) -> i64 {
     block.map_or(0, |height| i64::from(tip.0) - i64::from(height.0) + 1)
-}
-
-/// What a caller is told when the ledger does not take a transaction.
-#[must_use]
-pub fn submit_error(error: SubmitError) -> RpcError {
-    match error {
-        SubmitError::Pool(error) => pool_error(&error),
-        SubmitError::Stopped(stopped) => RpcError::internal(stopped),
-        SubmitError::Storage(cause) => RpcError::new(Code::Database, cause),
-        SubmitError::Refused(cause) => RpcError::new(Code::VerifyRejected, cause),
-    }
-}
-
-/// What a caller is told when the pool does not take a transaction.
-#[must_use]
-pub fn pool_error(error: &PoolError) -> RpcError {
-    match error {
-        PoolError::Rule(rule) => rule_error(rule),
-        PoolError::State(error) => state_error(error),
-        PoolError::Known(_) => RpcError::new(Code::AlreadyInChain, error.to_string()),
-        PoolError::Full { .. } | PoolError::AuthorFull { .. } | PoolError::Fee { .. } => {
-            RpcError::new(Code::VerifyRejected, error.to_string())
-        }
-    }
-}
-
-/// What a caller is told when a rule refuses a transaction; the text quotes the rule's stable code.
-#[must_use]
-pub fn rule_error(rule: &Rule) -> RpcError {
-    let code = match rule {
-        Rule::Entity(EntityRule::NameTaken { .. }) => return RpcError::name_taken(),
-        Rule::Transaction(TransactionRule::Send { .. } | TransactionRule::Receive { .. })
-        | Rule::Permission(PermissionRule::Denied { .. })
-        | Rule::Entity(EntityRule::Create)
-        | Rule::Stream(StreamRule::Write { .. })
-        | Rule::Asset(
-            AssetRule::Issue | AssetRule::IssueMore { .. } | AssetRule::Update { .. } | AssetRule::Send { .. },
-        )
-        | Rule::Variable(VariableRule::Write { .. })
-        | Rule::Upgrade(UpgradeRule::Admin | UpgradeRule::Vote { .. }) => Code::InsufficientPermissions,
-        Rule::Permission(PermissionRule::MineMultisig)
-        | Rule::Stream(StreamRule::Onchain | StreamRule::Offchain)
-        | Rule::Asset(
-            AssetRule::Closed { .. }
-            | AssetRule::Fixed { .. }
-            | AssetRule::Fungible { .. }
-            | AssetRule::TokenTaken { .. }
-            | AssetRule::IssueLimit { .. }
-            | AssetRule::TotalLimit { .. }
-            | AssetRule::Receive { .. },
-        )
-        | Rule::Upgrade(UpgradeRule::Approved { .. }) => Code::NotAllowed,
-        Rule::Permission(PermissionRule::NoEntity { .. })
-        | Rule::Stream(StreamRule::Missing { .. })
-        | Rule::Asset(AssetRule::Missing { .. })
-        | Rule::Variable(VariableRule::Missing { .. })
-        | Rule::Upgrade(UpgradeRule::Missing { .. }) => Code::EntityNotFound,
-        Rule::Transaction(TransactionRule::Known { .. }) | Rule::Coin(CoinRule::Missing { .. }) => Code::AlreadyInChain,
-        _ => Code::VerifyRejected,
-    };
-    RpcError::new(code, rule.to_string())
 }
 
 /// -32603: the state could not be read.
@@ -375,9 +312,6 @@ pub fn shape(value: &impl serde::Serialize) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use rota_chain::lock::KeyHash;
-    use rota_chain::permission::Permission;
-
     use super::*;
 
     fn stream_at(height: u32, offset: u32) -> Entity {
@@ -403,28 +337,6 @@ mod tests {
         assert_eq!(confirmations(Height(9), Some(Height(9))), 1);
         assert_eq!(confirmations(Height(9), Some(Height(0))), 10);
         assert_eq!(confirmations(Height(9), None), 0);
-    }
-
-    #[test]
-    fn refusals_keep_the_codes_that_callers_branch_on() {
-        let lock = Lock::Key(KeyHash([1; 20]));
-        let id = Txid([2; 32]);
-        let cases = [
-            (Rule::Entity(EntityRule::NameTaken { name: "a".to_owned() }), Code::DuplicateName),
-            (Rule::Entity(EntityRule::Create), Code::InsufficientPermissions),
-            (Rule::Transaction(TransactionRule::Send { address: lock }), Code::InsufficientPermissions),
-            (Rule::Permission(PermissionRule::Denied { permission: Permission::Mine }), Code::InsufficientPermissions),
-            (Rule::Stream(StreamRule::Write { stream: id }), Code::InsufficientPermissions),
-            (Rule::Stream(StreamRule::Onchain), Code::NotAllowed),
-            (Rule::Stream(StreamRule::Missing { stream: id }), Code::EntityNotFound),
-            (Rule::Transaction(TransactionRule::Known { txid: id, height: Height(1) }), Code::AlreadyInChain),
-            (Rule::Transaction(TransactionRule::NoOutputs), Code::VerifyRejected),
-        ];
-        for (rule, code) in cases {
-            assert_eq!(rule_error(&rule).code, code, "{rule}");
-        }
-        let text = rule_error(&Rule::Transaction(TransactionRule::NoOutputs)).message;
-        assert!(text.starts_with("tx-no-outputs: "), "{text}");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //! parameters pass through as text; nothing here knows a method.
 
 use jsonrpsee::types::ErrorObjectOwned;
-use rota_api::Code;
 use rota_api::error::http_status;
 use rota_api::json::{BODY_DEPTH_LIMIT, depth_within};
+use rota_api::{Code, RpcError};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -26,7 +26,7 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self::from(ErrorObjectOwned::owned(code.number(), message.into(), None::<()>))
+        Self::from(ErrorObjectOwned::from(RpcError::new(code, message)))
     }
 
     pub(super) fn invalid_request(message: impl Into<String>) -> Self {

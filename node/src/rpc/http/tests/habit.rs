@@ -52,7 +52,11 @@ async fn errors_have_their_status_and_the_envelope_as_body() {
         response.both(),
         (
             500,
-            "{\"result\":null,\"error\":{\"code\":-708,\"message\":\"Stream with this name not found: \\\"é\\\"\"},\"id\":5}\n"
+            concat!(
+                r#"{"result":null,"error":{"code":-708,"message":"Stream with this name not found: \"é\"","#,
+                r#""data":{"rule":"entity-not-found"}},"id":5}"#,
+                "\n"
+            )
         )
     );
     assert_eq!(response.header("content-type"), Some("application/json"));
