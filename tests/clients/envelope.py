@@ -1,26 +1,20 @@
-"""A whole workflow over Savoir, a Python client: it returns results, and the envelope of an error as it came."""
+"""A whole workflow over a Python client that returns results, and the envelope of an error as it came: Savoir,
+multichaincli and multichain, whose calls are alike. The last one starts the node itself."""
 
+import importlib
 import logging
-import os
-import time
+import sys
 
-from Savoir import Savoir
+from expect import CHAIN, HOST, PASSWORD, PORT, USER, confirm as confirm_with, same, txid
 
-api = Savoir(
-    os.environ["ROTA_USER"],
-    os.environ["ROTA_PASSWORD"],
-    os.environ["ROTA_HOST"],
-    os.environ["ROTA_PORT"],
-    os.environ["ROTA_CHAIN"],
-)
+LIBRARIES = {"Savoir": "Savoir", "multichaincli": "Multichain", "multichain": "api_call"}  # module, class
 
-logging.getLogger("Savoir").setLevel(logging.CRITICAL)  # errors that are meant are no news
+library = sys.argv[1]
+module = importlib.import_module(library)
+api = getattr(module, LIBRARIES[library])(USER, PASSWORD, HOST, PORT, CHAIN)
 
-PATIENCE = 60  # seconds until a transaction counts as never confirmed
-
-
-def same(got, wanted, what):
-    assert got == wanted, f"{what}: got {got!r}, wanted {wanted!r}"
+logging.getLogger(library).setLevel(logging.CRITICAL)  # errors that are meant are no news
+logging.getLogger(f"{library}.client").setLevel(logging.CRITICAL)
 
 
 def refused(answer, code, what):
@@ -30,22 +24,13 @@ def refused(answer, code, what):
     same(answer["error"]["code"], code, what)
 
 
-def txid(answer):
-    assert isinstance(answer, str) and len(answer) == 64, f"not a transaction id: {answer!r}"
-    return answer
-
-
 def confirm(*ids):
-    deadline = time.monotonic() + PATIENCE
-    for one in ids:
-        while api.getrawtransaction(one, 1).get("confirmations", 0) < 1:
-            assert time.monotonic() < deadline, f"{one} was not confirmed within {PATIENCE} s"
-            time.sleep(0.2)
+    return confirm_with(api, *ids)
 
 
 def chain_and_addresses():
     info = api.getinfo()
-    same(info["chainname"], os.environ["ROTA_CHAIN"], "chain name")
+    same(info["chainname"], CHAIN, "chain name")
     same(api.getblockchainparams()["chain-name"], info["chainname"], "chain name of the parameters")
     first = api.getaddresses()[0]
     address = api.getnewaddress()
@@ -66,33 +51,39 @@ def permissions(address):
 
 
 def streams(address):
-    txid(api.create("stream", "savoir", True))
-    refused(api.create("stream", "savoir", True), -705, "a name that is taken")
-    refused(api.liststreamitems("savoir"), -703, "a stream that is not subscribed")
-    same(api.subscribe("savoir"), None, "subscribe")
+    txid(api.create("stream", "notes", True))
+    refused(api.create("stream", "notes", True), -705, "a name that is taken")
+    refused(api.liststreamitems("notes"), -703, "a stream that is not subscribed")
+    same(api.subscribe("notes"), None, "subscribe")
     hexadecimal = "cafe" * 20
-    txid(api.publish("savoir", "hex", hexadecimal))
-    txid(api.publish("savoir", "text", {"text": "grüße"}))
-    txid(api.publishfrom(address, "savoir", ["json", "second"], {"json": {"a": [1, 2.5, None, True]}}))
+    txid(api.publish("notes", "hex", hexadecimal))
+    txid(api.publish("notes", "text", {"text": "grüße"}))
+    txid(api.publishfrom(address, "notes", ["json", "second"], {"json": {"a": [1, 2.5, None, True]}}))
     cache = api.createbinarycache()
     same(api.appendbinarycache(cache, "0102"), 2, "bytes in the cache")
-    last = txid(api.publish("savoir", "cache", {"cache": cache}))
-    txid(api.publish("savoir", "off", {"text": "off the chain"}, "offchain"))
-    items = api.liststreamitems("savoir")
+    last = txid(api.publish("notes", "cache", {"cache": cache}))
+    txid(api.publish("notes", "off", {"text": "elsewhere"}, "offchain"))
+    items = api.liststreamitems("notes")
     data = [item["data"] for item in items]
-    wanted = [hexadecimal, {"text": "grüße"}, {"json": {"a": [1, 2.5, None, True]}}, "0102", {"text": "off the chain"}]
+    wanted = [hexadecimal, {"text": "grüße"}, {"json": {"a": [1, 2.5, None, True]}}, "0102", {"text": "elsewhere"}]
     same(data, wanted, "data in all forms")
     same(items[2]["publishers"], [address], "publisher")
-    same(api.liststreamkeyitems("savoir", "second")[0]["data"], wanted[2], "an item by key")
-    same(len(api.liststreampublisheritems("savoir", address)), 1, "items by publisher")
-    same({entry["key"] for entry in api.liststreamkeys("savoir")}, {"hex", "text", "json", "second", "cache", "off"}, "keys")
-    same(len(api.liststreampublishers("savoir")), 2, "publishers")
-    same(len(api.liststreamqueryitems("savoir", {"keys": ["json", "second"]})), 1, "a query")
-    same(api.getstreamitem("savoir", last)["data"], "0102", "one item")
+    same(api.liststreamkeyitems("notes", "second")[0]["data"], wanted[2], "an item by key")
+    same(len(api.liststreampublisheritems("notes", address)), 1, "items by publisher")
+    same(
+        {entry["key"] for entry in api.liststreamkeys("notes")},
+        {"hex", "text", "json", "second", "cache", "off"},
+        "keys",
+    )
+    same(len(api.liststreampublishers("notes")), 2, "publishers")
+    same(len(api.liststreamqueryitems("notes", {"keys": ["json", "second"]})), 1, "a query")
+    same(api.getstreamitem("notes", last)["data"], "0102", "one item")
     confirm(last)
-    height = api.getrawtransaction(last, 1)["blockheight"] if "blockheight" in api.getrawtransaction(last, 1) else None
-    if height is not None:
-        assert api.liststreamblockitems("savoir", str(height)), "items of a block"
+    block = api.getblock(api.getrawtransaction(last, 1)["blockhash"])
+    assert last in [item["txid"] for item in api.liststreamblockitems("notes", str(block["height"]))], (
+        "items of a block"
+    )
+    same([item["txid"] for item in api.liststreamtxitems("notes", last)], [last], "items of a transaction")
     refused(api.publish("nonsense", "k", "00"), -708, "an unknown stream")
 
 
@@ -147,7 +138,7 @@ def errors():
     refused(api.nonsense(), -32601, "an unknown method")
     refused(api.getblock("zz", 1, 2, 3, 4), -1, "too many parameters")
     refused(api.getblock(10**6), -711, "a block beyond the tip")
-    refused(api.publish("savoir"), -1, "too few parameters")
+    refused(api.publish("notes"), -1, "too few parameters")
 
 
 first, address = chain_and_addresses()
@@ -157,4 +148,4 @@ assets(first, address)
 raw(first, address)
 exchange(first, address)
 errors()
-print("Savoir: the whole workflow passed")
+print(f"{library}: the whole workflow passed")
