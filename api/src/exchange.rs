@@ -15,7 +15,7 @@ pub const METHODS: &[Method] = &[
     .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR", r#"{"asset1":10}"#]),
     Method::new("createrawexchange", "Offers a prepared output in return for wanted quantities.")
         .takes(&[required("txid", STR), required("vout", INT), required("ask-assets", OBJECT)])
-        .example(&["19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32", "0", r#"{"asset2":5}"#]),
+        .example(&["19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32", "0", r#"{"asset1":5}"#]),
     Method::new("appendrawexchange", "Adds an offer to an exchange.")
         .takes(&[required("hex", STR), required("txid", STR), required("vout", INT), required("ask-assets", OBJECT)])
         .example(&[

@@ -8,10 +8,11 @@ mod discover;
 mod help;
 mod meaning;
 mod reference;
+pub mod sample;
 mod word;
 
 pub use discover::openrpc;
-pub use help::{TOPICS, help_answer, help_list, help_text};
+pub use help::{TOPICS, help_answer, help_list, help_page, help_text, words};
 pub use reference::reference;
 pub use word::{WordFault, read_word, read_words};
 

@@ -166,6 +166,7 @@ options! {
     }
     Wallet {
         autosubscribe Text "" "Subscribe to new ones at once: streams, assets, or both with a comma";
+        explorersupport Number "0" "2: answer the calls of explorers, from an index of all addresses; every stream and asset is followed";
     }
     Notification {
         walletnotify Text "" "Command for each wallet transaction, when first seen and when confirmed";
@@ -234,7 +235,6 @@ options! {
         genproclimit Number "" "";
         lockinlinemetadata Flag "" "";
         purgemethod Text "" "";
-        explorersupport Number "" "";
         shrinkdebugfilesize Number "" "";
     }
 }

@@ -1,6 +1,6 @@
 //! The texts of `help`: the list, one method's page, and the topics that several methods share.
 
-use super::{Family, Method, find, meaning, read_words};
+use super::{Family, Method, find, meaning, read_words, sample};
 use serde_json::{Value, json};
 
 /// Pages that are no methods: forms of values that several methods take.
@@ -78,6 +78,18 @@ pub fn help_list(allowed: Option<&dyn Fn(&str) -> bool>) -> String {
 /// One method's page: usage, summary, parameters, an example for the command line and as JSON.
 #[must_use]
 pub fn help_text(method: &Method) -> String {
+    help_page(method, sample::CHAIN, &words(method.target()))
+}
+
+/// The words of a method's example.
+#[must_use]
+pub fn words(method: &Method) -> Vec<String> {
+    method.target().example.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// The page of a method with an example of these words, on this chain.
+#[must_use]
+pub fn help_page(method: &Method, chain: &str, example: &[String]) -> String {
     let target = method.target();
     let mut text = format!("{}\n\n", method.usage());
     if target.name != method.name {
@@ -101,21 +113,15 @@ pub fn help_text(method: &Method) -> String {
         }
         text.push('\n');
     }
-    text += &example_lines(method.name, target);
-    text
+    let (typed, body) = call(method.name, target, chain, example);
+    text + &format!("\nExample:\n{typed}\n{body}\n")
 }
 
-fn example_lines(name: &str, target: &Method) -> String {
-    let (typed, body) = sample(name, target);
-    format!("\nExample:\n{typed}\n{body}\n")
-}
-
-/// The sample call as typed at a shell, and as the body of a request.
-pub(super) fn sample(name: &str, target: &Method) -> (String, Value) {
-    let typed: String = target.example.iter().map(|word| format!(" {}", quoted(word))).collect();
-    let words: Vec<String> = target.example.iter().map(|word| (*word).to_owned()).collect();
-    let params = read_words(Some(target), &words).unwrap_or_default();
-    (format!("node-cli chain1 {name}{typed}"), json!({"method": name, "params": Value::Array(params), "id": 1}))
+/// The call of an example as typed at a shell, and as the body of a request.
+pub(super) fn call(name: &str, target: &Method, chain: &str, example: &[String]) -> (String, Value) {
+    let typed: String = example.iter().map(|word| format!(" {}", quoted(word))).collect();
+    let params = read_words(Some(target), example).unwrap_or_default();
+    (format!("node-cli {chain} {name}{typed}"), json!({"method": name, "params": Value::Array(params), "id": 1}))
 }
 
 /// The word as a shell takes it.

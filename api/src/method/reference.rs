@@ -1,6 +1,6 @@
 //! The page docs/rpc.md, made from the table: every method with its parameters and a sample call.
 
-use super::{Family, Method, Parameter, TOPICS, help, meaning};
+use super::{Family, Method, Parameter, TOPICS, help, meaning, sample};
 use std::fmt::Write as _;
 
 const INTRODUCTION: &str = "\
@@ -57,7 +57,7 @@ fn section(method: &Method) -> String {
     if method.variadic {
         text.push_str("* Any number of further parameters is taken.\n");
     }
-    let (typed, body) = help::sample(method.name, method);
+    let (typed, body) = help::call(method.name, method, sample::CHAIN, &help::words(method));
     let _ = write!(text, "\n```\n{typed}\n{body}\n```\n");
     text
 }

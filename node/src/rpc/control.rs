@@ -1,4 +1,4 @@
-//! The node itself: its state at a glance, pausing, settings, choosing the tip, help and the end.
+//! The node itself: its state at a glance, pausing, settings, choosing the tip, the OpenRPC document and the end.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use rota_api::control::{ChainTotals, Info, InitStatus, STOPPING};
 use rota_api::error::{Code, RpcError};
-use rota_api::method::{find, help_answer, help_list, openrpc};
+use rota_api::method::openrpc;
 use rota_api::number::real_value;
 use rota_api::params::{Params, type_word};
 use rota_chain::amount::Height;
@@ -31,7 +31,6 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("getinfo", Answerer::Later(getinfo)),
     ("getchaintotals", Answerer::Now(getchaintotals)),
     ("getinitstatus", Answerer::Now(getinitstatus)),
-    ("help", Answerer::Now(|ctx, params| help(ctx.facts.allow_methods.as_ref(), params.text_or(0, "")?))),
     ("rpc.discover", Answerer::Now(|ctx, _| Ok(discover(ctx.facts.allow_methods.as_ref())))),
     ("stop", Answerer::Now(stop)),
     ("pause", Answerer::Now(|ctx, params| set_paused(ctx, params, true))),
@@ -50,16 +49,6 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 const WALLET_VERSION: i64 = 60_000;
 /// Format of the wallet's files, in the counting of old clients.
 const WALLET_DATABASE_VERSION: i64 = 3;
-
-/// The list, a page or a topic; of the methods that may be called here, help among them.
-fn help(allowed: Option<&HashSet<String>>, command: &str) -> Answer {
-    let may = |name: &str| name == "help" || allowed.is_none_or(|allowed| allowed.contains(name));
-    match command {
-        "" => Ok(Value::from(help_list(Some(&may)))),
-        name if find(name).is_some() && !may(name) => Err(RpcError::method_not_allowed(name)),
-        _ => Ok(Value::from(help_answer(command))),
-    }
-}
 
 /// The OpenRPC document over the methods that may be called here.
 fn discover(allowed: Option<&HashSet<String>>) -> Value {
@@ -429,20 +418,6 @@ mod tests {
         let all = discover(None);
         assert!(names(&all).len() > 200);
         assert_eq!(all["info"]["version"], VERSION);
-    }
-
-    #[test]
-    fn help_knows_the_methods_that_may_be_called_and_no_others() {
-        let allowed: HashSet<String> = ["getinfo".to_owned()].into();
-        let list = help(Some(&allowed), "").unwrap();
-        let list = list.as_str().unwrap();
-        assert!(list.contains("getinfo") && list.contains("help") && !list.contains("publish"), "{list}");
-        assert!(help(Some(&allowed), "getinfo").unwrap().as_str().unwrap().contains("getinfo"));
-        assert_eq!(help(Some(&allowed), "publish").unwrap_err().code, Code::NotAllowed);
-        assert!(help(None, "publish").is_ok() && help(Some(&allowed), "help").is_ok());
-        let unknown = help(Some(&allowed), "nosuch").unwrap();
-        assert_eq!(unknown, "help: unknown command: nosuch");
-        assert!(help(Some(&allowed), "data-all").unwrap().as_str().unwrap().contains("hexadecimal"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod decode;
 pub mod entity;
 pub mod exchange;
 pub mod explorer;
+pub mod help;
 pub mod history;
 pub mod item;
 pub mod mining;
@@ -66,6 +67,7 @@ pub type Family = &'static [(&'static str, Answerer)];
 /// All families.
 const FAMILIES: &[Family] = &[
     control::ANSWERS,
+    help::ANSWERS,
     network::ANSWERS,
     blockchain::ANSWERS,
     permission::ANSWERS,
