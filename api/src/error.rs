@@ -321,12 +321,6 @@ impl RpcError {
         }
     }
 
-    /// -8: a value that cannot be taken.
-    #[must_use]
-    pub fn invalid(message: impl Into<String>) -> Self {
-        Self::new(Code::InvalidParameter, message)
-    }
-
     /// -32603: the node failed; the cause belongs into the log too.
     #[must_use]
     pub fn internal(cause: impl fmt::Display) -> Self {
