@@ -3,6 +3,7 @@
 
 mod breach;
 
+use crate::params::type_word;
 use jsonrpsee::types::ErrorObjectOwned;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -247,6 +248,29 @@ impl RpcError {
         Self::new(Code::InvalidParameter, message).rule(rule.name())
     }
 
+    /// -8: a value of another JSON type than the allowed ones, which are told by their type words.
+    #[must_use]
+    pub fn mistyped(got: &Value, allowed: &str, message: impl Into<String>) -> Self {
+        Self::parameter(ParameterRule::Type, message).got(type_word(got)).allowed(allowed)
+    }
+
+    /// -8: a value that is no whole number, or one that is not in the range.
+    #[must_use]
+    pub fn not_whole(got: &Value, allowed: impl Into<Value>, message: impl Into<String>) -> Self {
+        match got {
+            Value::Number(number) if !number.is_f64() => {
+                Self::parameter(ParameterRule::Range, message).got(got.clone()).allowed(allowed)
+            }
+            other => Self::mistyped(other, "int", message),
+        }
+    }
+
+    /// -8: an object has no field of this name.
+    #[must_use]
+    pub fn missing_field(name: &str) -> Self {
+        Self::parameter(ParameterRule::Missing, format!("Missing {name} field")).allowed(name)
+    }
+
     /// The same error, naming a rule.
     #[must_use]
     pub fn rule(mut self, rule: impl Into<Cow<'static, str>>) -> Self {
@@ -297,12 +321,6 @@ impl RpcError {
         }
     }
 
-    /// -8: a value that cannot be taken.
-    #[must_use]
-    pub fn invalid(message: impl Into<String>) -> Self {
-        Self::new(Code::InvalidParameter, message)
-    }
-
     /// -32603: the node failed; the cause belongs into the log too.
     #[must_use]
     pub fn internal(cause: impl fmt::Display) -> Self {
@@ -344,6 +362,14 @@ impl RpcError {
     pub fn wrong_type(got: &str, expected: &str) -> Self {
         let message = format!("value is type {got}, expected {expected}");
         Self::new(Code::Misc, message).rule(ParameterRule::Type.name()).got(got).allowed(expected)
+    }
+
+    /// -3: a JSON type that cannot be read, in the few old calls that say so.
+    #[must_use]
+    pub fn unexpected_type(got: &Value, expected: &str) -> Self {
+        let word = type_word(got);
+        let message = format!("Expected type {expected}, got {word}");
+        Self::new(Code::Type, message).rule(ParameterRule::Type.name()).got(word).allowed(expected)
     }
 
     /// -28 with the phase the node is in.
@@ -419,6 +445,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::{Code, EntityKind, Named, ParameterRule, RpcError};
     use jsonrpsee::types::ErrorObjectOwned;
+    use serde_json::Value;
     use std::collections::HashSet;
 
     #[test]
@@ -479,12 +506,21 @@ mod tests {
     #[test]
     fn an_error_names_its_rule_on_the_wire_and_what_was_got_and_is_allowed() {
         let wire = |error: RpcError| serde_json::to_string(&ErrorObjectOwned::from(error)).unwrap();
-        assert_eq!(wire(RpcError::invalid("no")), r#"{"code":-8,"message":"no","data":{"rule":"invalid-parameter"}}"#);
+        assert_eq!(
+            wire(RpcError::new(Code::InvalidParameter, "no")),
+            r#"{"code":-8,"message":"no","data":{"rule":"invalid-parameter"}}"#
+        );
         let error = RpcError::parameter(ParameterRule::Range, "no").got(7).allowed("0 to 5");
         assert_eq!(
             wire(error),
             r#"{"code":-8,"message":"no","data":{"rule":"parameter-range","got":7,"allowed":"0 to 5"}}"#
         );
+        let number = |got: Value| RpcError::not_whole(&got, "0 or more", "no").data();
+        assert_eq!(
+            (number((-1).into()).rule.as_ref(), number((-1).into()).got),
+            ("parameter-range", Some((-1).into()))
+        );
+        assert_eq!((number(1.5.into()).rule.as_ref(), number(1.5.into()).got), ("parameter-type", Some("real".into())));
         let error = RpcError::entity_not_found(EntityKind::Stream, Named::Name, "s");
         assert_eq!((error.data().rule.as_ref(), error.data().got), ("stream-missing", Some("s".into())));
     }

@@ -25,6 +25,6 @@ pub mod variable;
 pub mod wallet;
 
 pub use client::{Client, ClientError};
-pub use error::{Code, RpcError};
+pub use error::{Code, ParameterRule, RpcError};
 pub use method::Method;
 pub use params::{Page, Params, Selection};

@@ -1,7 +1,7 @@
 //! How numbers are printed: whole reals as integers, others with fifteen significant digits.
 //! And how amounts travel between their raw integer form and the decimal form of the API.
 
-use crate::error::RpcError;
+use crate::error::{ParameterRule, RpcError};
 use serde::{Serialize, Serializer};
 use serde_json::{Number, Value};
 
@@ -65,7 +65,8 @@ pub fn whole_raw(value: &Value, multiple: i64) -> Result<Option<i64>, RpcError> 
 }
 
 fn out_of_range(value: &Value) -> RpcError {
-    RpcError::invalid(format!("Amount out of range: {value}"))
+    let error = RpcError::parameter(ParameterRule::Range, format!("Amount out of range: {value}"));
+    error.got(value.clone()).allowed(format!("{} to {} raw units", i64::MIN, i64::MAX))
 }
 
 /// Where a quantity exactly between two units goes.

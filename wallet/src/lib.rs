@@ -15,8 +15,11 @@ mod store;
 pub mod wallet;
 
 pub use address::AddressInfo;
+pub use cipher::MAX_PASSPHRASE;
 pub use dump::Imported;
 pub use encryption::EncryptionState;
 pub use error::WalletError;
+pub use keypool::MAX_KEYPOOL;
+pub use record::MAX_LABEL;
 pub use sign::Completeness;
 pub use wallet::Wallet;

@@ -32,7 +32,7 @@ use crate::view::SharedView;
 use book::Book;
 
 /// Nodes that `addnode` and options may list: a line of configuration each, as many as the peer room dials.
-const MAX_ADDED: usize = 1_024;
+pub const MAX_ADDED: usize = 1_024;
 
 /// What the operator decided about peers.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use rota_api::address::{AddressDetail, KeyPair, Multisig};
-use rota_api::error::{Code, RpcError};
+use rota_api::error::{Code, ParameterRule, RpcError};
 use rota_api::params::{Params, Selection, as_text};
 use rota_chain::amount::Height;
 use rota_chain::key::{PrivateKey, PublicKey};
@@ -45,7 +45,7 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
 /// -702: what calls with accounts answer.
 #[must_use]
 pub fn no_accounts() -> RpcError {
-    RpcError::not_supported("Accounts are not supported: use addresses and their labels")
+    RpcError::not_supported("Accounts are not supported: use addresses and their labels").rule("accounts")
 }
 
 /// -5 with a sentence.
@@ -147,7 +147,8 @@ fn validateaddress(ctx: &Context, params: &Params) -> Answer {
 /// From which block on the past of what is imported is to be known, none if it is not: a truth value, a height, or
 /// below 0 a number of blocks back from the tip. -8 for anything else.
 pub fn rescan(ctx: &Context, params: &Params, index: usize) -> Result<Option<Height>, RpcError> {
-    let wrong = || RpcError::invalid("Invalid rescan, should be a boolean or a block height");
+    let sentence = "Invalid rescan, should be a boolean or a block height";
+    let wrong = || RpcError::mistyped(params.value(index), "bool or int", sentence);
     match params.given(index) {
         None | Some(Value::Bool(true)) => Ok(Some(Height(0))),
         Some(Value::Bool(false)) => Ok(None),
@@ -182,7 +183,7 @@ fn watched(ctx: &Context, text: &str) -> Result<Watched, RpcError> {
     if let Ok(lock) = ctx.scheme.decode(text) {
         return Ok(Watched::Lock(lock));
     }
-    let refused = || bad_key(format!("Invalid address or script: {}", short(text)));
+    let refused = || bad_key(format!("Invalid address or script: {}", short(text))).rule("address-form");
     let script = hex::decode(text).map_err(|_| refused())?;
     let lock = read_payment_script(&script).map(Watched::Lock);
     lock.or_else(|| read_redeem_script(&script).map(Watched::Keys)).ok_or_else(refused)
@@ -239,7 +240,7 @@ fn import_keys(ctx: &Context, params: &Params) -> Answer {
     let words = params.list(0)?;
     let label = params.text_or(1, "")?;
     let past = rescan(ctx, params, 2)?;
-    let refused = |_| bad_key("Invalid private key encoding");
+    let refused = |_| bad_key("Invalid private key encoding").rule("key-form");
     let keys = words.iter().map(|word| ctx.scheme.decode_private_key(word).map_err(refused));
     let mut gained = Vec::new();
     for key in keys.collect::<Result<Vec<PrivateKey>, _>>()? {
@@ -263,7 +264,7 @@ fn dumpprivkey(ctx: &Context, params: &Params) -> Answer {
     let text = params.text(0)?;
     let lock = address(ctx, text)?;
     if lock.key_hash().is_none() {
-        return Err(bad_key("Address does not refer to a key"));
+        return Err(bad_key("Address does not refer to a key").rule("address-one-key").got(text));
     }
     let key = ctx.wallet.private_key(&lock).map_err(|error| match error {
         WalletError::NotFound => RpcError::address_not_in_wallet(text),
@@ -275,7 +276,10 @@ fn dumpprivkey(ctx: &Context, params: &Params) -> Answer {
 fn createkeypairs(ctx: &Context, params: &Params) -> Answer {
     let count = params.count(0, 1)?;
     if count > MAX_KEY_PAIRS {
-        return Err(RpcError::invalid(format!("Invalid count: {count}, at most {MAX_KEY_PAIRS} are made at once")));
+        let sentence = format!("Invalid count: {count}, at most {MAX_KEY_PAIRS} are made at once");
+        return Err(RpcError::parameter(ParameterRule::Range, sentence)
+            .got(count)
+            .allowed(format!("0 to {MAX_KEY_PAIRS}")));
     }
     let pair = |_| {
         let key = PrivateKey::from_bytes(rand::random()).map_err(RpcError::internal)?;
@@ -296,21 +300,24 @@ fn multisig_keys(ctx: &Context, params: &Params) -> Result<MultisigKeys, RpcErro
     let words = params.array(1)?;
     let count = i64::try_from(words.len()).unwrap_or(i64::MAX);
     if required < 1 {
-        return Err(misc("an address of several keys needs at least one signature".to_owned()));
+        let error = misc("an address of several keys needs at least one signature".to_owned());
+        return Err(error.rule(ParameterRule::Range.name()).got(required).allowed(format!("1 to {MAX_MULTISIG_KEYS}")));
     }
     if count < required {
-        return Err(misc(format!("{count} keys are given, and {required} signatures are needed")));
+        let error = misc(format!("{count} keys are given, and {required} signatures are needed"));
+        return Err(error.rule(ParameterRule::Range.name()).got(required).allowed(format!("1 to {count}")));
     }
     if count > i64::from(MAX_MULTISIG_KEYS) {
-        return Err(misc(format!("{count} keys are given, at most {MAX_MULTISIG_KEYS} fit into an address")));
+        let error = misc(format!("{count} keys are given, at most {MAX_MULTISIG_KEYS} fit into an address"));
+        return Err(error.rule(ParameterRule::Size.name()).got(count).allowed(MAX_MULTISIG_KEYS));
     }
     let key = |value: &Value| {
         let text = as_text(value)?;
         if let Ok(lock) = ctx.scheme.decode(text) {
             let missing = || misc(format!("the public key of address {} is not here", short(text)));
-            return ctx.wallet.public_key(&lock).ok_or_else(missing);
+            return ctx.wallet.public_key(&lock).ok_or_else(|| missing().rule("key-missing").got(text));
         }
-        public_key(text).ok_or_else(|| misc(format!("Invalid public key: {}", short(text))))
+        public_key(text).ok_or_else(|| misc(format!("Invalid public key: {}", short(text))).rule("key-form"))
     };
     let keys = words.iter().map(key).collect::<Result<Vec<PublicKey>, _>>()?;
     Ok(MultisigKeys { required: u8::try_from(required).unwrap_or(u8::MAX), keys })
@@ -340,10 +347,10 @@ fn signmessage(ctx: &Context, params: &Params) -> Answer {
     if let Ok(key) = ctx.scheme.decode_private_key(signer) {
         return Ok(Value::from(message::sign_message(&key, text.as_bytes())));
     }
-    let lock = ctx.scheme.decode(signer).map_err(|_| bad_key("Invalid address or private key"))?;
+    let lock = ctx.scheme.decode(signer).map_err(|_| bad_key("Invalid address or private key").rule("address-form"))?;
     let signed = ctx.wallet.sign_message(&lock, text.as_bytes()).map_err(|error| match error {
-        WalletError::NotFound => bad_key("Private key not available"),
-        WalletError::NotOneKey => bad_key("Address does not refer to key"),
+        WalletError::NotFound => bad_key("Private key not available").rule("key-missing").got(signer),
+        WalletError::NotOneKey => bad_key("Address does not refer to key").rule("address-one-key").got(signer),
         other => wallet_error(other),
     });
     signed.map(Value::from)
@@ -353,7 +360,9 @@ fn signmessage(ctx: &Context, params: &Params) -> Answer {
 fn verifymessage(ctx: &Context, params: &Params) -> Answer {
     let lock = address(ctx, params.text(0)?)?;
     let (signature, text) = (params.text(1)?, params.text(2)?);
-    let Some(hash) = lock.key_hash() else { return Err(bad_key("Address does not refer to key")) };
+    let Some(hash) = lock.key_hash() else {
+        return Err(bad_key("Address does not refer to key").rule("address-one-key").got(params.text(0)?));
+    };
     let signer = message::message_signer(signature, text.as_bytes()).ok().flatten();
     Ok(Value::from(signer.is_some_and(|key| key.key_hash() == hash)))
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use rota_api::asset::AssetQuantity as ShownQuantity;
-use rota_api::error::{Code, EntityKind as Wanted, RpcError};
+use rota_api::error::{Code, EntityKind as Wanted, ParameterRule, RpcError};
 use rota_api::number::{amount_raw, amount_value, quantity_raw};
 use rota_api::params::type_word;
 use rota_chain::amount::Amount;
@@ -18,7 +18,7 @@ use rota_wallet::select::{Holding, Unit};
 use serde_json::{Map, Value};
 
 use super::data;
-use super::resolve::{entity_in, reference, short, state_error};
+use super::resolve::{entity_in, reference, short, state_error, unknown_field};
 use crate::context::Context;
 use crate::view::View;
 
@@ -54,7 +54,10 @@ impl Amounts {
             return Ok(());
         }
         if self.assets.len() >= MAX_ASSETS as usize {
-            return Err(RpcError::invalid(format!("An output carries at most {MAX_ASSETS} assets")));
+            let sentence = format!("An output carries at most {MAX_ASSETS} assets");
+            return Err(RpcError::parameter(ParameterRule::Size, sentence)
+                .got(self.assets.len() + 1)
+                .allowed(MAX_ASSETS));
         }
         self.assets.push(AssetQuantity { asset, token, quantity });
         Ok(())
@@ -66,8 +69,10 @@ impl Amounts {
     /// As [`data::inline`], -8 for too many.
     pub fn add_data(&mut self, ctx: &Context, value: &Value) -> Result<(), RpcError> {
         let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-        if self.operations.len() + values.len() > MAX_OPERATIONS as usize {
-            return Err(RpcError::invalid(format!("An output carries at most {MAX_OPERATIONS} pieces of data")));
+        let count = self.operations.len() + values.len();
+        if count > MAX_OPERATIONS as usize {
+            let sentence = format!("An output carries at most {MAX_OPERATIONS} pieces of data");
+            return Err(RpcError::parameter(ParameterRule::Size, sentence).got(count).allowed(MAX_OPERATIONS));
         }
         for value in values {
             self.operations.push(Operation::Data(data::inline(ctx, value)?));
@@ -95,7 +100,7 @@ impl Amounts {
         let asset = asset(&ctx.view.read(), identifier)?;
         if asset.fungible {
             if value.is_object() || value.is_array() {
-                return Err(RpcError::invalid(format!("Invalid object: {}", short(identifier))));
+                return Err(RpcError::mistyped(value, "real", format!("Invalid object: {}", short(identifier))));
             }
             let quantity = asset.quantity(value)?;
             return self.add(AssetReference::Existing(asset.txid), None, quantity);
@@ -103,9 +108,9 @@ impl Amounts {
         let tokens = match value {
             Value::Object(token) => vec![token],
             Value::Array(tokens) => {
-                tokens.iter().map(Value::as_object).collect::<Option<_>>().ok_or_else(token_form)?
+                tokens.iter().map(Value::as_object).collect::<Option<_>>().ok_or_else(|| token_form(value))?
             }
-            _ => return Err(token_form()),
+            other => return Err(token_form(other)),
         };
         for members in tokens {
             let (token, quantity) = token(&asset, members)?;
@@ -117,11 +122,11 @@ impl Amounts {
 }
 
 fn out_of_range() -> RpcError {
-    RpcError::invalid("Amount out of range")
+    RpcError::parameter(ParameterRule::Range, "Amount out of range").allowed(format!("0 to {} raw units", u64::MAX))
 }
 
-fn token_form() -> RpcError {
-    RpcError::invalid("Invalid token quantity, should be object or array of objects")
+fn token_form(got: &Value) -> RpcError {
+    RpcError::mistyped(got, "obj or array", "Invalid token quantity, should be object or array of objects")
 }
 
 /// Reads an amount: a number or an object.
@@ -147,7 +152,8 @@ pub fn read(ctx: &Context, value: &Value) -> Result<Amounts, RpcError> {
 /// -1 for another type than a number, -8 if it is negative or does not fit.
 pub fn native(ctx: &Context, value: &Value) -> Result<Amount, RpcError> {
     let raw = amount_raw(value, ctx.parameters.native_currency_multiple())?;
-    u64::try_from(raw).map(Amount).map_err(|_| RpcError::invalid("Invalid amount: it is negative"))
+    let negative = |_| RpcError::parameter(ParameterRule::Range, "Invalid amount: it is negative");
+    u64::try_from(raw).map(Amount).map_err(|error| negative(error).got(value.clone()).allowed("0 or more"))
 }
 
 /// An asset that a caller named.
@@ -168,7 +174,8 @@ impl Asset {
     /// -1 for another type than a number, -8 if it is negative or does not fit.
     pub fn quantity(&self, value: &Value) -> Result<u64, RpcError> {
         let raw = quantity_raw(value, i64::try_from(self.multiple).unwrap_or(i64::MAX))?;
-        u64::try_from(raw).map_err(|_| RpcError::invalid("Negative asset quantity"))
+        let negative = |_| RpcError::parameter(ParameterRule::Range, "Negative asset quantity");
+        u64::try_from(raw).map_err(|error| negative(error).got(value.clone()).allowed("0 or more"))
     }
 }
 
@@ -190,10 +197,10 @@ pub fn asset(view: &View, identifier: &str) -> Result<Asset, RpcError> {
 fn token(asset: &Asset, members: &Map<String, Value>) -> Result<(Vec<u8>, u64), RpcError> {
     let unknown = members.keys().find(|name| !matches!(name.as_str(), "token" | "qty"));
     if let Some(name) = unknown {
-        return Err(RpcError::invalid(format!("Invalid field: {}", short(name))));
+        return Err(unknown_field(name, &["token", "qty"]));
     }
     let token = token_name(members.get("token"))?;
-    let quantity = members.get("qty").ok_or_else(|| RpcError::invalid("Missing qty field"))?;
+    let quantity = members.get("qty").ok_or_else(|| RpcError::missing_field("qty"))?;
     Ok((token, asset.quantity(quantity)?))
 }
 
@@ -202,18 +209,18 @@ fn token(asset: &Asset, members: &Map<String, Value>) -> Result<(Vec<u8>, u64), 
 /// # Errors
 /// -8 for another type, an empty or too long one; -701 for `*`: which tokens are meant must be said.
 pub fn token_name(value: Option<&Value>) -> Result<Vec<u8>, RpcError> {
-    let text = value.ok_or_else(|| RpcError::invalid("Missing token field"))?;
-    let text = text
-        .as_str()
-        .ok_or_else(|| RpcError::invalid(format!("Invalid token: it is {}, should be string", type_word(text))))?;
+    let text = value.ok_or_else(|| RpcError::missing_field("token"))?;
+    let sentence = || format!("Invalid token: it is {}, should be string", type_word(text));
+    let text = text.as_str().ok_or_else(|| RpcError::mistyped(text, "str", sentence()))?;
     if text == "*" {
-        return Err(RpcError::not_allowed("Each token must be named, * is not taken here"));
+        return Err(RpcError::not_allowed("Each token must be named, * is not taken here")
+            .rule("asset-token-form")
+            .got("*"));
     }
     if text.is_empty() || text.len() > MAX_TOKEN as usize {
-        return Err(RpcError::invalid(format!(
-            "Invalid token: it has {} bytes, 1 to {MAX_TOKEN} are allowed",
-            text.len()
-        )));
+        let sentence = format!("Invalid token: it has {} bytes, 1 to {MAX_TOKEN} are allowed", text.len());
+        let error = RpcError::parameter(ParameterRule::Size, sentence).got(text.len());
+        return Err(error.allowed(format!("1 to {MAX_TOKEN}")));
     }
     Ok(text.as_bytes().to_vec())
 }
@@ -224,7 +231,8 @@ fn check_token(view: &View, asset: &Asset, token: &[u8]) -> Result<(), RpcError>
         return Ok(());
     }
     let shown = String::from_utf8_lossy(token);
-    Err(RpcError::new(Code::EntityNotFound, format!("Token {} not found in this asset", short(&shown))))
+    let error = RpcError::new(Code::EntityNotFound, format!("Token {} not found in this asset", short(&shown)));
+    Err(error.rule("token-missing").got(shown.as_ref()))
 }
 
 /// Native currency and assets with a sign: what comes in less what goes out.

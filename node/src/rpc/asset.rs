@@ -242,15 +242,17 @@ fn issues(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
 fn token(ctx: &Context, params: &Params) -> Answer {
     let verbose = params.verbose(2)?;
     let (catalogue, txid, entity) = Catalogue::named(ctx, EntityList::Assets, params.value(0))?;
-    let text = params.value(1).as_str();
-    let text = text.ok_or_else(|| RpcError::invalid("Invalid token identifier, should be string"))?;
+    let text = params.value(1);
+    let refused = || RpcError::mistyped(text, "str", "Invalid token identifier, should be string");
+    let text = text.as_str().ok_or_else(refused)?;
     let asset = Asset::of(&entity)?;
     if asset.rules.fungible {
-        return Err(RpcError::not_allowed("A fungible asset has no tokens"));
+        return Err(RpcError::not_allowed("A fungible asset has no tokens").rule("asset-fungible"));
     }
     let missing = || {
         let shown = resolve::short(text);
-        RpcError::new(Code::EntityNotFound, format!("Token {shown} not found in this asset"))
+        let error = RpcError::new(Code::EntityNotFound, format!("Token {shown} not found in this asset"));
+        error.rule("token-missing").got(text)
     };
     let issued = token_issuance(ctx, txid, text)?.ok_or_else(missing)?;
     let known = catalogue.moment.transaction(&issued)?.ok_or_else(missing)?;

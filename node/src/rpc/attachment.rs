@@ -69,5 +69,12 @@ pub fn check_writer(ctx: &Context, lock: &Lock, stream: Txid) -> Result<(), RpcE
     if authority::may_on(state, stream, Permission::Write, lock, height).map_err(state_error)? {
         return Ok(());
     }
-    Err(RpcError::no_permission("Publishing in this stream is not allowed from this address"))
+    Err(cannot_write(ctx, lock))
+}
+
+/// -704: an address may not write to a stream.
+#[must_use]
+pub fn cannot_write(ctx: &Context, lock: &Lock) -> RpcError {
+    let error = RpcError::no_permission("Publishing in this stream is not allowed from this address");
+    error.rule("stream-write").got(ctx.scheme.encode(lock)).allowed("write")
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rota_api::Selection;
-use rota_api::error::{Code, EntityKind as Wanted, RpcError};
+use rota_api::error::{Code, EntityKind as Wanted, ParameterRule, RpcError};
 use rota_api::number::amount_value;
 use rota_api::params::Params;
 use rota_chain::hash::Txid;
@@ -232,7 +232,8 @@ fn shows_currency(ctx: &Context) -> bool {
 fn getaddressbalances(ctx: &Context, params: &Params) -> Answer {
     let text = params.text(0)?;
     if text.contains(',') {
-        return Err(RpcError::invalid("Single address should be specified"));
+        let error = RpcError::parameter(ParameterRule::Size, "Single address should be specified");
+        return Err(error.got(text.split(',').count()).allowed(1));
     }
     let lock = address(ctx, text)?;
     // Applications rely on it: of one address, change that waits counts whatever depth is asked for.
@@ -281,7 +282,7 @@ fn selected_locks(ctx: &Context, params: &Params, index: usize, watch_only: bool
         let lock = address(ctx, word.trim())?;
         let Some(info) = ctx.wallet.info(&lock) else {
             let sentence = format!("Non-wallet address: {}", resolve::short(word));
-            return Err(RpcError::new(Code::AddressNotFound, sentence));
+            return Err(RpcError::new(Code::AddressNotFound, sentence).got(word.as_str()));
         };
         if (watch_only || !info.is_watch_only) && !locks.contains(&lock) {
             locks.push(lock);
@@ -358,7 +359,8 @@ fn gettokenbalances(ctx: &Context, params: &Params) -> Answer {
     for asset in these.iter().flatten() {
         let kind = book.moment.entity(asset)?.map(|entity| entity.kind);
         if matches!(kind, Some(EntityKind::Asset { rules, .. }) if rules.fungible) {
-            return Err(RpcError::not_allowed("Token balances are only available for non-fungible assets"));
+            let error = RpcError::not_allowed("Token balances are only available for non-fungible assets");
+            return Err(error.rule("asset-fungible").got(asset.to_string()));
         }
     }
     let selected = |unit: &Unit| unit.token.is_some() && these.as_ref().is_none_or(|these| these.contains(&unit.asset));

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use rota_api::blockchain::{
     BlockEntry as ListedBlock, BlockVerbose, BlockchainInfo, ChainTip, LastBlockInfo, MempoolEntry, MempoolInfo,
 };
-use rota_api::error::{Code, RpcError};
+use rota_api::error::{Code, ParameterRule, RpcError};
 use rota_api::number::real_value;
 use rota_api::params::{Params, as_text};
 use rota_chain::amount::Height;
@@ -22,7 +22,7 @@ use rota_consensus::rules::Rules;
 use rota_storage::{BlockEntry, BlockStatus, Snapshot};
 use serde_json::{Map, Value, json};
 
-use super::blockset::{block_set, c_integer};
+use super::blockset::{HASH_DIGITS, block_set, c_integer};
 use super::decode::{self, Moment};
 use super::resolve::{confirmations, heavy, shape, short, stopped, storage_error};
 use super::{Answer, Answerer};
@@ -97,15 +97,21 @@ fn work_text(work: u128) -> String {
 
 /// The entry of a block known here.
 pub fn entry_of(snapshot: &Snapshot, hash: &BlockHash) -> Result<BlockEntry, RpcError> {
-    let missing = || RpcError::new(Code::BlockNotFound, "Block not found");
+    let missing = || RpcError::new(Code::BlockNotFound, "Block not found").got(hash.to_string());
     snapshot.block_entry(hash).map_err(storage_error)?.ok_or_else(missing)
 }
 
 /// The block at a height of the active chain; -711 outside.
 pub fn hash_at(snapshot: &Snapshot, height: i64) -> Result<BlockHash, RpcError> {
-    let missing = || RpcError::new(Code::BlockNotFound, "Block height out of range");
-    let height = u32::try_from(height).map_err(|_| missing())?;
-    snapshot.block_hash(Height(height)).map_err(storage_error)?.ok_or_else(missing)
+    let missing = || {
+        let error = RpcError::new(Code::BlockNotFound, "Block height out of range").got(height);
+        match snapshot.tip() {
+            Some(tip) => error.allowed(format!("0 to {}", tip.height.0)),
+            None => error,
+        }
+    };
+    let number = u32::try_from(height).map_err(|_| missing())?;
+    snapshot.block_hash(Height(number)).map_err(storage_error)?.ok_or_else(missing)
 }
 
 /// A block by hash or height, as text or whole number.
@@ -117,14 +123,19 @@ pub fn block_named(snapshot: &Snapshot, value: &Value) -> Result<BlockHash, RpcE
     if let Ok(hash) = text.parse::<BlockHash>() {
         return Ok(hash);
     }
-    let malformed = || RpcError::new(Code::BlockNotFound, "Block height should be integer");
+    let malformed = || RpcError::new(Code::BlockNotFound, "Block height should be integer").got(text);
     hash_at(snapshot, c_integer(text).ok_or_else(malformed)?)
 }
 
 /// A block hash given as text; -8 otherwise.
 fn hash_param(params: &Params, index: usize) -> Result<BlockHash, RpcError> {
     let text = params.text(index)?;
-    let malformed = |_| RpcError::invalid(format!("hash must be hexadecimal string (not '{}')", short(text)));
+    let malformed = |_| {
+        let sentence = format!("hash must be hexadecimal string (not '{}')", short(text));
+        RpcError::parameter(ParameterRule::Form, sentence)
+            .got(text)
+            .allowed(format!("{HASH_DIGITS} hexadecimal digits"))
+    };
     text.parse().map_err(malformed)
 }
 
@@ -180,11 +191,12 @@ fn miner_text(ctx: &Context, header: &BlockHeader) -> Option<String> {
 fn getlastblockinfo(ctx: &Context, params: &Params) -> Answer {
     let skip = match params.given(0) {
         None => 0,
-        Some(value) => value.as_i64().ok_or_else(|| RpcError::invalid("Skip should be integer"))?,
+        Some(value) => value.as_i64().ok_or_else(|| RpcError::mistyped(value, "int", "Skip should be integer"))?,
     };
     let snapshot = ctx.view.snapshot();
     let tip = ctx.view.tip().height;
-    let outside = || RpcError::new(Code::BlockNotFound, "Skip out of range");
+    let outside =
+        || RpcError::new(Code::BlockNotFound, "Skip out of range").got(skip).allowed(format!("0 to {}", tip.0));
     let height = i64::from(tip.0).checked_sub(skip).filter(|_| skip >= 0).ok_or_else(outside)?;
     let hash = hash_at(&snapshot, height).map_err(|_| outside())?;
     let entry = entry_of(&snapshot, &hash)?;
@@ -263,7 +275,7 @@ fn listblocks(ctx: &Context, params: &Params) -> Answer {
     let set = block_set(&snapshot, tip, params, 0)?;
     if set.len() > MAX_LISTED_BLOCKS {
         let wide = format!("{} blocks asked for, at most {MAX_LISTED_BLOCKS} are listed at once", set.len());
-        return Err(RpcError::not_supported(wide));
+        return Err(RpcError::not_supported(wide).rule("list-size").got(set.len()).allowed(MAX_LISTED_BLOCKS));
     }
     let blocks = set.heights().map(|height| listed_block(ctx, &snapshot, tip, height, verbose));
     Ok(Value::Array(blocks.collect::<Result<_, _>>()?))
@@ -363,12 +375,14 @@ fn verifychain(ctx: &Context, params: &Params) -> Answer {
 /// What a caller is told when the ledger does not carry out a command about blocks.
 #[must_use]
 pub fn ledger_error(error: LedgerError) -> RpcError {
-    let code = match &error {
-        LedgerError::UnknownBlock(_) => Code::BlockNotFound,
-        LedgerError::Invalid(..) => Code::VerifyRejected,
-        LedgerError::Storage(_) => Code::Database,
-    };
-    RpcError::new(code, error.to_string())
+    let sentence = error.to_string();
+    match error {
+        LedgerError::UnknownBlock(hash) => RpcError::new(Code::BlockNotFound, sentence).got(hash.to_string()),
+        LedgerError::Invalid(hash, rule) => {
+            RpcError::new(Code::VerifyRejected, sentence).rule(rule.code()).got(hash.to_string())
+        }
+        LedgerError::Storage(_) => RpcError::new(Code::Database, sentence),
+    }
 }
 
 fn invalidateblock(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {

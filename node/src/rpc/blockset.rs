@@ -1,16 +1,16 @@
 //! Sets of blocks as callers name them: heights, ranges, hashes, the last ones, or a span of header times.
 
-use rota_api::error::{Code, RpcError};
+use rota_api::error::{Code, ParameterRule, RpcError};
 use rota_api::params::{Params, as_integer};
 use rota_chain::amount::Height;
 use rota_chain::hash::BlockHash;
 use rota_storage::Snapshot;
 use serde_json::{Map, Value};
 
-use super::resolve::{short, storage_error};
+use super::resolve::{short, storage_error, unknown_field};
 
 /// Digits of a block hash.
-const HASH_DIGITS: usize = 64;
+pub const HASH_DIGITS: usize = 64;
 
 /// Heights of the active chain, as ascending ranges that neither touch nor overlap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,7 +88,10 @@ pub fn block_set(snapshot: &Snapshot, tip: Height, params: &Params, index: usize
 }
 
 fn by_height(tip: Height, word: &str) -> Result<Option<(u32, u32)>, RpcError> {
-    let malformed = || RpcError::invalid(format!("Block hash must be hexadecimal string (not '{}')", short(word)));
+    let malformed = || {
+        let sentence = format!("Block hash must be hexadecimal string (not '{}')", short(word));
+        RpcError::parameter(ParameterRule::Form, sentence).got(word).allowed("a hash, a height, or first-last")
+    };
     let within = |first: i64, last: i64| {
         let clamp = |height: i64| u32::try_from(height).unwrap_or(u32::MAX);
         (first <= i64::from(tip.0)).then(|| (clamp(first), clamp(last.min(i64::from(tip.0)))))
@@ -102,15 +105,21 @@ fn by_height(tip: Height, word: &str) -> Result<Option<(u32, u32)>, RpcError> {
     let (first, last) = word.split_once('-').ok_or_else(malformed)?;
     let (first, last) = c_integer(first).zip(c_integer(last)).ok_or_else(malformed)?;
     if first < 0 || last < 0 || first > last {
-        return Err(RpcError::invalid(format!("Invalid range {}", short(word))));
+        let error = RpcError::parameter(ParameterRule::Range, format!("Invalid range {}", short(word)));
+        return Err(error.got(word).allowed("0 <= first <= last"));
     }
     Ok(within(first, last))
 }
 
 fn by_hash(snapshot: &Snapshot, word: &str) -> Result<(u32, u32), RpcError> {
-    let malformed = |_| RpcError::invalid(format!("Block hash must be hexadecimal string (not '{word}')"));
+    let malformed = |_| {
+        let sentence = format!("Block hash must be hexadecimal string (not '{word}')");
+        RpcError::parameter(ParameterRule::Form, sentence)
+            .got(word)
+            .allowed(format!("{HASH_DIGITS} hexadecimal digits"))
+    };
     let hash: BlockHash = word.parse().map_err(malformed)?;
-    let missing = || RpcError::new(Code::BlockNotFound, format!("Block {word} not found"));
+    let missing = || RpcError::new(Code::BlockNotFound, format!("Block {word} not found")).got(word);
     let entry = snapshot.block_entry(&hash).map_err(storage_error)?.ok_or_else(missing)?;
     let active = snapshot.block_hash(entry.height).map_err(storage_error)?;
     if active == Some(hash) { Ok((entry.height.0, entry.height.0)) } else { Err(missing()) }
@@ -118,12 +127,13 @@ fn by_hash(snapshot: &Snapshot, word: &str) -> Result<(u32, u32), RpcError> {
 
 fn by_time(snapshot: &Snapshot, tip: Height, members: &Map<String, Value>) -> Result<BlockSet, RpcError> {
     let time = |name: &str| {
-        let value = members.get(name).ok_or_else(|| RpcError::invalid(format!("Missing {name}")))?;
-        value.as_i64().ok_or_else(|| RpcError::invalid(format!("{name} should be integer")))
+        let missing = || RpcError::parameter(ParameterRule::Missing, format!("Missing {name}")).allowed(name);
+        let value = members.get(name).ok_or_else(missing)?;
+        value.as_i64().ok_or_else(|| RpcError::mistyped(value, "int", format!("{name} should be integer")))
     };
     let (start, end) = (time("starttime")?, time("endtime")?);
     if let Some(name) = members.keys().find(|name| !matches!(name.as_str(), "starttime" | "endtime")) {
-        return Err(RpcError::invalid(format!("Invalid field: {}", short(name))));
+        return Err(unknown_field(name, &["starttime", "endtime"]));
     }
     let mut ranges = Vec::new();
     for height in (0..=tip.0).map(Height) {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::{Code, RpcError};
+use rota_api::error::{Code, ParameterRule, RpcError};
 use rota_api::params::Params;
 use rota_chain::data::{Data, DataFormat};
 use rota_chain::operation::Operation;
@@ -85,7 +85,8 @@ impl CacheFile {
     fn append(&self, bytes: &[u8]) -> Result<u64, RpcError> {
         let size = self.size.saturating_add(bytes.len() as u64);
         if size > CACHE_FILE_BYTES {
-            return Err(RpcError::not_supported(format!("A cached item holds at most {CACHE_FILE_BYTES} bytes")));
+            let error = RpcError::not_supported(format!("A cached item holds at most {CACHE_FILE_BYTES} bytes"));
+            return Err(error.rule("cache-size").got(size).allowed(CACHE_FILE_BYTES));
         }
         let file = OpenOptions::new().append(true).open(&self.path);
         file.and_then(|mut file| file.write_all(bytes)).map_err(internal)?;
@@ -106,7 +107,10 @@ fn internal(error: io::Error) -> RpcError {
 /// # Errors
 /// -8 if there is none.
 pub fn open(ctx: &Context, identifier: &str) -> Result<CacheFile, RpcError> {
-    let missing = || RpcError::invalid("Binary cache item with this identifier not found");
+    let missing = || {
+        let error = RpcError::new(Code::InvalidParameter, "Binary cache item with this identifier not found");
+        error.rule("cache-missing").got(identifier)
+    };
     if !is_identifier(identifier) {
         return Err(missing());
     }
@@ -131,10 +135,7 @@ fn create(ctx: &Context, _: &Params) -> Answer {
 fn append(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
         let file = open(&ctx, params.text(0)?)?;
-        let refused = || RpcError::invalid("data should be hexadecimal string");
-        let text = params.value(1).as_str().ok_or_else(refused)?;
-        let bytes = hex::decode(text).map_err(|_| refused())?;
-        file.append(&bytes).map(Value::from)
+        file.append(&data::hexadecimal(params.value(1))?).map(Value::from)
     })
 }
 
@@ -153,15 +154,22 @@ fn output_data(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> 
     blocking(move || {
         let range = Range::read(&params, 2)?;
         let txid = params.text(0)?;
-        let vout = params.value(1).as_i64().ok_or_else(|| RpcError::invalid("Invalid data reference"))?;
+        let vout = params.value(1);
+        let vout = vout.as_i64().ok_or_else(|| RpcError::mistyped(vout, "int", "Invalid data reference"))?;
         let data = OutputData::find(&ctx, txid, vout)?;
         let (whole, part) = (data.size(), range.of(data.size()));
         if data.format != DataFormat::Raw && part != (0..whole) {
-            let what = if part.start == 0 { "count, must include all" } else { "start, must be 0 for" };
-            return Err(RpcError::invalid(format!("Invalid {what} text or JSON data")));
+            let (what, got, allowed) = match part.start {
+                0 => ("count, must include all", part.end, whole),
+                start => ("start, must be 0 for", start, 0),
+            };
+            let sentence = format!("Invalid {what} text or JSON data");
+            return Err(RpcError::parameter(ParameterRule::Range, sentence).got(got).allowed(allowed));
         }
-        if part.end - part.start >= OUTPUT_BYTES {
-            return Err(RpcError::invalid(format!("Invalid count, must be below {OUTPUT_BYTES}")));
+        let bytes = part.end - part.start;
+        if bytes >= OUTPUT_BYTES {
+            let sentence = format!("Invalid count, must be below {OUTPUT_BYTES}");
+            return Err(RpcError::parameter(ParameterRule::Size, sentence).got(bytes).allowed(OUTPUT_BYTES - 1));
         }
         Ok(data::shown(data.format, &data.read(&ctx, part)?))
     })
@@ -171,12 +179,14 @@ fn output_to_cache(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answ
     blocking(move || {
         let mut file = open(&ctx, params.text(0)?)?;
         if file.size() > 0 {
-            return Err(RpcError::new(Code::InternalError, "Binary cache item is not empty"));
+            let error = RpcError::new(Code::InternalError, "Binary cache item is not empty");
+            return Err(error.rule("cache-not-empty").got(file.size()).allowed(0));
         }
         let range = Range::read(&params, 3)?;
         let data = OutputData::find(&ctx, params.text(1)?, params.integer(2)?)?;
         if data.format != DataFormat::Raw {
-            return Err(RpcError::not_supported("Only raw data can be copied to the binary cache"));
+            let error = RpcError::not_supported("Only raw data can be copied to the binary cache");
+            return Err(error.rule("data-format").got(data.format.name()).allowed(DataFormat::Raw.name()));
         }
         let part = range.of(data.size());
         let mut start = part.start;
@@ -198,14 +208,19 @@ struct Range {
 
 impl Range {
     fn read(params: &Params, at: usize) -> Result<Range, RpcError> {
-        let integer = |index: usize, name: &str| match params.given(index).map(Value::as_i64) {
-            None => Ok(None),
-            Some(Some(number)) => Ok(Some(number)),
-            Some(None) => Err(RpcError::invalid(format!("Invalid {name}"))),
+        let integer = |index: usize, name: &str| {
+            let read = |value: &Value| {
+                value.as_i64().ok_or_else(|| RpcError::mistyped(value, "int", format!("Invalid {name}")))
+            };
+            params.given(index).map(read).transpose()
         };
-        let count = integer(at, "count")?;
-        let count = count.map(|count| u64::try_from(count).map_err(|_| RpcError::invalid("Invalid count")));
-        Ok(Range { count: count.transpose()?, start: integer(at + 1, "start")?.unwrap_or(0) })
+        let natural = |count: i64| {
+            let refused =
+                |_| RpcError::parameter(ParameterRule::Range, "Invalid count").got(count).allowed("0 or more");
+            u64::try_from(count).map_err(refused)
+        };
+        let count = integer(at, "count")?.map(natural).transpose()?;
+        Ok(Range { count, start: integer(at + 1, "start")?.unwrap_or(0) })
     }
 
     /// The bytes of data of this size; a negative start counts from the end.
@@ -225,10 +240,10 @@ struct OutputData {
 
 impl OutputData {
     fn find(ctx: &Context, txid: &str, vout: i64) -> Result<OutputData, RpcError> {
-        let missing = || RpcError::new(Code::TxNotFound, "No information available about transaction");
-        let txid = txid.parse().map_err(|_| missing())?;
-        let known = Moment::now(ctx).transaction(&txid)?.ok_or_else(missing)?;
-        let no_output = || RpcError::new(Code::OutputNotFound, "Invalid vout");
+        let missing = || RpcError::new(Code::TxNotFound, "No information available about transaction").got(txid);
+        let id = txid.parse().map_err(|_| missing())?;
+        let known = Moment::now(ctx).transaction(&id)?.ok_or_else(missing)?;
+        let no_output = || RpcError::new(Code::OutputNotFound, "Invalid vout").got(vout);
         let index = usize::try_from(vout).map_err(|_| no_output())?;
         let output = known.tx.body.outputs.get(index).ok_or_else(no_output)?;
         let mut pieces = output.operations.iter().filter_map(|operation| match operation {
@@ -238,11 +253,13 @@ impl OutputData {
         });
         let place = match (pieces.next(), pieces.next()) {
             (Some(place), None) => place,
-            (Some(_), Some(_)) => return Err(RpcError::not_allowed("This output has several pieces of data")),
+            (Some(_), Some(_)) => {
+                return Err(RpcError::not_allowed("This output has several pieces of data").rule("data-several"));
+            }
             (None, _) if output.recipient.is_none() => {
                 ItemData::Onchain(Data { format: DataFormat::Raw, bytes: Vec::new() })
             }
-            (None, _) => return Err(RpcError::new(Code::OutputNotData, "Output doesn't contain data")),
+            (None, _) => return Err(RpcError::new(Code::OutputNotData, "Output doesn't contain data").got(vout)),
         };
         Ok(OutputData { format: place.format(), place })
     }
@@ -264,8 +281,11 @@ impl OutputData {
         };
         match ctx.offchain.read_part(chunked, part).map_err(resolve::storage_error)? {
             Fetched::Here(bytes) => Ok(bytes),
-            Fetched::Missing => Err(RpcError::new(Code::OutputNotFound, "Data of this output is not available yet")),
-            Fetched::Broken(error) => Err(RpcError::new(Code::Verify, error)),
+            Fetched::Missing => {
+                let error = RpcError::new(Code::OutputNotFound, "Data of this output is not available yet");
+                Err(error.rule("data-missing"))
+            }
+            Fetched::Broken(error) => Err(RpcError::new(Code::Verify, error).rule("data-broken")),
         }
     }
 }

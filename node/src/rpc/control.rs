@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use rota_api::control::{ChainTotals, Info, InitStatus, STOPPING};
-use rota_api::error::{Code, RpcError};
+use rota_api::error::{Code, ParameterRule, RpcError};
 use rota_api::method::openrpc;
 use rota_api::number::real_value;
 use rota_api::params::{Params, type_word};
@@ -206,7 +206,10 @@ fn tasks(text: &str) -> Result<Vec<Task>, RpcError> {
         "incoming" => Ok(Task::Incoming),
         "mining" => Ok(Task::Mining),
         "offchain" => Ok(Task::Offchain),
-        other => Err(RpcError::invalid(format!("Invalid task: {}", short(other)))),
+        other => {
+            let error = RpcError::parameter(ParameterRule::Word, format!("Invalid task: {}", short(other)));
+            Err(error.got(other).allowed(["incoming", "mining", "offchain"]))
+        }
     };
     text.split(',').map(task).collect()
 }
@@ -225,7 +228,8 @@ fn must_be_paused(ctx: &Context) -> Result<(), RpcError> {
     if ctx.paused.is_paused(Task::Incoming) && ctx.paused.is_paused(Task::Mining) {
         return Ok(());
     }
-    Err(RpcError::not_allowed("Incoming blocks and mining must be paused first: pause incoming,mining"))
+    let error = RpcError::not_allowed("Incoming blocks and mining must be paused first: pause incoming,mining");
+    Err(error.rule("node-not-paused").allowed("incoming, mining"))
 }
 
 fn clearmempool(ctx: Arc<Context>, _params: Params) -> BoxFuture<'static, Answer> {
@@ -313,15 +317,32 @@ fn getruntimeparams(ctx: &Context, _params: &Params) -> Answer {
 }
 
 fn runtime_value(value: &Value) -> Result<RuntimeValue, RpcError> {
+    let refused = |sentence: String| RpcError::mistyped(value, "bool, int, real or str", sentence);
     match value {
         Value::Bool(value) => Ok(RuntimeValue::Bool(*value)),
         Value::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(whole), _) => Ok(RuntimeValue::Integer(whole)),
             (None, Some(real)) => Ok(RuntimeValue::Real(real)),
-            (None, None) => Err(RpcError::invalid("Invalid parameter value type")),
+            (None, None) => Err(refused("Invalid parameter value type".to_owned())),
         },
         Value::String(text) => Ok(RuntimeValue::Text(text.clone())),
-        other => Err(RpcError::invalid(format!("Invalid parameter value type: {}", type_word(other)))),
+        other => Err(refused(format!("Invalid parameter value type: {}", type_word(other)))),
+    }
+}
+
+/// What a caller is told when a setting does not take a value.
+fn setting_error(error: &RuntimeError, given: &Value) -> RpcError {
+    let code = Code::from_number(error.code()).unwrap_or(Code::InvalidParameter);
+    let refused = |rule: &'static str| RpcError::new(code, error.to_string()).rule(rule);
+    match error {
+        RuntimeError::Unsupported(name) => refused(ParameterRule::Word.name()).got(name.as_str()),
+        RuntimeError::Type { expected, .. } => {
+            refused(ParameterRule::Type.name()).got(type_word(given)).allowed(*expected)
+        }
+        RuntimeError::Value { value, allowed, .. } => {
+            refused(ParameterRule::Range.name()).got(value.as_str()).allowed(*allowed)
+        }
+        RuntimeError::Address(text) => refused("address-form").got(text.as_str()),
     }
 }
 
@@ -329,11 +350,7 @@ fn setruntimeparam(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answ
     Box::pin(async move {
         let name = params.text(0)?.to_owned();
         let value = runtime_value(params.value(1))?;
-        let refused = |error: RuntimeError| {
-            let code = Code::from_number(error.code()).unwrap_or(Code::InvalidParameter);
-            RpcError::new(code, error.to_string())
-        };
-        ctx.settings_mut().set(&name, &value).map_err(refused)?;
+        ctx.settings_mut().set(&name, &value).map_err(|error| setting_error(&error, params.value(1)))?;
         tracing::info!(name, value = value.to_text(), "a setting was changed");
         if ctx.facts.store_settings {
             conf::keep_value(&ctx.directory.runtime_conf(), &name, &value.to_text()).map_err(|error| {

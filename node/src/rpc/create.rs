@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::{Code, RpcError};
+use rota_api::error::{Code, ParameterRule, RpcError};
 use rota_api::params::Params;
 use rota_chain::lock::Lock;
 use rota_chain::operation::Operation;
@@ -47,7 +47,10 @@ async fn make(ctx: Arc<Context>, params: &Params, from: Option<Lock>, at: usize)
         kind @ ("txfilter" | "streamfilter" | "library") => {
             return Err(crate::rpc::not_answered(&format!("create {kind}")));
         }
-        _ => return Err(RpcError::invalid("Invalid entity type")),
+        other => {
+            let error = RpcError::parameter(ParameterRule::Word, "Invalid entity type").got(other);
+            return Err(error.allowed(["stream", "variable", "upgrade"]));
+        }
     };
     let author = {
         let view = ctx.view.read();
@@ -78,8 +81,11 @@ fn stream(params: &Params, at: usize) -> Result<Operation, RpcError> {
 fn variable(params: &Params, at: usize) -> Result<Operation, RpcError> {
     match params.value(at + 1) {
         Value::Bool(true) => {}
-        Value::Bool(false) => return Err(RpcError::invalid("Invalid open flag, a variable takes true")),
-        _ => return Err(RpcError::invalid("Invalid open flag, should be boolean")),
+        Value::Bool(false) => {
+            let error = RpcError::parameter(ParameterRule::Word, "Invalid open flag, a variable takes true");
+            return Err(error.got(false).allowed(true));
+        }
+        other => return Err(RpcError::mistyped(other, "bool", "Invalid open flag, should be boolean")),
     }
     let name = name(params.value(at), "variable")?;
     let value = variable::bytes(params.value(at + 2))?;
@@ -91,16 +97,19 @@ fn variable(params: &Params, at: usize) -> Result<Operation, RpcError> {
 /// # Errors
 /// -8 for what is no name; `what` says of which kind the entity is.
 pub fn name(value: &Value, what: &str) -> Result<Vec<u8>, RpcError> {
-    let text = value.as_str().ok_or_else(|| RpcError::invalid(format!("Invalid {what} name, should be string")))?;
+    let refused = || RpcError::mistyped(value, "str", format!("Invalid {what} name, should be string"));
+    let text = value.as_str().ok_or_else(refused)?;
     if text == "*" {
-        return Err(RpcError::invalid(format!("Invalid {what} name: *")));
+        return Err(RpcError::parameter(ParameterRule::Form, format!("Invalid {what} name: *")).got(text));
     }
     if is_reference_shaped(text) {
-        return Err(RpcError::invalid(format!("Invalid {what} name, has the form of a reference")));
+        let sentence = format!("Invalid {what} name, has the form of a reference");
+        return Err(RpcError::parameter(ParameterRule::Form, sentence).got(text));
     }
     if text.len() > MAX_ENTITY_NAME {
         let length = text.len();
-        return Err(RpcError::invalid(format!("Invalid {what} name: {length} bytes, the limit is {MAX_ENTITY_NAME}")));
+        let sentence = format!("Invalid {what} name: {length} bytes, the limit is {MAX_ENTITY_NAME}");
+        return Err(RpcError::parameter(ParameterRule::Size, sentence).got(length).allowed(MAX_ENTITY_NAME));
     }
     Ok(text.as_bytes().to_vec())
 }
@@ -123,24 +132,31 @@ pub fn options(value: &Value) -> Result<(StreamRestriction, bool), RpcError> {
     let map = match value {
         Value::Bool(open) => return Ok((StreamRestriction { write: !open, ..StreamRestriction::default() }, false)),
         Value::Object(map) => map,
-        _ => return Err(RpcError::invalid("Invalid open flag, should be boolean or object")),
+        other => {
+            return Err(RpcError::mistyped(other, "bool or obj", "Invalid open flag, should be boolean or object"));
+        }
     };
     let (mut restriction, mut salted) = (StreamRestriction::default(), None);
     for (name, value) in map {
         match name.as_str() {
             "restrict" => {
-                let words = value.as_str();
-                restriction =
-                    restrictions(words.ok_or_else(|| RpcError::invalid("Invalid restrict field, should be string"))?)?;
+                let refused = || RpcError::mistyped(value, "str", "Invalid restrict field, should be string");
+                restriction = restrictions(value.as_str().ok_or_else(refused)?)?;
             }
             "salted" => {
-                salted = Some(value.as_bool().ok_or_else(|| RpcError::invalid("Invalid salted, should be boolean"))?);
+                let refused = || RpcError::mistyped(value, "bool", "Invalid salted, should be boolean");
+                salted = Some(value.as_bool().ok_or_else(refused)?);
             }
-            _ => return Err(RpcError::invalid("Invalid field, should be restrict or salted")),
+            other => {
+                let sentence = "Invalid field, should be restrict or salted";
+                let error = RpcError::parameter(ParameterRule::Unknown, sentence).got(other);
+                return Err(error.allowed(["restrict", "salted"]));
+            }
         }
     }
     if restriction.read && salted == Some(false) {
-        return Err(RpcError::not_supported("A stream restricted in reading is always salted: leave salted out"));
+        let error = RpcError::not_supported("A stream restricted in reading is always salted: leave salted out");
+        return Err(error.rule("stream-restriction").got(false).allowed(true));
     }
     Ok((restriction, salted.unwrap_or(restriction.read)))
 }
@@ -153,13 +169,17 @@ fn restrictions(words: &str) -> Result<StreamRestriction, RpcError> {
             "read" => restriction.read = true,
             "onchain" => restriction.onchain = true,
             "offchain" => restriction.offchain = true,
-            _ => return Err(RpcError::not_supported("Unsupported restriction")),
+            other => {
+                let error = RpcError::not_supported("Unsupported restriction").rule(ParameterRule::Word.name());
+                return Err(error.got(other).allowed(["write", "read", "onchain", "offchain"]));
+            }
         }
     }
     // Items that only some may read are never on the chain.
     restriction.onchain |= restriction.read;
     if restriction.onchain && restriction.offchain {
-        return Err(RpcError::not_supported("Stream cannot be restricted from both onchain and offchain items"));
+        let error = RpcError::not_supported("Stream cannot be restricted from both onchain and offchain items");
+        return Err(error.rule("stream-restriction").got(words));
     }
     Ok(restriction)
 }
@@ -172,14 +192,15 @@ pub fn details(value: Option<&Value>) -> Result<Vec<u8>, RpcError> {
     let empty = Map::new();
     let map = match value {
         None => &empty,
-        Some(value) => value.as_object().ok_or_else(|| RpcError::invalid("Invalid details"))?,
+        Some(value) => value.as_object().ok_or_else(|| RpcError::mistyped(value, "obj", "Invalid details"))?,
     };
     if map.is_empty() {
         return Ok(Vec::new());
     }
     let bytes = data::json_bytes(value.unwrap_or(&Value::Null))?;
     if bytes.len() > MAX_DETAILS as usize {
-        return Err(RpcError::invalid(format!("Details of {} bytes exceed {MAX_DETAILS}", bytes.len())));
+        let sentence = format!("Details of {} bytes exceed {MAX_DETAILS}", bytes.len());
+        return Err(RpcError::parameter(ParameterRule::Size, sentence).got(bytes.len()).allowed(MAX_DETAILS));
     }
     Ok(bytes)
 }
@@ -194,13 +215,17 @@ pub fn author(ctx: &Context, view: &View, from: Option<Lock>, right: Permission)
         Ok(authority::may(state, &ctx.rules, right, lock, height)?
             && authority::may(state, &ctx.rules, Permission::Send, lock, height)?)
     };
+    let rule = if right == Permission::Issue { "asset-issue" } else { "entity-create" };
     let right = right.name();
+    let needed = format!("{right}, send");
     resolve::own_author(ctx, from, may).map_err(|error| match (error.code, from) {
-        (Code::InsufficientPermissions, Some(_)) => {
-            RpcError::no_permission(format!("from-address doesn't have {right} permission"))
+        (Code::InsufficientPermissions, Some(from)) => {
+            let sentence = format!("from-address doesn't have {right} permission");
+            RpcError::no_permission(sentence).rule(rule).got(ctx.scheme.encode(&from)).allowed(needed)
         }
         (Code::InsufficientPermissions, None) => {
-            RpcError::no_permission(format!("This wallet contains no address with {right} permission"))
+            let sentence = format!("This wallet contains no address with {right} permission");
+            RpcError::no_permission(sentence).rule(rule).allowed(needed)
         }
         _ => error,
     })

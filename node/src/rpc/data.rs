@@ -1,7 +1,7 @@
 //! Data as callers give it and as answers show it: hexadecimal, text, JSON, the binary cache and chunks that are
 //! here already. What publishes it is in `publish`, the files of the binary cache are in `cache`.
 
-use rota_api::error::RpcError;
+use rota_api::error::{ParameterRule, RpcError};
 use rota_api::json::{ITEM_DEPTH_LIMIT, parse_strict};
 use rota_chain::data::{Data, DataFormat};
 use rota_chain::hash::{ChunkHash, Txid};
@@ -27,34 +27,53 @@ pub enum Given {
 /// # Errors
 /// -8 for a wrong form or an unknown file, -702 for an unknown form or JSON that is nested too deeply.
 pub fn read(ctx: &Context, value: &Value, offchain: bool) -> Result<Given, RpcError> {
-    let malformed = || RpcError::invalid("data should be hexadecimal string or recognized object");
+    let sentence = "data should be hexadecimal string or recognized object";
     match value {
         Value::String(text) => {
-            let bytes = hex::decode(text).map_err(|_| malformed())?;
+            let bytes = hex::decode(text).map_err(|_| not_hexadecimal(text, sentence))?;
             Ok(Given::Inline(Data { format: DataFormat::Raw, bytes }))
         }
         Value::Object(map) => read_object(ctx, map, offchain),
-        _ => Err(malformed()),
+        other => Err(RpcError::mistyped(other, "str or obj", sentence)),
     }
+}
+
+fn not_hexadecimal(text: &str, sentence: &str) -> RpcError {
+    RpcError::parameter(ParameterRule::Form, sentence).got(text).allowed("hexadecimal digits")
+}
+
+/// Bytes given as hexadecimal digits.
+///
+/// # Errors
+/// -8 for anything else.
+pub fn hexadecimal(value: &Value) -> Result<Vec<u8>, RpcError> {
+    let sentence = "data should be hexadecimal string";
+    let text = value.as_str().ok_or_else(|| RpcError::mistyped(value, "str", sentence))?;
+    hex::decode(text).map_err(|_| not_hexadecimal(text, sentence))
 }
 
 fn read_object(ctx: &Context, map: &Map<String, Value>, offchain: bool) -> Result<Given, RpcError> {
     let mut members = map.iter();
     let (Some((name, value)), None) = (members.next(), members.next()) else {
-        return Err(RpcError::invalid("data should be object with single element"));
+        let error = RpcError::parameter(ParameterRule::Size, "data should be object with single element");
+        return Err(error.got(map.len()).allowed(1));
     };
     match name.as_str() {
         "text" => {
-            let text = value.as_str().ok_or_else(|| RpcError::invalid("value in data object should be string"))?;
+            let refused = || RpcError::mistyped(value, "str", "value in data object should be string");
+            let text = value.as_str().ok_or_else(refused)?;
             Ok(Given::Inline(Data { format: DataFormat::Text, bytes: text.as_bytes().to_vec() }))
         }
         "json" => json_bytes(value).map(|bytes| Given::Inline(Data { format: DataFormat::Json, bytes })),
         "cache" => {
-            let refused = || RpcError::invalid("cache identifier in data object should be string");
+            let refused = || RpcError::mistyped(value, "str", "cache identifier in data object should be string");
             cache::open(ctx, value.as_str().ok_or_else(refused)?).map(Given::Cached)
         }
         "chunks" => chunks(ctx, value, offchain).map(Given::Chunks),
-        other => Err(RpcError::not_supported(format!("Unsupported item data type: {}", super::resolve::short(other)))),
+        other => {
+            let error = RpcError::not_supported(format!("Unsupported item data type: {}", resolve::short(other)));
+            Err(error.rule(ParameterRule::Word.name()).got(other).allowed(["text", "json", "cache", "chunks"]))
+        }
     }
 }
 
@@ -64,7 +83,8 @@ fn read_object(ctx: &Context, map: &Map<String, Value>, offchain: bool) -> Resul
 /// -8 if it is nested deeper than [`ITEM_DEPTH_LIMIT`].
 pub fn json_bytes(value: &Value) -> Result<Vec<u8>, RpcError> {
     if depth(value, ITEM_DEPTH_LIMIT).is_none() {
-        return Err(RpcError::invalid(format!("JSON nested deeper than {ITEM_DEPTH_LIMIT} levels")));
+        let sentence = format!("JSON nested deeper than {ITEM_DEPTH_LIMIT} levels");
+        return Err(RpcError::parameter(ParameterRule::Size, sentence).allowed(ITEM_DEPTH_LIMIT));
     }
     serde_json::to_vec(value).map_err(RpcError::internal)
 }
@@ -87,20 +107,29 @@ fn depth(value: &Value, limit: usize) -> Option<usize> {
 }
 
 fn chunks(ctx: &Context, value: &Value, offchain: bool) -> Result<Vec<ChunkHash>, RpcError> {
-    let list = value.as_array().ok_or_else(|| RpcError::invalid("chunks in data object should be array"))?;
+    let refused = || RpcError::mistyped(value, "array", "chunks in data object should be array");
+    let list = value.as_array().ok_or_else(refused)?;
     let limit = ctx.rules_now().map_err(resolve::state_error)?.maximum_chunk_count;
     if list.len() > limit as usize {
-        return Err(RpcError::invalid(format!("{} chunks given, the limit is {limit}", list.len())));
+        let sentence = format!("{} chunks given, the limit is {limit}", list.len());
+        return Err(RpcError::parameter(ParameterRule::Size, sentence).got(list.len()).allowed(limit));
     }
     let mut hashes = Vec::with_capacity(list.len());
     for chunk in list {
-        let refused = || RpcError::invalid("Chunk hash should be hexadecimal string");
+        let refused = || {
+            let error = RpcError::parameter(ParameterRule::Form, "Chunk hash should be hexadecimal string");
+            error.got(chunk.clone()).allowed("64 hexadecimal digits")
+        };
         hashes.push(chunk.as_str().and_then(|text| text.parse().ok()).ok_or_else(refused)?);
     }
     if !offchain {
-        return Err(RpcError::invalid("chunks data type is not allowed with missing options field"));
+        return Err(no_chunks("chunks data type is not allowed with missing options field"));
     }
     Ok(hashes)
+}
+
+fn no_chunks(sentence: &str) -> RpcError {
+    RpcError::parameter(ParameterRule::Word, sentence).got("chunks").allowed(["text", "json", "cache"])
 }
 
 /// Data to put into a transaction as it is: bytes in the call or a cached file.
@@ -123,11 +152,11 @@ pub fn into_inline(ctx: &Context, given: Given) -> Result<Data, RpcError> {
             if file.size() > u64::from(limit) {
                 let size = file.size();
                 let message = format!("Cached data is too big: {size} bytes, the limit on the chain is {limit}");
-                return Err(RpcError::not_supported(message));
+                return Err(RpcError::not_supported(message).rule("stream-data-size").got(size).allowed(limit));
             }
             Ok(Data { format: DataFormat::Raw, bytes: file.read_all()? })
         }
-        Given::Chunks(_) => Err(RpcError::invalid("chunks data type is not allowed here")),
+        Given::Chunks(_) => Err(no_chunks("chunks data type is not allowed here")),
     }
 }
 

@@ -109,8 +109,8 @@ impl<'c> Catalogue<'c> {
     ) -> Result<(Catalogue<'c>, Txid, Entity), RpcError> {
         let word = wanted(list).word().to_ascii_lowercase();
         let got = type_word(identifier);
-        let wrong = || RpcError::invalid(format!("Invalid {word} identifier, expected string, got {got}"));
-        let identifier = identifier.as_str().ok_or_else(wrong)?;
+        let sentence = || format!("Invalid {word} identifier, expected string, got {got}");
+        let identifier = identifier.as_str().ok_or_else(|| RpcError::mistyped(identifier, "str", sentence()))?;
         let view = ctx.view.read();
         let (txid, entity) = resolve::entity_in(&view, identifier, wanted(list))?;
         let steps = view.pool.steps().get_key_value(&txid).map(|(entity, items)| (*entity, items.clone()));

@@ -7,7 +7,7 @@ mod terms;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::{Code, RpcError};
+use rota_api::error::{Code, ParameterRule, RpcError};
 use rota_api::params::Params;
 use rota_chain::amount::Amount;
 use rota_chain::codec::{encode, encoded_length};
@@ -26,7 +26,7 @@ use super::raw::action;
 use super::raw::build::Added;
 use super::raw::read_transaction;
 use super::raw::sign::{Previous, check_not_signed};
-use super::resolve::{self, heavy, shape, state_error, txid, wallet_error};
+use super::resolve::{self, heavy, output_index, shape, state_error, txid, wallet_error};
 use super::send::{check_recipients, from_address};
 use super::unspent::unlock_spent;
 use super::{Answer, Answerer, attachment};
@@ -59,7 +59,8 @@ fn prepare(ctx: Arc<Context>, params: Params, with_from: bool) -> BoxFuture<'sta
         let work = tokio::task::spawn_blocking(move || amount::read(&worker, &given));
         let amounts = work.await.map_err(RpcError::internal)??;
         if !amounts.operations.is_empty() {
-            return Err(RpcError::invalid("What is offered in an exchange carries no data"));
+            return Err(RpcError::parameter(ParameterRule::Unknown, "What is offered in an exchange carries no data")
+                .got("data"));
         }
         set_aside(&ctx, from, amounts, lock).await
     })
@@ -89,7 +90,7 @@ async fn set_aside(ctx: &Arc<Context>, from: Option<Lock>, amounts: Amounts, loc
     let outpoint = OutPoint { txid: body.txid(), index: 0 };
     // Locked before anybody can see it.
     if lock && !lock_coin(ctx, outpoint)? {
-        return Err(RpcError::invalid("Too many outputs are locked: see listlockunspent and lockunspent"));
+        return Err(action::many_locked());
     }
     let sent = resolve::submit_body(Arc::clone(ctx), body).await;
     drop(reservation);
@@ -128,16 +129,19 @@ impl Leg {
     /// -715 if the output is spent, unknown or not of this wallet, -5 if several keys own it, -704 if its owner may not
     /// send and receive.
     fn read(ctx: &Context, params: &Params, at: usize) -> Result<Leg, RpcError> {
-        let outpoint = OutPoint { txid: txid(params.text(at)?, "txid")?, index: index(params.integer(at + 1)?)? };
+        let outpoint =
+            OutPoint { txid: txid(params.text(at)?, "txid")?, index: output_index(params.integer(at + 1)?)? };
         let asked = amount::read(ctx, params.value(at + 2))?;
         let missing = |what: &str| {
             let OutPoint { txid, index } = outpoint;
-            RpcError::new(Code::WalletOutputNotFound, format!("Output {index} of {txid} {what}"))
+            let error = RpcError::new(Code::WalletOutputNotFound, format!("Output {index} of {txid} {what}"));
+            error.got(outpoint.to_string())
         };
         let coin = coin(ctx, outpoint)?.ok_or_else(|| missing("is spent or unknown"))?;
         if coin.owner.key_hash().is_none() {
             let sentence = "Invalid address: outputs of several keys cannot be exchanged";
-            return Err(RpcError::new(Code::InvalidAddressOrKey, sentence));
+            let error = RpcError::new(Code::InvalidAddressOrKey, sentence).rule("address-one-key");
+            return Err(error.got(ctx.scheme.encode(&coin.owner)));
         }
         if !ctx.wallet.can_sign(&coin.owner) {
             return Err(missing("does not belong to this wallet"));
@@ -146,10 +150,6 @@ impl Leg {
         let input = Input { outpoint, coverage: Coverage::Part };
         Ok(Leg { input, output: asked.output(coin.owner), owner: coin.owner })
     }
-}
-
-fn index(number: i64) -> Result<u32, RpcError> {
-    u32::try_from(number).map_err(|_| RpcError::invalid("Invalid parameter, vout must be positive"))
 }
 
 /// A coin, waiting ones included.
@@ -164,7 +164,9 @@ fn check_owner(ctx: &Context, owner: &Lock) -> Result<(), RpcError> {
     for right in [Permission::Send, Permission::Receive] {
         if !authority::may(state, &ctx.rules, right, owner, height).map_err(state_error)? {
             let sentence = format!("The address of this output doesn't have {} permission", right.name());
-            return Err(RpcError::no_permission(sentence));
+            let rule = if right == Permission::Send { "tx-send" } else { "tx-receive" };
+            let error = RpcError::no_permission(sentence).rule(rule).got(ctx.scheme.encode(owner));
+            return Err(error.allowed(right.name()));
         }
     }
     Ok(())
@@ -182,7 +184,9 @@ fn create(ctx: &Context, params: &Params) -> Answer {
     let body = Body { inputs: vec![input], last_height: 0, ..resolve::body(ctx, Vec::new(), vec![output]) };
     let mut tx = Transaction { body, witnesses: Vec::new() };
     if !sign(ctx, &mut tx)? {
-        return Err(exchange_error("The offer cannot be signed with the keys of this wallet"));
+        return Err(
+            exchange_error("The offer cannot be signed with the keys of this wallet").rule("exchange-signature")
+        );
     }
     Ok(action::text(&tx))
 }
@@ -193,7 +197,9 @@ fn open(ctx: &Context, text: &str) -> Result<Transaction, RpcError> {
     Terms::read(ctx, &tx)?;
     check_not_signed(ctx, &tx)?;
     if tx.body.inputs.len() != tx.body.outputs.len() {
-        return Err(exchange_error("This exchange has outputs beyond its inputs: nobody can be added"));
+        return Err(
+            exchange_error("This exchange has outputs beyond its inputs: nobody can be added").rule("exchange-form")
+        );
     }
     Ok(tx)
 }
@@ -210,7 +216,7 @@ fn append(ctx: &Context, params: &Params) -> Answer {
 /// Adds a party; the last one covers all of it, with data if there is some.
 fn add(ctx: &Context, tx: &mut Transaction, leg: Leg, last: Option<Vec<Output>>) -> Result<(), RpcError> {
     if tx.body.inputs.iter().any(|input| input.outpoint == leg.input.outpoint) {
-        return Err(exchange_error("This output is offered in the exchange already"));
+        return Err(exchange_error("This output is offered in the exchange already").rule("exchange-twice"));
     }
     let coverage = if last.is_some() { Coverage::Full } else { Coverage::Part };
     let outputs = std::iter::once(leg.output).chain(last.unwrap_or_default()).collect();
@@ -239,7 +245,8 @@ fn complete(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
             let data = data.map(|(operation, _)| Output::operation(operation));
             add(&worker, &mut tx, leg, Some(data.into_iter().collect()))?;
             if !sign(&worker, &mut tx)? || !Terms::read(&worker, &tx)?.is_balanced() {
-                return Err(exchange_error("Incomplete exchange: what is offered is not what is asked for"));
+                return Err(exchange_error("Incomplete exchange: what is offered is not what is asked for")
+                    .rule("exchange-unbalanced"));
             }
             Ok(action::text(&tx))
         });

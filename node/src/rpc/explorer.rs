@@ -45,7 +45,8 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
 
 /// The index and its moment: -702 without `explorersupport`.
 fn index(ctx: &Context) -> Result<(Moment<'_>, StreamReader), RpcError> {
-    let missing = || RpcError::not_supported("Explorer calls need a node started with -explorersupport=2");
+    let missing =
+        || RpcError::not_supported("Explorer calls need a node started with -explorersupport=2").rule("explorer-off");
     if !ctx.facts.explorer {
         return Err(missing());
     }
@@ -226,7 +227,7 @@ fn block_transactions(ctx: &Context, params: &Params) -> Answer {
     let page = params.page(2, 3, LISTED)?;
     let (moment, _) = index(ctx)?;
     let hash = block_hash(&moment, params.value(0))?;
-    let missing = || RpcError::new(Code::BlockNotFound, "Block not found on the active chain");
+    let missing = || RpcError::new(Code::BlockNotFound, "Block not found on the active chain").got(hash.to_string());
     let height = moment.snapshot.block_entry(&hash).map_err(storage_error)?.ok_or_else(missing)?.height;
     let block = moment.snapshot.block(&hash).map_err(storage_error)?.ok_or_else(missing)?;
     let window = page.window(block.transactions.len() as u64);
@@ -244,7 +245,8 @@ fn block_transactions(ctx: &Context, params: &Params) -> Answer {
 /// A block of the active chain by height or hash.
 fn block_hash(moment: &Moment<'_>, value: &Value) -> Result<BlockHash, RpcError> {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let missing = || RpcError::new(Code::BlockNotFound, format!("Block not found: {}", short(&text)));
+    let missing =
+        || RpcError::new(Code::BlockNotFound, format!("Block not found: {}", short(&text))).got(text.as_str());
     let found = match text.parse::<u32>() {
         Ok(height) => moment.snapshot.block_hash(Height(height)).map_err(storage_error)?,
         Err(_) => text.parse().ok(),
@@ -271,7 +273,8 @@ fn redeem_transactions(ctx: &Context, params: &Params) -> Answer {
     let id = txid(params.text(0)?, "txid")?;
     let number = |value: &Value| {
         let index = value.as_u64().and_then(|index| u32::try_from(index).ok());
-        index.ok_or_else(|| RpcError::invalid("Invalid vout, should be an integer from 0 or an array of them"))
+        let sentence = "Invalid vout, should be an integer from 0 or an array of them";
+        index.ok_or_else(|| RpcError::not_whole(value, format!("0 to {}", u32::MAX), sentence))
     };
     let vouts = match params.value(1) {
         Value::Array(values) => values.iter().map(number).collect::<Result<Vec<u32>, _>>()?,

@@ -1,6 +1,6 @@
 //! Lists of transactions: of an asset that this node follows, and the wallet's in the forms of old clients.
 
-use rota_api::error::{Code, EntityKind as Wanted, RpcError};
+use rota_api::error::{Code, EntityKind as Wanted, ParameterRule, RpcError};
 use rota_api::params::{Page, Params};
 use rota_chain::amount::Height;
 use rota_chain::codec::encode;
@@ -97,7 +97,8 @@ fn getassettransaction(ctx: &Context, params: &Params) -> Answer {
     let (identifier, id) = (params.text(0)?, txid(params.text(1)?, "txid")?);
     let verbose = params.verbose(2)?;
     let (asset, moment, _) = asset_index(ctx, identifier)?;
-    let refused = || RpcError::new(Code::TxNotFound, "This transaction was not found for this asset");
+    let refused =
+        || RpcError::new(Code::TxNotFound, "This transaction was not found for this asset").got(id.to_string());
     let known = moment.transaction(&id)?.filter(|known| assets(&known.tx).contains(&asset)).ok_or_else(refused)?;
     asset_transaction(&moment, &known, &asset, verbose)
 }
@@ -146,7 +147,7 @@ fn gettransaction(ctx: &Context, params: &Params) -> Answer {
     let id = txid(params.text(0)?, "txid")?;
     let whose = Whose::Wallet { watch_only: params.boolean_or(1, false)? };
     let moment = Moment::fresh(ctx)?;
-    let refused = || RpcError::new(Code::TxNotFound, "Invalid or non-wallet transaction id");
+    let refused = || RpcError::new(Code::TxNotFound, "Invalid or non-wallet transaction id").got(id.to_string());
     let known = moment.transaction(&id)?.ok_or_else(refused)?;
     if !addresses(&known.tx).iter().any(|lock| whose.owns(&moment, lock)) {
         return Err(refused());
@@ -177,7 +178,11 @@ fn listsinceblock(ctx: &Context, params: &Params) -> Answer {
     let text = params.text_or(0, "")?;
     let target = params.integer_or(1, 1)?;
     let depth = u32::try_from(target).ok().filter(|target| *target > 0);
-    let depth = depth.ok_or_else(|| RpcError::invalid("Invalid parameter, target-confirmations is at least 1"))?;
+    let refused = || {
+        let error = RpcError::parameter(ParameterRule::Range, "Invalid parameter, target-confirmations is at least 1");
+        error.got(target).allowed(format!("1 to {}", u32::MAX))
+    };
+    let depth = depth.ok_or_else(refused)?;
     let whose = Whose::Wallet { watch_only: params.boolean_or(2, false)? };
     let moment = Moment::fresh(ctx)?;
     let from = since(&moment, text)?;
@@ -207,7 +212,7 @@ fn since(moment: &Moment<'_>, text: &str) -> Result<Height, RpcError> {
     if text.is_empty() {
         return Ok(Height(0));
     }
-    let missing = || RpcError::new(Code::BlockNotFound, format!("Block not found: {}", short(text)));
+    let missing = || RpcError::new(Code::BlockNotFound, format!("Block not found: {}", short(text))).got(text);
     let mut hash: BlockHash = text.parse().map_err(|_| missing())?;
     loop {
         let entry = moment.snapshot.block_entry(&hash).map_err(storage_error)?.ok_or_else(missing)?;

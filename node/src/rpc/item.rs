@@ -124,7 +124,8 @@ pub fn show_all(look: &Look<'_>, places: &[Place], verbose: bool) -> Answer {
 /// # Errors
 /// -5 if it is none.
 pub fn publisher(ctx: &Context, text: &str) -> Result<Lock, RpcError> {
-    ctx.scheme.decode(text).map_err(|_| RpcError::new(Code::InvalidAddressOrKey, "Invalid address"))
+    let refused = |_| RpcError::new(Code::InvalidAddressOrKey, "Invalid address").rule("address-form").got(text);
+    ctx.scheme.decode(text).map_err(refused)
 }
 
 /// A transaction that concerns this node: the stream is followed, or one of its addresses takes part. Others are no
@@ -154,18 +155,19 @@ impl Concern {
 /// -710 if the transaction carries no item of the stream, -701 if it carries several.
 pub fn get_item(ctx: &Context, params: &Params) -> Answer {
     let (stream, _) = resolve::stream(ctx, params.text(0)?)?;
-    let not_text = || RpcError::invalid("Invalid value, expected string");
+    let not_text = || RpcError::mistyped(params.value(1), "str", "Invalid value, expected string");
     let txid = resolve::txid(params.value(1).as_str().ok_or_else(not_text)?, "txid")?;
     let verbose = params.verbose(2)?;
     let moment = Moment::fresh(ctx)?;
-    let missing = || RpcError::new(Code::TxNotFound, "This transaction was not found in this stream");
+    let missing =
+        || RpcError::new(Code::TxNotFound, "This transaction was not found in this stream").got(txid.to_string());
     let concern = Concern::of(&moment, &stream)?;
     let known = moment.transaction(&txid)?.filter(|known| concern.covers(&moment, known)).ok_or_else(missing)?;
     let mut found = items(&known.tx).filter(|item| item.publish.stream == stream);
     let item = found.next().ok_or_else(missing)?;
     if found.next().is_some() {
         let several = "This transaction has more than one output for this stream, please use liststreamtxitems";
-        return Err(RpcError::not_allowed(several));
+        return Err(RpcError::not_allowed(several).rule("data-several"));
     }
     let shown = show(&moment, &known, item.vout, item.publish, verbose)?;
     serde_json::to_value(shown.item).map_err(RpcError::internal)

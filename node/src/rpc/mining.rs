@@ -40,7 +40,9 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
 ];
 
 fn unsupported(name: &str) -> RpcError {
-    RpcError::not_supported(format!("{name} is not supported: blocks take transactions in order of arrival"))
+    let error =
+        RpcError::not_supported(format!("{name} is not supported: blocks take transactions in order of arrival"));
+    error.rule("not-available").got(name)
 }
 
 /// What the chain says of a miner.
@@ -263,7 +265,8 @@ fn getnetworkhashps(ctx: &Context, params: &Params) -> Answer {
 
 fn setgenerate(ctx: &Context, params: &Params) -> Answer {
     let Some(on) = params.value(0).as_bool() else {
-        return Err(RpcError::invalid("generate should be boolean: mining single blocks on demand is not supported"));
+        let sentence = "generate should be boolean: mining single blocks on demand is not supported";
+        return Err(RpcError::mistyped(params.value(0), "bool", sentence));
     };
     ctx.settings_mut().gen_enabled = on;
     tracing::info!(on, "mining was switched by setgenerate");

@@ -122,5 +122,6 @@ async fn call(method: &Method, answerer: Option<Answerer>, params: Option<String
 
 /// The refusal of a method that this version knows and does not answer.
 pub fn not_answered(name: &str) -> RpcError {
-    RpcError::new(Code::NotSupported, format!("{name} is not available in this version"))
+    let error = RpcError::new(Code::NotSupported, format!("{name} is not available in this version"));
+    error.rule("not-available").got(name)
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::{Code, RpcError};
+use rota_api::error::{Code, ParameterRule, RpcError};
 use rota_api::network::{
     AddedNode as ShownNode, AddedNodeAddress, ChunkQueue, ChunkQueueCount, ChunkTotalCount, ChunkTotals, LocalAddress,
     NetTotals, NetworkInfo, NetworkReach, PeerInfo as ShownPeer, StoredHandshake, StoredNode,
@@ -18,7 +18,7 @@ use super::control::{VERSION, version_number};
 use super::resolve::{shape, short};
 use super::{Answer, Answerer};
 use crate::context::Context;
-use crate::network::NetworkError;
+use crate::network::{MAX_ADDED, NetworkError};
 use crate::sync::SKEW_SECONDS;
 
 /// Version of the peer protocol, in the counting of old clients.
@@ -150,18 +150,23 @@ fn node_address(ctx: &Context, text: &str) -> Result<SocketAddr, RpcError> {
         return Ok(address);
     }
     let host = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    let refused = |_| RpcError::not_allowed(format!("A numeric IP address is needed, not {}", short(text)));
+    let refused = |_| {
+        let error = RpcError::not_allowed(format!("A numeric IP address is needed, not {}", short(text)));
+        error.rule("node-address").got(text).allowed("ip or ip:port")
+    };
     Ok(SocketAddr::new(host.map_err(refused)?, ctx.parameters.default_network_port()))
 }
 
 /// What a caller is told when a node is not added, removed, dialled or stored.
 fn network_error(error: NetworkError) -> RpcError {
-    let code = match error {
-        NetworkError::Listed => Code::NodeAlreadyAdded,
-        NetworkError::NotListed => Code::NodeNotAdded,
-        NetworkError::TooMany | NetworkError::NoRoom | NetworkError::Book(_) => Code::NotAllowed,
-    };
-    RpcError::new(code, error.to_string())
+    let sentence = error.to_string();
+    match error {
+        NetworkError::Listed => RpcError::new(Code::NodeAlreadyAdded, sentence),
+        NetworkError::NotListed => RpcError::new(Code::NodeNotAdded, sentence),
+        NetworkError::TooMany => RpcError::not_allowed(sentence).rule("node-count").allowed(MAX_ADDED),
+        NetworkError::NoRoom => RpcError::not_allowed(sentence).rule("node-offline"),
+        NetworkError::Book(_) => RpcError::not_allowed(sentence).rule("node-book"),
+    }
 }
 
 fn addnode(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
@@ -173,7 +178,8 @@ fn addnode(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
             "onetry" => ctx.network.dial(&node).await,
             other => {
                 let sentence = format!("command should be add, remove or onetry, not {}", short(other));
-                return Err(RpcError::new(Code::Misc, sentence));
+                let error = RpcError::new(Code::Misc, sentence).rule(ParameterRule::Word.name());
+                return Err(error.got(other).allowed(["add", "remove", "onetry"]));
             }
         };
         done.map(|()| Value::Null).map_err(network_error)
@@ -188,7 +194,8 @@ fn storenode(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
             "ignore" => true,
             other => {
                 let sentence = format!("command should be tryconnect or ignore, not {}", short(other));
-                return Err(RpcError::new(Code::Misc, sentence));
+                let error = RpcError::new(Code::Misc, sentence).rule(ParameterRule::Word.name());
+                return Err(error.got(other).allowed(["tryconnect", "ignore"]));
             }
         };
         ctx.network.store_node(node, ignore).await.map_err(network_error)?;
@@ -226,7 +233,7 @@ fn getaddednodeinfo(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Ans
             let wanted = node_address(&ctx, params.text(1)?)?.to_string();
             nodes.retain(|node| node.target == wanted);
             if nodes.is_empty() {
-                return Err(RpcError::new(Code::NodeNotAdded, format!("Node {wanted} was not added")));
+                return Err(RpcError::new(Code::NodeNotAdded, format!("Node {wanted} was not added")).got(wanted));
             }
         }
         let shown = nodes.iter().map(|node| {

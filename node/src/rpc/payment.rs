@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rota_api::error::{Code, RpcError};
+use rota_api::error::{Code, ParameterRule, RpcError};
 use rota_chain::amount::{Amount, Height};
 use rota_chain::asset::AssetReference;
 use rota_chain::codec::encoded_length;
@@ -28,7 +28,7 @@ use rota_wallet::select::{Candidate, Choice, Hindrance, Holding, Shortage, Unit,
 
 pub use self::batch::{Batch, Batching, batch, together};
 use self::judge::Judge;
-use super::resolve::{self, own_key, state_error, storage_error};
+use super::resolve::{self, cannot_send, own_key, state_error, storage_error};
 use crate::coin::{Coins, Origin, Reservation};
 use crate::context::Context;
 use crate::pool::PoolLimits;
@@ -114,7 +114,8 @@ pub async fn choose(
             None => {
                 let released = tokio::time::timeout_at(deadline, releases.changed()).await;
                 if !matches!(released, Ok(Ok(()))) {
-                    return Err(RpcError::new(Code::InsufficientFunds, "Insufficient funds: coins are being spent"));
+                    let error = RpcError::new(Code::InsufficientFunds, "Insufficient funds: coins are being spent");
+                    return Err(error.rule("funds-busy"));
                 }
             }
         }
@@ -160,7 +161,7 @@ fn owners(ctx: &Context, source: &Source) -> Result<Vec<Lock>, RpcError> {
             if may_globally(ctx, Permission::Send, lock)? {
                 return Ok(vec![*lock]);
             }
-            Err(RpcError::no_permission("from-address doesn't have send permission"))
+            Err(cannot_send(ctx, lock))
         }
         Source::Watched(lock) => {
             if !ctx.wallet.contains(lock) {
@@ -169,7 +170,7 @@ fn owners(ctx: &Context, source: &Source) -> Result<Vec<Lock>, RpcError> {
             if may_globally(ctx, Permission::Send, lock)? {
                 return Ok(vec![*lock]);
             }
-            Err(RpcError::no_permission("from-address doesn't have send permission"))
+            Err(cannot_send(ctx, lock))
         }
         Source::Addresses(locks) => {
             locks.iter().try_for_each(|lock| own_key(ctx, lock))?;
@@ -291,7 +292,9 @@ impl<'c> Search<'c> {
             }
             fee = due;
         }
-        Err(RpcError::new(Code::InsufficientFunds, "Insufficient funds: the fee outgrows the coins that pay it"))
+        let error =
+            RpcError::new(Code::InsufficientFunds, "Insufficient funds: the fee outgrows the coins that pay it");
+        Err(error.rule("funds-fee").got(fee.0))
     }
 
     /// Whether data stands in a coin's output.
@@ -327,7 +330,8 @@ impl<'c> Search<'c> {
     fn find(&self, needs: &Holding, fee: Amount) -> Result<Option<Pick>, RpcError> {
         let mut wanted = needs.clone();
         if !wanted.add_amount(fee) {
-            return Err(RpcError::invalid("Amount out of range"));
+            let error = RpcError::parameter(ParameterRule::Range, "Amount out of range");
+            return Err(error.allowed(format!("0 to {} raw units", u64::MAX)));
         }
         let (mut look, mut tries) = (FIRST_LOOK, 0);
         loop {
@@ -443,23 +447,27 @@ impl<'c> Search<'c> {
     fn shortage(&self, shortage: &Shortage, needs: &Holding, none: bool) -> RpcError {
         let funds = |text: &str| RpcError::new(Code::InsufficientFunds, text);
         match shortage {
-            Shortage::Hindered(Hindrance::Permission) => RpcError::no_permission(
-                "Insufficient funds, but there are unspent outputs belonging to addresses without send or receive \
-                 permission.",
-            ),
+            Shortage::Hindered(Hindrance::Permission) => {
+                let sentence = "Insufficient funds, but there are unspent outputs belonging to addresses without send \
+                                or receive permission.";
+                RpcError::no_permission(sentence).rule("funds-permission").allowed("send, receive")
+            }
             Shortage::Hindered(Hindrance::Locked) => {
                 funds("Insufficient funds, but there are locked unspent outputs: see listlockunspent and lockunspent.")
+                    .rule("funds-locked")
             }
             Shortage::Hindered(Hindrance::Immature) => {
-                funds("Insufficient funds, but there are rewards that may not be spent yet.")
+                funds("Insufficient funds, but there are rewards that may not be spent yet.").rule("coin-immature")
             }
             Shortage::Hindered(Hindrance::Data) => {
                 funds("Insufficient funds, but there are unspent outputs with inline data: name those as inputs.")
+                    .rule("funds-data")
             }
-            Shortage::Many { limit } => RpcError::new(
-                Code::InsufficientFunds,
-                format!("Insufficient funds in {limit} unspent outputs: combineunspent makes few of many."),
-            ),
+            Shortage::Many { limit } => {
+                funds(&format!("Insufficient funds in {limit} unspent outputs: combineunspent makes few of many."))
+                    .rule("funds-scattered")
+                    .allowed(*limit)
+            }
             Shortage::Insufficient if needs.is_empty() && none => RpcError::new(
                 Code::NoUnspentOutputs,
                 "The fee of this transaction needs an unspent output with native currency",

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::{EntityKind as Wanted, RpcError};
+use rota_api::error::{Code, EntityKind as Wanted, ParameterRule, RpcError};
 use rota_api::number::amount_raw;
 use rota_api::params::{Params, Selection, as_integer};
 use rota_api::permission::{PendingVote, PermissionEntry};
@@ -98,7 +98,7 @@ impl Rights {
 }
 
 fn invalid_permission(text: &str) -> RpcError {
-    RpcError::invalid(format!("Invalid permission: {}", short(text)))
+    RpcError::parameter(ParameterRule::Word, format!("Invalid permission: {}", short(text))).got(text)
 }
 
 /// Reads `send,receive`, `all`, or `entity.write,admin`: what stands before the last dot names an entity.
@@ -117,7 +117,8 @@ fn rights(view: &View, text: &str) -> Result<Rights, RpcError> {
             continue;
         }
         let named = word.parse::<Permission>().ok().filter(|permission| allowed.contains(permission));
-        permissions = permissions.with(named.ok_or_else(|| invalid_permission(word))?);
+        let refused = || invalid_permission(word).allowed(allowed.iter().map(|one| one.name()).collect::<Vec<_>>());
+        permissions = permissions.with(named.ok_or_else(refused)?);
     }
     Ok(Rights { entity, permissions, all })
 }
@@ -156,7 +157,7 @@ fn gift(ctx: &Context, params: &Params, form: Form) -> Result<Gift, RpcError> {
     };
     let (comment, comment_to) = (noted(notes)?, noted(notes + 1)?);
     if to.is_empty() {
-        return Err(RpcError::invalid("No addresses given"));
+        return Err(RpcError::parameter(ParameterRule::Size, "No addresses given").got(0).allowed("1 or more"));
     }
     Ok(Gift { from, to: addresses(ctx, to)?, text, amount, range, comment, comment_to })
 }
@@ -167,7 +168,8 @@ pub fn from_address(ctx: &Context, text: &str) -> Result<Option<Lock>, RpcError>
         return Ok(None);
     }
     if text.contains(',') {
-        return Err(RpcError::invalid("Single from-address should be specified"));
+        let error = RpcError::parameter(ParameterRule::Size, "Single from-address should be specified");
+        return Err(error.got(text.split(',').count()).allowed(1));
     }
     let lock = address(ctx, text)?;
     own_key(ctx, &lock)?;
@@ -179,15 +181,26 @@ fn block_number(params: &Params, index: usize, default: i64, name: &str) -> Resu
         None => default,
         Some(value) => as_integer(value)?,
     };
-    let number = if number == -1 && default == FOR_EVER { FOR_EVER } else { number };
-    u32::try_from(number).map_err(|_| RpcError::invalid(format!("{name} should be between 0 and {FOR_EVER}")))
+    height(if number == -1 && default == FOR_EVER { FOR_EVER } else { number }, name)
+}
+
+fn height(number: i64, name: &str) -> Result<u32, RpcError> {
+    let refused = |_| {
+        let sentence = format!("{name} should be between 0 and {FOR_EVER}");
+        RpcError::parameter(ParameterRule::Range, sentence).got(number).allowed(format!("0 to {FOR_EVER}"))
+    };
+    u32::try_from(number).map_err(refused)
 }
 
 /// Native currency that each recipient gets along with a grant.
 fn native_amount(ctx: &Context, value: Option<&Value>) -> Result<Amount, RpcError> {
     let Some(value) = value else { return Ok(Amount::ZERO) };
     let raw = amount_raw(value, ctx.parameters.native_currency_multiple())?;
-    let wrong = || RpcError::invalid("Invalid amount: this chain has no native currency, or it is negative");
+    let wrong = || {
+        let sentence = "Invalid amount: this chain has no native currency, or it is negative";
+        let error = RpcError::parameter(ParameterRule::Range, sentence).got(value.clone());
+        if has_currency(ctx) { error.allowed("0 or more") } else { error.allowed(0) }
+    };
     let amount = u64::try_from(raw).map_err(|_| wrong())?;
     if amount > 0 && !has_currency(ctx) { Err(wrong()) } else { Ok(Amount(amount)) }
 }
@@ -249,7 +262,7 @@ fn check_recipients(gift: &Gift, rights: &Rights) -> Result<(), RpcError> {
     let mine = rights.entity.is_none() && rights.permissions.contains(Permission::Mine) && !gift.range.is_empty();
     if mine && gift.to.iter().any(|lock| lock.key_hash().is_none()) {
         let sentence = "Granting mine permission to addresses of several keys is not allowed: they cannot sign blocks";
-        return Err(RpcError::not_allowed(sentence));
+        return Err(RpcError::not_allowed(sentence).rule("perm-mine-multisig"));
     }
     Ok(())
 }
@@ -269,12 +282,13 @@ fn granter(ctx: &Context, view: &View, from: Option<Lock>, rights: &Rights) -> R
     let admin = rights.permissions.iter().any(|p| authority::granting_right(p) == Permission::Admin);
     let needed = if admin { "admin" } else { "activate or admin" };
     let place = if entity.is_some() { " for this entity" } else { "" };
-    own_author(ctx, from, may).map_err(|error| match error.code {
-        rota_api::Code::InsufficientPermissions if from.is_some() => {
-            RpcError::no_permission(format!("from-address doesn't have {needed} permission{place}"))
+    let denied = |sentence: String| RpcError::no_permission(sentence).rule("perm-denied").allowed(needed);
+    own_author(ctx, from, may).map_err(|error| match (error.code, from) {
+        (Code::InsufficientPermissions, Some(from)) => {
+            denied(format!("from-address doesn't have {needed} permission{place}")).got(ctx.scheme.encode(&from))
         }
-        rota_api::Code::InsufficientPermissions => {
-            RpcError::no_permission(format!("This wallet doesn't have addresses with {needed} permission{place}"))
+        (Code::InsufficientPermissions, None) => {
+            denied(format!("This wallet doesn't have addresses with {needed} permission{place}"))
         }
         _ => error,
     })

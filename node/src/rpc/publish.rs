@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::{Code, EntityKind as Wanted, RpcError};
+use rota_api::error::{Code, EntityKind as Wanted, ParameterRule, RpcError};
 use rota_api::params::Params;
 use rota_chain::data::{ChunkedData, DataFormat};
 use rota_chain::hash::Txid;
@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use crate::context::Context;
 use crate::offchain::{Claim, Fresh, OffchainError, Safe};
 use crate::rpc::data::{self, Given};
-use crate::rpc::{Answer, Answerer, resolve};
+use crate::rpc::{Answer, Answerer, attachment, resolve};
 use crate::view::View;
 
 /// Data from here on is cut and hashed on a thread for long work: about a millisecond of it.
@@ -95,7 +95,8 @@ impl Draft {
         let (forbidden, place) =
             if offchain { (restriction.offchain, "offchain") } else { (restriction.onchain, "onchain") };
         if forbidden {
-            return Err(RpcError::not_allowed(format!("Publishing {place} items is not allowed to this stream")));
+            let error = RpcError::not_allowed(format!("Publishing {place} items is not allowed to this stream"));
+            return Err(error.rule(if offchain { "stream-offchain" } else { "stream-onchain" }).got(place));
         }
         Ok(Draft { stream, open: !restriction.write, salted, keys, data, offchain })
     }
@@ -143,11 +144,18 @@ fn cut(ctx: &Context, stream: Txid, data: Given, salted: bool) -> Result<(Chunke
 
 /// What a caller is told when chunks cannot be stored or found.
 pub fn offchain_error(error: OffchainError) -> RpcError {
+    let sentence = error.to_string();
     match error {
-        OffchainError::TooBig { .. } => RpcError::not_supported(error.to_string()),
-        OffchainError::Unknown(_) => RpcError::invalid("Chunk not found in this wallet"),
-        OffchainError::MixedSalts | OffchainError::Size { .. } => RpcError::invalid(error.to_string()),
-        OffchainError::Storage(error) => RpcError::new(Code::Database, error.to_string()),
+        OffchainError::TooBig { limit } => RpcError::not_supported(sentence).rule("offchain-size").allowed(limit),
+        OffchainError::Unknown(hash) => {
+            let error = RpcError::new(Code::InvalidParameter, "Chunk not found in this wallet");
+            error.rule("chunk-missing").got(hash.to_string())
+        }
+        OffchainError::MixedSalts => RpcError::new(Code::InvalidParameter, sentence).rule("chunk-salts"),
+        OffchainError::Size { size, limit } => {
+            RpcError::parameter(ParameterRule::Size, sentence).got(size).allowed(format!("1 to {limit}"))
+        }
+        OffchainError::Storage(_) => RpcError::new(Code::Database, sentence),
     }
 }
 
@@ -157,7 +165,10 @@ fn is_offchain(options: &Value) -> Result<bool, RpcError> {
         Value::Null => Ok(false),
         Value::String(text) if text.is_empty() => Ok(false),
         Value::String(text) if text == "offchain" => Ok(true),
-        _ => Err(RpcError::invalid("Stream item options must be offchain or empty")),
+        other => {
+            let error = RpcError::parameter(ParameterRule::Word, "Stream item options must be offchain or empty");
+            Err(error.got(other.clone()).allowed(["", "offchain"]))
+        }
     }
 }
 
@@ -165,25 +176,29 @@ fn is_offchain(options: &Value) -> Result<bool, RpcError> {
 fn keys(value: &Value) -> Result<Vec<Vec<u8>>, RpcError> {
     let texts = match value {
         Value::String(text) => vec![text.as_str()],
-        Value::Array(list) if list.is_empty() => return Err(RpcError::invalid("Item keys array cannot be empty")),
-        Value::Array(list) => {
-            let texts: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
-            texts.ok_or_else(|| RpcError::invalid("Item key should be string"))?
+        Value::Array(list) if list.is_empty() => {
+            let error = RpcError::parameter(ParameterRule::Size, "Item keys array cannot be empty");
+            return Err(error.got(0).allowed(format!("1 to {MAX_KEYS}")));
         }
-        _ => return Err(RpcError::invalid("Item keys should be either string or array")),
+        Value::Array(list) => {
+            let refused = |key: &Value| RpcError::mistyped(key, "str", "Item key should be string");
+            list.iter().map(|key| key.as_str().ok_or_else(|| refused(key))).collect::<Result<_, _>>()?
+        }
+        other => {
+            return Err(RpcError::mistyped(other, "str or array", "Item keys should be either string or array"));
+        }
     };
     if texts.len() > MAX_KEYS as usize {
-        return Err(RpcError::invalid(format!("An item has at most {MAX_KEYS} keys, this has {}", texts.len())));
+        let sentence = format!("An item has at most {MAX_KEYS} keys, this has {}", texts.len());
+        return Err(RpcError::parameter(ParameterRule::Size, sentence).got(texts.len()).allowed(MAX_KEYS));
     }
     for text in &texts {
         if *text == "*" {
-            return Err(RpcError::invalid("Invalid item-key-string: *"));
+            return Err(RpcError::parameter(ParameterRule::Form, "Invalid item-key-string: *").got(*text));
         }
         if text.len() > MAX_KEY as usize {
-            return Err(RpcError::invalid(format!(
-                "Item key is too long: {} bytes, the limit is {MAX_KEY}",
-                text.len()
-            )));
+            let sentence = format!("Item key is too long: {} bytes, the limit is {MAX_KEY}", text.len());
+            return Err(RpcError::parameter(ParameterRule::Size, sentence).got(text.len()).allowed(MAX_KEY));
         }
     }
     Ok(texts.into_iter().map(|text| text.as_bytes().to_vec()).collect())
@@ -198,18 +213,22 @@ async fn one(ctx: Arc<Context>, params: &Params, from: Option<Lock>, at: usize) 
 async fn several(ctx: Arc<Context>, params: &Params, from: Option<Lock>, at: usize) -> Answer {
     let default = params.text(at)?;
     resolve::stream(&ctx, default)?;
-    let items = params.value(at + 1).as_array().ok_or_else(|| RpcError::invalid("Items should be array"))?;
-    if items.is_empty() {
-        return Err(RpcError::invalid("The array of items should not be empty"));
-    }
+    let items = params.value(at + 1);
+    let items = items.as_array().ok_or_else(|| RpcError::mistyped(items, "array", "Items should be array"))?;
     let limit = ctx.rules_now().map_err(resolve::state_error)?.maximum_data_outputs;
-    if items.len() > limit as usize {
-        let count = items.len();
-        return Err(RpcError::invalid(format!("{count} items given, a transaction holds {limit} at most")));
+    let count = items.len();
+    let refused = |sentence: String| {
+        RpcError::parameter(ParameterRule::Size, sentence).got(count).allowed(format!("1 to {limit}"))
+    };
+    if count == 0 {
+        return Err(refused("The array of items should not be empty".to_owned()));
+    }
+    if count > limit as usize {
+        return Err(refused(format!("{count} items given, a transaction holds {limit} at most")));
     }
     let mut drafts = Vec::with_capacity(items.len());
     for item in items {
-        let item = item.as_object().ok_or_else(|| RpcError::invalid("Item should be object"))?;
+        let item = item.as_object().ok_or_else(|| RpcError::mistyped(item, "obj", "Item should be object"))?;
         drafts.push(draft(&ctx, default, item, params.value(at + 2))?);
     }
     send(ctx, drafts, from).await
@@ -232,7 +251,7 @@ pub struct Item {
 /// -8 for a wrong form, -708 for an unknown stream, -701 for a stream that forbids it.
 pub fn item(ctx: &Context, members: &Map<String, Value>) -> Result<Item, RpcError> {
     if !members.contains_key("for") {
-        return Err(RpcError::invalid("Missing for field"));
+        return Err(RpcError::missing_field("for"));
     }
     let draft = draft(ctx, "", members, &Value::Null)?;
     let stream = (!draft.open).then_some(draft.stream);
@@ -252,22 +271,28 @@ fn draft(ctx: &Context, default: &str, item: &Map<String, Value>, options: &Valu
     for (name, value) in item {
         match name.as_str() {
             "for" => {
-                stream = value.as_str().ok_or_else(|| RpcError::invalid("Invalid for field, should be string"))?;
+                let refused = || RpcError::mistyped(value, "str", "Invalid for field, should be string");
+                stream = value.as_str().ok_or_else(refused)?;
             }
             "options" => options = value,
-            "key" if !value.is_string() => return Err(RpcError::invalid("Invalid key field, should be string")),
-            "keys" if !value.is_array() => return Err(RpcError::invalid("Invalid keys field, should be array")),
+            "key" if !value.is_string() => {
+                return Err(RpcError::mistyped(value, "str", "Invalid key field, should be string"));
+            }
+            "keys" if !value.is_array() => {
+                return Err(RpcError::mistyped(value, "array", "Invalid keys field, should be array"));
+            }
             "key" | "keys" => {
                 if given.replace(value).is_some() {
-                    return Err(RpcError::invalid("only one of the key fields can appear in the object"));
+                    let sentence = "only one of the key fields can appear in the object";
+                    return Err(RpcError::parameter(ParameterRule::Twice, sentence).got(name.as_str()));
                 }
             }
             "data" => data = Some(value),
-            other => return Err(RpcError::invalid(format!("Invalid field: {}", resolve::short(other)))),
+            other => return Err(resolve::unknown_field(other, &["for", "options", "key", "keys", "data"])),
         }
     }
-    let keys = given.ok_or_else(|| RpcError::invalid("Missing keys field"))?;
-    let data = data.ok_or_else(|| RpcError::invalid("Missing data field"))?;
+    let keys = given.ok_or_else(|| RpcError::missing_field("keys"))?;
+    let data = data.ok_or_else(|| RpcError::missing_field("data"))?;
     Draft::read(ctx, stream, keys, data, options)
 }
 
@@ -338,25 +363,24 @@ fn author(ctx: &Context, drafts: &[Draft], from: Option<Lock>) -> Result<Lock, R
     let may_send = |lock: &Lock| authority::may(state, &ctx.rules, Permission::Send, lock, height);
     if let Some(from) = from {
         if !may_send(&from).map_err(resolve::state_error)? {
-            return Err(RpcError::no_permission("from-address doesn't have send permission"));
+            return Err(resolve::cannot_send(ctx, &from));
         }
         if !may_write(&from).map_err(resolve::state_error)? {
-            return Err(RpcError::no_permission("Publishing in this stream is not allowed from this address"));
+            return Err(attachment::cannot_write(ctx, &from));
         }
         return Ok(from);
     }
     resolve::own_author(ctx, None, |lock| Ok(may_send(lock)? && may_write(lock)?)).map_err(|error| {
         if error.code == Code::InsufficientPermissions {
-            return RpcError::no_permission("This wallet contains no address with permission to write to this stream");
+            let sentence = "This wallet contains no address with permission to write to this stream";
+            return RpcError::no_permission(sentence).rule("stream-write").allowed("write, send");
         }
         error
     })
 }
 
 fn store_chunk(ctx: &Context, params: &Params) -> Answer {
-    let refused = || RpcError::invalid("data should be hexadecimal string");
-    let text = params.value(0).as_str().ok_or_else(refused)?;
-    let bytes = hex::decode(text).map_err(|_| refused())?;
+    let bytes = data::hexadecimal(params.value(0))?;
     ctx.offchain.store_chunk(&bytes).map(|hash| hash.to_string().into()).map_err(offchain_error)
 }
 

@@ -10,7 +10,7 @@ pub mod sign;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::{Code, RpcError};
+use rota_api::error::{Code, ParameterRule, RpcError};
 use rota_api::params::{Params, type_word};
 use rota_api::raw::Signed;
 use rota_chain::codec::{decode as read_bytes, encode};
@@ -50,7 +50,10 @@ fn truthy(params: &Params, index: usize) -> Result<bool, RpcError> {
         Some(Value::Bool(value)) => Ok(*value),
         Some(Value::Number(number)) => Ok(number.as_f64() != Some(0.0)),
         Some(Value::String(text)) => Ok(!matches!(text.as_str(), "" | "0" | "false")),
-        Some(other) => Err(RpcError::invalid(format!("Invalid value for 'verbose' parameter: {}", type_word(other)))),
+        Some(other) => {
+            let sentence = format!("Invalid value for 'verbose' parameter: {}", type_word(other));
+            Err(RpcError::mistyped(other, "bool, int, real or str", sentence))
+        }
     }
 }
 
@@ -67,10 +70,12 @@ fn getrawtransaction(ctx: &Context, params: &Params) -> Answer {
 
 /// Reads a transaction from hexadecimal text: -22 for anything else.
 pub fn read_transaction(ctx: &Context, text: &str) -> Result<Transaction, RpcError> {
-    let refused = |cause: String| RpcError::new(Code::Deserialization, format!("TX decode failed: {cause}"));
+    let refused =
+        |cause: String| RpcError::new(Code::Deserialization, format!("TX decode failed: {cause}")).rule("tx-form");
     let limit = ctx.rules_now().map_err(resolve::state_error)?.maximum_transaction_size as usize;
-    if text.len() / 2 > limit {
-        return Err(refused(format!("{} bytes, the limit is {limit}", text.len() / 2)));
+    let size = text.len() / 2;
+    if size > limit {
+        return Err(refused(format!("{size} bytes, the limit is {limit}")).rule("tx-size").got(size).allowed(limit));
     }
     let bytes = hex::decode(text).map_err(|error| refused(error.to_string()))?;
     read_bytes(&bytes).map_err(|error| refused(error.to_string()))
@@ -83,11 +88,11 @@ fn decoderawtransaction(ctx: &Context, params: &Params) -> Answer {
 
 fn decodescript(ctx: &Context, params: &Params) -> Answer {
     let text = params.text(0)?;
-    let malformed = |_| RpcError::invalid(format!("argument must be hexadecimal string (not '{}')", short(text)));
     if text.len() > SCRIPT_DIGITS {
-        return Err(RpcError::invalid(format!("argument has {} digits, at most {SCRIPT_DIGITS}", text.len())));
+        let sentence = format!("argument has {} digits, at most {SCRIPT_DIGITS}", text.len());
+        return Err(RpcError::parameter(ParameterRule::Size, sentence).got(text.len()).allowed(SCRIPT_DIGITS));
     }
-    let script = hex::decode(text).map_err(malformed)?;
+    let script = hex::decode(text).map_err(|_| not_hexadecimal("argument", text))?;
     let wrapped = ctx.scheme.encode(&Lock::Multisig(ScriptHash(hash160(&script))));
     if let Some(keys) = read_redeem_script(&script) {
         let words: Vec<String> = keys.keys.iter().map(|key| hex::encode(key.0)).collect();
@@ -110,6 +115,11 @@ fn decodescript(ctx: &Context, params: &Params) -> Answer {
     })
 }
 
+fn not_hexadecimal(name: &str, text: &str) -> RpcError {
+    let sentence = format!("{name} must be hexadecimal string (not '{}')", short(text));
+    RpcError::parameter(ParameterRule::Form, sentence).got(text).allowed("hexadecimal digits")
+}
+
 /// The code that calls which add to a transaction have for text that is none.
 pub(super) fn script_code(mut error: RpcError) -> RpcError {
     error.code = Code::Misc;
@@ -119,15 +129,17 @@ pub(super) fn script_code(mut error: RpcError) -> RpcError {
 fn signrawtransaction(ctx: &Context, params: &Params) -> Answer {
     let text = params.text(0)?;
     if hex::decode(text).is_err() {
-        return Err(RpcError::invalid(format!("argument 1 must be hexadecimal string (not '{}')", short(text))));
+        return Err(not_hexadecimal("argument 1", text));
     }
     let mut tx = read_transaction(ctx, text)?;
     let mut previous = Previous::default();
     if params.given(1).is_some() {
         for value in params.array(1)? {
-            let members = value.as_object().ok_or_else(|| RpcError::invalid("Previous output should be an object"))?;
+            let refused = || RpcError::mistyped(value, "obj", "Previous output should be an object");
+            let members = value.as_object().ok_or_else(refused)?;
             if !members.contains_key("scriptPubKey") {
-                return Err(RpcError::invalid("Missing scriptPubKey of a previous output"));
+                let error = RpcError::parameter(ParameterRule::Missing, "Missing scriptPubKey of a previous output");
+                return Err(error.allowed("scriptPubKey"));
             }
             previous.learn(ctx, build::outpoint(members)?, members)?;
         }
@@ -139,8 +151,7 @@ fn signrawtransaction(ctx: &Context, params: &Params) -> Answer {
 fn sendrawtransaction(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     Box::pin(async move {
         let Some(text) = params.value(0).as_str() else {
-            let sentence = format!("Expected type str, got {}", type_word(params.value(0)));
-            return Err(RpcError::new(Code::Type, sentence));
+            return Err(RpcError::unexpected_type(params.value(0), "str"));
         };
         let tx = read_transaction(&ctx, text)?;
         let id = tx.txid();

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::{Code, EntityKind as Wanted, Named, RpcError};
+use rota_api::error::{Code, EntityKind as Wanted, Named, ParameterRule, RpcError};
 use rota_api::params::Params;
 use rota_chain::amount::{Amount, Height};
 use rota_chain::codec::encoded_length;
@@ -16,8 +16,8 @@ use rota_consensus::ops::entity::is_reference_shaped;
 use rota_consensus::rule::Rule;
 use rota_consensus::state::{Entity, EntityKind, StateError, StateView};
 use rota_consensus::transaction::{VerifiedTransaction, check_transaction};
-use rota_wallet::WalletError;
 use rota_wallet::select::Holding;
+use rota_wallet::{MAX_KEYPOOL, MAX_LABEL, MAX_PASSPHRASE, WalletError};
 
 use super::Answer;
 use super::payment::{self, Source};
@@ -41,7 +41,10 @@ pub fn short(text: &str) -> String {
 
 /// The lock an address stands for; -5 for anything else.
 pub fn address(ctx: &Context, text: &str) -> Result<Lock, RpcError> {
-    let refused = |_| RpcError::new(Code::InvalidAddressOrKey, format!("Invalid address: {}", short(text)));
+    let refused = |_| {
+        let error = RpcError::new(Code::InvalidAddressOrKey, format!("Invalid address: {}", short(text)));
+        error.rule("address-form").got(text)
+    };
     ctx.scheme.decode(text).map_err(refused)
 }
 
@@ -52,7 +55,7 @@ pub fn addresses(ctx: &Context, text: &str) -> Result<Vec<Lock>, RpcError> {
         let lock = address(ctx, word)?;
         if locks.contains(&lock) {
             let twice = format!("Invalid parameter, duplicated address: {}", short(word));
-            return Err(RpcError::invalid(twice));
+            return Err(RpcError::parameter(ParameterRule::Twice, twice).got(word));
         }
         locks.push(lock);
     }
@@ -61,12 +64,30 @@ pub fn addresses(ctx: &Context, text: &str) -> Result<Vec<Lock>, RpcError> {
 
 /// A transaction id as text; -8 for anything else. `name` says which parameter it was.
 pub fn txid(text: &str, name: &str) -> Result<Txid, RpcError> {
+    let broken = |sentence: String| {
+        let error = RpcError::parameter(ParameterRule::Form, sentence);
+        error.got(text).allowed(format!("{TXID_DIGITS} hexadecimal digits"))
+    };
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        let shown = short(text);
-        return Err(RpcError::invalid(format!("{name} must be hexadecimal string (not '{shown}')")));
+        return Err(broken(format!("{name} must be hexadecimal string (not '{}')", short(text))));
     }
-    let length = || RpcError::invalid(format!("{name} must have {TXID_DIGITS} hexadecimal digits, has {}", text.len()));
-    text.parse().map_err(|_| length())
+    let length = |_| broken(format!("{name} must have {TXID_DIGITS} hexadecimal digits, has {}", text.len()));
+    text.parse().map_err(length)
+}
+
+/// The index of an output; -8 out of range.
+pub fn output_index(number: i64) -> Result<u32, RpcError> {
+    let refused = |_| {
+        let error = RpcError::parameter(ParameterRule::Range, "Invalid parameter, vout must be positive");
+        error.got(number).allowed(format!("0 to {}", u32::MAX))
+    };
+    u32::try_from(number).map_err(refused)
+}
+
+/// -8 for a field that an object does not take beside those that it does.
+#[must_use]
+pub fn unknown_field(name: &str, known: &[&str]) -> RpcError {
+    RpcError::parameter(ParameterRule::Unknown, format!("Invalid field: {}", short(name))).got(name).allowed(known)
 }
 
 /// An entity by creating transaction, reference or name, waiting ones included; -708 otherwise.
@@ -176,7 +197,10 @@ pub fn own_author(
 ) -> Result<Lock, RpcError> {
     if let Some(from) = from {
         own_key(ctx, &from)?;
-        let refused = || RpcError::no_permission("from-address doesn't have the permission that this needs");
+        let refused = || {
+            let error = RpcError::no_permission("from-address doesn't have the permission that this needs");
+            error.got(ctx.scheme.encode(&from))
+        };
         return if needs(&from).map_err(state_error)? { Ok(from) } else { Err(refused()) };
     }
     if let Some(first) = ctx.wallet.default_lock()
@@ -193,6 +217,28 @@ pub fn own_author(
     Err(RpcError::no_permission("This wallet contains no address with the permission that this needs"))
 }
 
+/// What [`own_author`] refuses for want of a right, with the rule and the permissions that the caller asked it for.
+pub fn needing(rule: &'static str, permissions: &'static str) -> impl Fn(RpcError) -> RpcError {
+    move |error| match error.code {
+        Code::InsufficientPermissions => error.rule(rule).allowed(permissions),
+        _ => error,
+    }
+}
+
+/// -704: the address that is to give its authority may not send.
+#[must_use]
+pub fn cannot_send(ctx: &Context, from: &Lock) -> RpcError {
+    let error = RpcError::no_permission("from-address doesn't have send permission");
+    error.rule("tx-send").got(ctx.scheme.encode(from)).allowed("send")
+}
+
+/// -704: the address that is to be paid may not receive.
+#[must_use]
+pub fn cannot_receive(ctx: &Context, to: &Lock) -> RpcError {
+    let error = RpcError::no_permission("Destination address doesn't have receive permission");
+    error.rule("tx-receive").got(ctx.scheme.encode(to)).allowed("receive")
+}
+
 /// -709 unless this wallet can sign for the address.
 pub fn own_key(ctx: &Context, lock: &Lock) -> Result<(), RpcError> {
     if ctx.wallet.can_sign(lock) { Ok(()) } else { Err(RpcError::address_not_in_wallet(&ctx.scheme.encode(lock))) }
@@ -202,7 +248,11 @@ pub fn own_key(ctx: &Context, lock: &Lock) -> Result<(), RpcError> {
 /// outputs pay and a fee that the chain asks for come from coins of the authors: -6 or -716 if they do not suffice.
 pub async fn submit_outputs(ctx: Arc<Context>, authors: Vec<Lock>, outputs: Vec<Output>) -> Result<Txid, RpcError> {
     let paid = outputs.iter().try_fold(Amount::ZERO, |sum, output| sum.checked_add(output.amount));
-    let paid = paid.ok_or_else(|| RpcError::invalid("Invalid amount: the sum is out of range"))?;
+    let refused = || {
+        let error = RpcError::parameter(ParameterRule::Range, "Invalid amount: the sum is out of range");
+        error.allowed(format!("0 to {} raw units", u64::MAX))
+    };
+    let paid = paid.ok_or_else(refused)?;
     let source = Source::Addresses(authors.clone());
     payment::submit(&ctx, source, authors, outputs, Holding::native(paid)).await
 }
@@ -245,7 +295,8 @@ fn sign(ctx: &Context, mut tx: Transaction) -> Result<VerifiedTransaction, RpcEr
     let owner = |outpoint| coin_owner(ctx, outpoint);
     let completeness = ctx.wallet.sign_transaction(&mut tx, &ctx.rules.genesis, owner, &[]).map_err(wallet_error)?;
     if !completeness.is_complete() {
-        return Err(RpcError::new(Code::Verify, "This wallet does not hold every key that must sign"));
+        let error = RpcError::new(Code::Verify, "This wallet does not hold every key that must sign");
+        return Err(error.rule("signature-missing"));
     }
     verify(ctx, Arc::new(tx))
 }
@@ -286,8 +337,19 @@ pub fn wallet_error(error: WalletError) -> RpcError {
     match error {
         WalletError::Locked => RpcError::wallet_locked(),
         error => {
-            let code = Code::from_number(error.rpc_code()).unwrap_or(Code::Wallet);
-            RpcError::new(code, error.to_string())
+            let told = RpcError::new(Code::from_number(error.rpc_code()).unwrap_or(Code::Wallet), error.to_string());
+            let size = ParameterRule::Size.name();
+            match error {
+                WalletError::NotOneKey => told.rule("address-one-key"),
+                WalletError::SameFile(_) => told.rule("wallet-file"),
+                WalletError::Passphrase(bytes) => told.rule(size).got(bytes).allowed(format!("1 to {MAX_PASSPHRASE}")),
+                WalletError::Label(bytes) => told.rule(size).got(bytes).allowed(MAX_LABEL),
+                WalletError::KeypoolSize(keys) => told.rule(size).got(keys).allowed(MAX_KEYPOOL),
+                WalletError::Multisig { required, keys } => {
+                    told.rule(ParameterRule::Range.name()).got(required).allowed(format!("1 to {keys}"))
+                }
+                _ => told,
+            }
         }
     }
 }

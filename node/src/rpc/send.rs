@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::amount::{self, Amounts, Balance};
 use super::payment::{self, Source};
-use super::resolve::{address, own_author, own_key, state_error};
+use super::resolve::{address, cannot_receive, cannot_send, needing, own_author, own_key, state_error};
 use super::wallet::note;
 use super::{Answer, Answerer, attachment};
 use crate::context::Context;
@@ -76,7 +76,8 @@ fn one_asset(ctx: Arc<Context>, params: Params, with_from: bool) -> BoxFuture<'s
         {
             let asset = amount::asset(&ctx.view.read(), params.text(at + 1)?)?;
             if !asset.fungible {
-                return Err(RpcError::not_supported("Tokens are sent by send and sendfrom, which name them"));
+                let error = RpcError::not_supported("Tokens are sent by send and sendfrom, which name them");
+                return Err(error.rule("asset-token-needed"));
             }
             let quantity = asset.quantity(params.value(at + 2))?;
             amounts.add(AssetReference::Existing(asset.txid), None, quantity)?;
@@ -107,7 +108,8 @@ pub fn from_address(ctx: &Context, text: &str) -> Result<Option<Lock>, RpcError>
     let lock = address(ctx, text)?;
     if lock.key_hash().is_none() {
         let sentence = "Invalid address: addresses of several keys pay by createrawsendfrom";
-        return Err(RpcError::new(rota_api::Code::InvalidAddressOrKey, sentence));
+        let error = RpcError::new(rota_api::Code::InvalidAddressOrKey, sentence);
+        return Err(error.rule("address-one-key").got(text));
     }
     own_key(ctx, &lock)?;
     Ok(Some(lock))
@@ -169,7 +171,7 @@ pub fn check_recipients(ctx: &Context, outputs: &[Output]) -> Result<(), RpcErro
         }
         let may = authority::may(view.pool.state(), &ctx.rules, Permission::Receive, &to, height);
         if !may.map_err(state_error)? {
-            return Err(RpcError::no_permission("Destination address doesn't have receive permission"));
+            return Err(cannot_receive(ctx, &to));
         }
     }
     Ok(())
@@ -182,12 +184,14 @@ fn author(ctx: &Context, from: Option<Lock>, stream: Option<Txid>) -> Result<Loc
     if let Some(from) = &from
         && !authority::may(state, &ctx.rules, Permission::Send, from, height).map_err(state_error)?
     {
-        return Err(RpcError::no_permission("from-address doesn't have send permission"));
+        return Err(cannot_send(ctx, from));
     }
-    own_author(ctx, from, |lock| {
+    let (rule, permissions) = if stream.is_some() { ("stream-write", "write, send") } else { ("tx-send", "send") };
+    let may = |lock: &Lock| {
         if !authority::may(state, &ctx.rules, Permission::Send, lock, height)? {
             return Ok(false);
         }
         stream.map_or(Ok(true), |stream| authority::may_on(state, stream, Permission::Write, lock, height))
-    })
+    };
+    own_author(ctx, from, may).map_err(needing(rule, permissions))
 }

@@ -52,9 +52,11 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
 
 fn info(ctx: &Context, params: &Params) -> Answer {
     let identifier = params.value(0);
-    let wrong =
-        || RpcError::invalid(format!("Invalid stream identifier, expected string, got {}", type_word(identifier)));
-    let (txid, entity) = resolve::stream(ctx, identifier.as_str().ok_or_else(wrong)?)?;
+    let refused = || {
+        let sentence = format!("Invalid stream identifier, expected string, got {}", type_word(identifier));
+        RpcError::mistyped(identifier, "str", sentence)
+    };
+    let (txid, entity) = resolve::stream(ctx, identifier.as_str().ok_or_else(refused)?)?;
     let verbose = params.verbose(1)?;
     let moment = Moment::fresh(ctx)?;
     let mut entry = described(&moment, &txid, &entity, verbose)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::RpcError;
+use rota_api::error::{ParameterRule, RpcError};
 use rota_api::params::{Page, Params};
 use rota_storage::index::{Order, Selector};
 use serde_json::{Map, Value, json};
@@ -37,6 +37,18 @@ struct Mode {
     first_publishers: Option<Publishers>,
 }
 
+/// The words that a mode is made of.
+const MODES: [&str; 8] = [
+    "jsonobjectmerge",
+    "recursive",
+    "noupdate",
+    "omitnull",
+    "ignoreother",
+    "ignoremissing",
+    "firstpublishersany",
+    "firstpublishersall",
+];
+
 impl Mode {
     fn read(words: &[String]) -> Result<Mode, RpcError> {
         let mut mode = Mode::default();
@@ -50,16 +62,23 @@ impl Mode {
                 "ignoremissing" => mode.ignore_missing = true,
                 "firstpublishersany" => mode.set_publishers(Publishers::Any)?,
                 "firstpublishersall" => mode.set_publishers(Publishers::All)?,
-                other => return Err(RpcError::invalid(format!("Unrecognized mode: {}", resolve::short(other)))),
+                other => {
+                    let sentence = format!("Unrecognized mode: {}", resolve::short(other));
+                    return Err(RpcError::parameter(ParameterRule::Word, sentence).got(other).allowed(MODES));
+                }
             }
         }
-        if mode.merge { Ok(mode) } else { Err(RpcError::invalid("missing jsonobjectmerge")) }
+        let missing = || RpcError::parameter(ParameterRule::Missing, "missing jsonobjectmerge");
+        if mode.merge { Ok(mode) } else { Err(missing().allowed("jsonobjectmerge")) }
     }
 
     fn set_publishers(&mut self, publishers: Publishers) -> Result<(), RpcError> {
         match self.first_publishers.replace(publishers) {
             None => Ok(()),
-            Some(_) => Err(RpcError::invalid("a mode has only one of firstpublishersany and firstpublishersall")),
+            Some(_) => {
+                let sentence = "a mode has only one of firstpublishersany and firstpublishersall";
+                Err(RpcError::parameter(ParameterRule::Twice, sentence).got("firstpublishers"))
+            }
         }
     }
 }
@@ -129,7 +148,8 @@ impl Merger {
             if self.mode.ignore_missing {
                 return Ok(());
             }
-            return Err(RpcError::not_allowed("Some items to be merged are not available (try using 'ignoremissing')"));
+            let error = RpcError::not_allowed("Some items to be merged are not available (try using 'ignoremissing')");
+            return Err(error.rule("data-missing"));
         }
         match object_of(item.data).filter(|_| shown.is_json) {
             Some(object) => self.merge(object),
@@ -153,7 +173,8 @@ impl Merger {
 }
 
 fn wrong_format() -> RpcError {
-    RpcError::not_allowed("Some items to be merged are in the wrong format (try using 'ignoreother')")
+    let error = RpcError::not_allowed("Some items to be merged are in the wrong format (try using 'ignoreother')");
+    error.rule("data-format").allowed("json")
 }
 
 /// The object of `{"json":{..}}`, none for anything else.

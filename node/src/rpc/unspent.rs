@@ -4,9 +4,9 @@ pub mod combine;
 
 use std::collections::HashMap;
 
-use rota_api::error::{Code, RpcError};
+use rota_api::error::{Code, ParameterRule, RpcError};
 use rota_api::number::amount_value;
-use rota_api::params::{Params, as_text, type_word};
+use rota_api::params::{Params, as_text};
 use rota_api::wallet::Unspent;
 use rota_chain::asset::AssetReference;
 use rota_chain::hash::{Txid, sha256d};
@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use super::balance::{coin_assets, is_mature};
 use super::decode::output::{self, Parts, View as Shown};
 use super::decode::{Known, Moment};
-use super::resolve::{self, confirmations, heavy, shape, state_error, storage_error, txid};
+use super::resolve::{self, confirmations, heavy, output_index, shape, state_error, storage_error, txid};
 use super::{Answer, Answerer};
 use crate::coin::{Coins, LOCKED_COINS, Origin};
 use crate::context::Context;
@@ -36,15 +36,10 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("combineunspent", Answerer::Later(combine::combineunspent)),
 ];
 
-/// -3 for a value of another type: what these calls answer, other than most.
-fn wrong_type(expected: &str, value: &Value) -> RpcError {
-    RpcError::new(Code::Type, format!("Expected type {expected}, got {}", type_word(value)))
-}
-
 /// An optional whole number of `listunspent`.
 fn depth(params: &Params, index: usize, default: i64) -> Result<i64, RpcError> {
     let Some(value) = params.given(index) else { return Ok(default) };
-    value.as_i64().ok_or_else(|| wrong_type("int", value))
+    value.as_i64().ok_or_else(|| RpcError::unexpected_type(value, "int"))
 }
 
 fn listunspent(ctx: &Context, params: &Params) -> Answer {
@@ -55,7 +50,7 @@ fn listunspent(ctx: &Context, params: &Params) -> Answer {
             let words = words.iter().map(as_text).collect::<Result<Vec<_>, _>>()?;
             Some(words).filter(|words| !words.is_empty())
         }
-        Some(other) => return Err(wrong_type("array", other)),
+        Some(other) => return Err(RpcError::unexpected_type(other, "array")),
     };
     let mut owners: Vec<Lock> = ctx.wallet.locks().into_iter().map(|info| info.lock).collect();
     if let Some(words) = chosen {
@@ -235,22 +230,28 @@ fn gettxoutsetinfo(ctx: &Context, _params: &Params) -> Answer {
 
 /// The coin that an entry of `lockunspent` names: -3 for members of another type, -8 for other values.
 fn named_coin(entry: &Value) -> Result<OutPoint, RpcError> {
-    let members = entry.as_object().ok_or_else(|| RpcError::invalid("Invalid parameter, expected object"))?;
-    let member = |name: &str| members.get(name).ok_or_else(|| RpcError::new(Code::Type, format!("Missing {name}")));
+    let refused = || RpcError::mistyped(entry, "obj", "Invalid parameter, expected object");
+    let members = entry.as_object().ok_or_else(refused)?;
+    let member = |name: &str| {
+        let missing = || RpcError::new(Code::Type, format!("Missing {name}")).rule(ParameterRule::Missing.name());
+        members.get(name).ok_or_else(|| missing().allowed(name))
+    };
     let (id, index) = (member("txid")?, member("vout")?);
-    let id = id.as_str().ok_or_else(|| wrong_type("str", id))?;
-    let number = index.as_i64().ok_or_else(|| wrong_type("int", index))?;
-    let id: Txid = id.parse().map_err(|_| RpcError::invalid("Invalid parameter, expected hex txid"))?;
-    let refused = |_| RpcError::invalid("Invalid parameter, vout must be positive");
-    Ok(OutPoint { txid: id, index: u32::try_from(number).map_err(refused)? })
+    let id = id.as_str().ok_or_else(|| RpcError::unexpected_type(id, "str"))?;
+    let number = index.as_i64().ok_or_else(|| RpcError::unexpected_type(index, "int"))?;
+    let refused = |_| {
+        let error = RpcError::parameter(ParameterRule::Form, "Invalid parameter, expected hex txid").got(id);
+        error.allowed("64 hexadecimal digits")
+    };
+    Ok(OutPoint { txid: id.parse().map_err(refused)?, index: output_index(number)? })
 }
 
 fn lockunspent(ctx: &Context, params: &Params) -> Answer {
-    let unlock = params.value(0).as_bool().ok_or_else(|| wrong_type("bool", params.value(0)))?;
+    let unlock = params.value(0).as_bool().ok_or_else(|| RpcError::unexpected_type(params.value(0), "bool"))?;
     let entries = match params.given(1) {
         None => None,
         Some(Value::Array(entries)) => Some(entries),
-        Some(other) => return Err(wrong_type("array", other)),
+        Some(other) => return Err(RpcError::unexpected_type(other, "array")),
     };
     let coins = entries.map(|entries| entries.iter().map(named_coin).collect::<Result<Vec<_>, _>>()).transpose()?;
     match (unlock, coins) {
@@ -259,7 +260,8 @@ fn lockunspent(ctx: &Context, params: &Params) -> Answer {
         (false, coins) => {
             if !ctx.coins.lock(coins.unwrap_or_default()) {
                 let sentence = format!("At most {LOCKED_COINS} outputs are locked: unlock others first");
-                return Err(RpcError::invalid(sentence));
+                let error = RpcError::new(Code::InvalidParameter, sentence);
+                return Err(error.rule("lock-count").allowed(LOCKED_COINS));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::{EntityKind as Wanted, RpcError};
+use rota_api::error::{EntityKind as Wanted, ParameterRule, RpcError};
 use rota_api::params::{Params, Selection};
 use rota_chain::amount::Height;
 use rota_chain::filter::Approve;
@@ -39,20 +39,23 @@ pub const ANSWERS: &[(&str, Answerer)] =
 /// -8 for a wrong form or an unknown parameter.
 pub fn proposal(name: Vec<u8>, open: &Value, changes: &Value) -> Result<Operation, RpcError> {
     if open != &Value::Bool(false) {
-        return Err(RpcError::invalid("Invalid open flag, an upgrade takes false"));
+        let error = RpcError::parameter(ParameterRule::Word, "Invalid open flag, an upgrade takes false");
+        return Err(error.got(open.clone()).allowed(false));
     }
-    let members = changes.as_object().ok_or_else(|| RpcError::invalid("Invalid upgrade, should be object"))?;
+    let refused = || RpcError::mistyped(changes, "obj", "Invalid upgrade, should be object");
+    let members = changes.as_object().ok_or_else(refused)?;
     let (mut start, mut wanted) = (0, Vec::new());
     for (word, value) in members {
         if word == "startblock" {
             let height = value.as_u64().and_then(|height| u32::try_from(height).ok());
-            start = height.ok_or_else(|| RpcError::invalid("Invalid startblock, should be a block height"))?;
+            let sentence = "Invalid startblock, should be a block height";
+            start = height.ok_or_else(|| RpcError::not_whole(value, format!("0 to {}", u32::MAX), sentence))?;
         } else {
             wanted.push(change(word, value)?);
         }
     }
     if wanted.is_empty() {
-        return Err(RpcError::invalid("Missing parameters to change"));
+        return Err(RpcError::parameter(ParameterRule::Missing, "Missing parameters to change"));
     }
     Ok(Operation::CreateUpgrade(CreateUpgrade { name, start, changes: wanted }))
 }
@@ -61,16 +64,30 @@ fn change(word: &str, value: &Value) -> Result<ParameterChange, RpcError> {
     if matches!(word, "protocol-version" | "protocolversion") {
         let version = value.as_u64().and_then(|version| u32::try_from(version).ok());
         return Err(match version.filter(|version| protocol_is_supported(*version)) {
-            Some(_) => RpcError::not_supported("A chain keeps the protocol that it began with"),
-            None => RpcError::not_allowed(format!("Unknown protocol version; known are {}", protocols())),
+            Some(version) => {
+                let error = RpcError::not_supported("A chain keeps the protocol that it began with");
+                error.rule("protocol-fixed").got(version)
+            }
+            None => {
+                let error = RpcError::not_allowed(format!("Unknown protocol version; known are {}", protocols()));
+                error.rule("protocol-unknown").got(value.clone()).allowed(protocols())
+            }
         });
     }
-    let unknown = || RpcError::invalid(format!("Unknown parameter: {}", resolve::short(word)));
+    let unknown = || {
+        let sentence = format!("Unknown parameter: {}", resolve::short(word));
+        RpcError::parameter(ParameterRule::Unknown, sentence).got(word)
+    };
     let parameter = Parameter::find(word).ok_or_else(unknown)?;
     let value = match (parameter.row().kind, value) {
         (Kind::Bool, Value::Bool(flag)) => i64::from(*flag),
-        (Kind::Bool, _) => return Err(RpcError::invalid("Invalid parameter type, should be boolean")),
-        (_, value) => value.as_i64().ok_or_else(|| RpcError::invalid("Invalid parameter type, should be integer"))?,
+        (Kind::Bool, _) => {
+            return Err(RpcError::mistyped(value, "bool", "Invalid parameter type, should be boolean"));
+        }
+        (_, value) => {
+            let refused = || RpcError::mistyped(value, "int", "Invalid parameter type, should be integer");
+            value.as_i64().ok_or_else(refused)?
+        }
     };
     Ok(ParameterChange { name: parameter.name().as_bytes().to_vec(), value })
 }
@@ -87,10 +104,11 @@ fn protocols() -> String {
 /// -704 if nobody of the wallet does.
 pub fn author(ctx: &Context, view: &View, from: Option<Lock>) -> Result<Lock, RpcError> {
     let (state, height) = (view.pool.state(), view.pool.place().height);
-    resolve::own_author(ctx, from, |lock| {
+    let may = |lock: &Lock| {
         Ok(authority::may(state, &ctx.rules, Permission::Create, lock, height)?
             && authority::may(state, &ctx.rules, Permission::Admin, lock, height)?)
-    })
+    };
+    resolve::own_author(ctx, from, may).map_err(resolve::needing("upgrade-admin", "create, admin"))
 }
 
 /// Answers approvefrom: a vote of an administrator for or against an upgrade.
@@ -100,24 +118,34 @@ fn approve(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
         let approve = match params.value(2) {
             Value::Bool(approve) => *approve,
             Value::Object(members) => {
-                let approve = members.get("approve").and_then(Value::as_bool);
-                approve.ok_or_else(|| RpcError::invalid("Missing or invalid approve field, should be boolean"))?
+                let sentence = "Missing or invalid approve field, should be boolean";
+                let refused = || match members.get("approve") {
+                    Some(value) => RpcError::mistyped(value, "bool", sentence),
+                    None => RpcError::parameter(ParameterRule::Missing, sentence).allowed("approve"),
+                };
+                members.get("approve").and_then(Value::as_bool).ok_or_else(refused)?
             }
-            _ => return Err(RpcError::invalid("Invalid approve flag, should be boolean or object")),
+            other => {
+                let sentence = "Invalid approve flag, should be boolean or object";
+                return Err(RpcError::mistyped(other, "bool or obj", sentence));
+            }
         };
         let (upgrade, author) = {
             let view = ctx.view.read();
             let (txid, entity) = entity_in(&view, params.text(1)?, Wanted::Any)?;
             if !matches!(entity.kind, EntityKind::Upgrade { .. }) {
-                return Err(RpcError::not_supported("Only upgrades are approved"));
+                let error = RpcError::not_supported("Only upgrades are approved").rule("entity-kind");
+                return Err(error.got(txid.to_string()).allowed("upgrade"));
             }
             let state = view.pool.state();
             if state.approval(&txid).map_err(state_error)?.is_some_and(|approval| approval.approved.is_some()) {
-                return Err(RpcError::not_allowed("Upgrade already approved"));
+                let error = RpcError::not_allowed("Upgrade already approved").rule("upgrade-approved");
+                return Err(error.got(txid.to_string()));
             }
             let height = view.pool.place().height;
             let may = |lock: &Lock| authority::may(state, &ctx.rules, Permission::Admin, lock, height);
-            (txid, resolve::own_author(&ctx, from, may)?)
+            let author = resolve::own_author(&ctx, from, may);
+            (txid, author.map_err(resolve::needing("upgrade-vote", "admin"))?)
         };
         let timestamp = u32::try_from(unix_time()).unwrap_or(u32::MAX);
         let vote = Approve { entity: upgrade, stream: None, update: Vec::new(), approve, timestamp };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::{Code, EntityKind as Wanted, RpcError};
+use rota_api::error::{Code, EntityKind as Wanted, ParameterRule, RpcError};
 use rota_api::params::{ALL_ENTRIES, Page, Params};
 use rota_api::variable::{VariableEntry, VariablePlace, VariableValue};
 use rota_chain::hash::Txid;
@@ -71,11 +71,16 @@ fn writer(ctx: &Context, view: &View, from: Option<Lock>, variable: Txid, kind: 
             && authority::may(state, &ctx.rules, Permission::Send, lock, height)?)
     };
     resolve::own_author(ctx, from, may).map_err(|error| match (error.code, from) {
-        (Code::InsufficientPermissions, Some(_)) => {
-            RpcError::no_permission("from-address may not set this variable: it needs its write permission, and send")
+        (Code::InsufficientPermissions, Some(from)) => {
+            let sentence = "from-address may not set this variable: it needs its write permission, and send";
+            RpcError::no_permission(sentence)
+                .rule("variable-write")
+                .got(ctx.scheme.encode(&from))
+                .allowed("write, send")
         }
         (Code::InsufficientPermissions, None) => {
-            RpcError::no_permission("This wallet contains no address with write permission for this variable, and send")
+            let sentence = "This wallet contains no address with write permission for this variable, and send";
+            RpcError::no_permission(sentence).rule("variable-write").allowed("write, send")
         }
         _ => error,
     })
@@ -88,7 +93,8 @@ fn writer(ctx: &Context, view: &View, from: Option<Lock>, variable: Txid, kind: 
 pub fn bytes(value: &Value) -> Result<Vec<u8>, RpcError> {
     let bytes = data::json_bytes(value)?;
     if bytes.len() > MAX_DETAILS as usize {
-        return Err(RpcError::invalid(format!("A value of {} bytes exceeds {MAX_DETAILS}", bytes.len())));
+        let sentence = format!("A value of {} bytes exceeds {MAX_DETAILS}", bytes.len());
+        return Err(RpcError::parameter(ParameterRule::Size, sentence).got(bytes.len()).allowed(MAX_DETAILS));
     }
     Ok(bytes)
 }

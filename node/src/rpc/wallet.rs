@@ -9,12 +9,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::{Code, RpcError};
+use rota_api::error::{Code, ParameterRule, RpcError};
 use rota_api::params::Params;
 use rota_api::wallet::WalletInfo;
 use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
-use rota_wallet::WalletError;
+use rota_wallet::{MAX_KEYPOOL, WalletError};
 use serde_json::Value;
 
 use super::address::rescan;
@@ -84,7 +84,7 @@ fn id_param(params: &Params, index: usize) -> Result<Txid, RpcError> {
 
 fn one_transaction(ctx: &Context, id: Txid, whose: Whose, verbose: bool, missing: &str) -> Answer {
     let moment = Moment::now(ctx);
-    let refused = || RpcError::new(Code::TxNotFound, missing);
+    let refused = || RpcError::new(Code::TxNotFound, missing).got(id.to_string());
     let known = moment.transaction(&id)?.ok_or_else(refused)?;
     let mut shown = wallet_transaction(&moment, &known, whose, verbose)?.ok_or_else(refused)?;
     note::show(&note::all(ctx), &id, &mut shown);
@@ -111,15 +111,18 @@ fn own_address(ctx: &Context, params: &Params) -> Result<Lock, RpcError> {
     if ctx.wallet.contains(&lock) {
         return Ok(lock);
     }
-    Err(RpcError::new(Code::AddressNotFound, format!("Address {text} is not in this wallet: importaddress watches it")))
+    let sentence = format!("Address {text} is not in this wallet: importaddress watches it");
+    Err(RpcError::new(Code::AddressNotFound, sentence).got(text))
 }
 
 /// How many of the newest transactions a caller wants, and how many of them to leave out: -8 where negative.
 fn newest(params: &Params, index: usize) -> Result<(u64, u64), RpcError> {
     let (count, skip) = (params.integer_or(index, 10)?, params.integer_or(index + 1, 0)?);
-    let number =
-        |number: i64, name: &str| u64::try_from(number).map_err(|_| RpcError::invalid(format!("Negative {name}")));
-    Ok((number(count, "count")?, number(skip, "skip")?))
+    let natural = |number: i64, name: &str| {
+        let refused = |_| RpcError::parameter(ParameterRule::Range, format!("Negative {name}"));
+        u64::try_from(number).map_err(refused).map_err(|error| error.got(number).allowed("0 or more"))
+    };
+    Ok((natural(count, "count")?, natural(skip, "skip")?))
 }
 
 fn listwallettransactions(ctx: &Context, params: &Params) -> Answer {
@@ -161,7 +164,7 @@ fn importwallet(ctx: &Context, params: &Params) -> Answer {
     tracing::info!(new = imported.new, known = imported.known, failed = imported.failed, "a wallet dump was imported");
     if imported.failed > 0 {
         let sentence = format!("{} lines of the file are no keys of this chain", imported.failed);
-        return Err(RpcError::new(Code::Wallet, sentence));
+        return Err(RpcError::new(Code::Wallet, sentence).rule("dump-lines").got(imported.failed).allowed(0));
     }
     Ok(Value::Null)
 }
@@ -184,9 +187,12 @@ fn walletpassphrase(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Ans
 }
 
 fn unlock(ctx: &Context, params: &Params) -> Answer {
-    let (passphrase, seconds) = (params.text(0)?, params.integer(1)?);
-    let seconds = u64::try_from(seconds.min(LONGEST_UNLOCK));
-    let seconds = seconds.map_err(|_| RpcError::invalid("timeout should be non-negative"))?;
+    let (passphrase, given) = (params.text(0)?, params.integer(1)?);
+    let refused = |_| {
+        let error = RpcError::parameter(ParameterRule::Range, "timeout should be non-negative");
+        error.got(given).allowed("0 or more")
+    };
+    let seconds = u64::try_from(given.min(LONGEST_UNLOCK)).map_err(refused)?;
     ctx.wallet.unlock(passphrase, unix_time().saturating_add(seconds)).map_err(wallet_error)?;
     tracing::info!(seconds, "the wallet was unlocked");
     Ok(Value::Null)
@@ -205,7 +211,11 @@ fn walletlock(ctx: &Context, _params: &Params) -> Answer {
 
 fn keypoolrefill(ctx: &Context, params: &Params) -> Answer {
     let size = params.integer_or(0, SPARE_KEYS)?;
-    let size = u32::try_from(size).map_err(|_| RpcError::invalid("Invalid parameter, expected valid size"))?;
+    let refused = |_| {
+        let error = RpcError::parameter(ParameterRule::Range, "Invalid parameter, expected valid size");
+        error.got(size).allowed(format!("0 to {MAX_KEYPOOL}"))
+    };
+    let size = u32::try_from(size).map_err(refused)?;
     ctx.wallet.keypool_refill(size).map_err(wallet_error)?;
     Ok(Value::Null)
 }

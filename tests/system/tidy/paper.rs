@@ -1,4 +1,5 @@
-//! The project's papers hold together: their links lead somewhere, and a page that the code cites exists.
+//! The project's papers hold together: their links lead somewhere, a page that the code cites exists, and rules that
+//! errors name are listed.
 
 use std::path::{Path, PathBuf};
 
@@ -84,4 +85,27 @@ fn links_and_citations_are_found_in_running_text() {
         "see [a](x/y.md#part), [b](https://example.org) and [c](#here); docs/protocol/block.md. `docs/protocol/`";
     assert_eq!(links(text), ["x/y.md"]);
     assert_eq!(cited_pages(text), ["block.md"]);
+}
+
+/// The rules that a source gives to errors by name: `.rule("name")`.
+fn rules(text: &str) -> impl Iterator<Item = &str> {
+    let opening = ".rule(\"";
+    text.match_indices(opening).filter_map(move |(at, _)| text[at + opening.len()..].split('"').next())
+}
+
+#[test]
+fn every_rule_that_an_error_names_is_one_of_the_ledger_or_on_the_page() {
+    let page = std::fs::read_to_string(root().join("docs/protocol/rpc.md")).expect("the page of the API");
+    let ledger = std::fs::read_to_string(root().join("consensus/src/rule.rs")).expect("the rules of the ledger");
+    let (mut seen, mut complaints) = (0, Vec::new());
+    for source in sources().iter().filter(|source| source.path.starts_with("node/src/rpc/") && !source.is_test()) {
+        for rule in rules(&source.text) {
+            seen += 1;
+            if !ledger.contains(&format!("= \"{rule}\",")) && !page.contains(&format!("`{rule}`")) {
+                complaints.push(format!("{}: {rule}", source.path));
+            }
+        }
+    }
+    assert!(seen > 50, "only {seen} rules were found");
+    report("a rule that docs/protocol/rpc.md does not list", &complaints);
 }

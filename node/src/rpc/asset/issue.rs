@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::{Code, EntityKind as Wanted, RpcError};
+use rota_api::error::{Code, EntityKind as Wanted, ParameterRule, RpcError};
 use rota_api::number::amount_raw;
 use rota_api::params::Params;
 use rota_chain::amount::Amount;
@@ -46,7 +46,7 @@ async fn make(ctx: Arc<Context>, params: &Params, from: Option<Lock>, at: usize)
     let quantity = terms::first_quantity(params.value(at + 2), multiple)?;
     if !rules.fungible && (quantity != 0 || multiple != 1) {
         let cause = "An asset of tokens is issued with quantity 0 and smallest unit 1: its units are issued by token";
-        return Err(RpcError::not_supported(cause));
+        return Err(RpcError::not_supported(cause).rule("asset-token-needed"));
     }
     let amount = native_amount(&ctx, params.given(at + 4))?;
     let details = create::details(params.given(at + 5))?;
@@ -82,7 +82,7 @@ async fn make_more(ctx: Arc<Context>, params: &Params, from: Option<Lock>, at: u
     let details = create::details(params.given(at + 4))?;
     if !asset.rules.fungible && quantity != 0 {
         let cause = "Units of an asset of tokens are issued by issuetoken; quantity 0 adds custom fields";
-        return Err(RpcError::not_supported(cause));
+        return Err(RpcError::not_supported(cause).rule("asset-token-needed"));
     }
     let author = issuer(&ctx, from, txid, asset, &to)?;
     // Nothing issued and nothing told is no issuance: a payment of nothing remains.
@@ -109,14 +109,15 @@ async fn make_token(ctx: Arc<Context>, params: &Params, from: Option<Lock>, at: 
     let to = resolve::address(&ctx, params.text(at)?)?;
     let (txid, asset) = named(&ctx, params.text(at + 1)?)?;
     if asset.rules.fungible {
-        return Err(RpcError::not_allowed("A fungible asset has no tokens"));
+        return Err(RpcError::not_allowed("A fungible asset has no tokens").rule("asset-fungible"));
     }
     let text = token_text(params.value(at + 2))?;
     let quantity = terms::token_quantity(params.value(at + 3))?;
     let amount = native_amount(&ctx, params.given(at + 4))?;
     let details = create::details(params.given(at + 5))?;
     if super::token_issuance(&ctx, txid, text)?.is_some() {
-        return Err(RpcError::not_allowed(format!("This asset has a token {} already", resolve::short(text))));
+        let error = RpcError::not_allowed(format!("This asset has a token {} already", resolve::short(text)));
+        return Err(error.rule("asset-token-taken").got(text));
     }
     let author = issuer(&ctx, from, txid, asset, &to)?;
     let token = Some(text.as_bytes().to_vec());
@@ -126,9 +127,11 @@ async fn make_token(ctx: Arc<Context>, params: &Params, from: Option<Lock>, at: 
 }
 
 fn token_text(value: &Value) -> Result<&str, RpcError> {
-    let text = value.as_str().ok_or_else(|| RpcError::invalid("Invalid token, should be string"))?;
+    let text = value.as_str().ok_or_else(|| RpcError::mistyped(value, "str", "Invalid token, should be string"))?;
     if text.is_empty() || text.len() > MAX_TOKEN as usize {
-        return Err(RpcError::invalid(format!("Invalid token: {} bytes, should be 1 to {MAX_TOKEN}", text.len())));
+        let sentence = format!("Invalid token: {} bytes, should be 1 to {MAX_TOKEN}", text.len());
+        let error = RpcError::parameter(ParameterRule::Size, sentence).got(text.len());
+        return Err(error.allowed(format!("1 to {MAX_TOKEN}")));
     }
     Ok(text)
 }
@@ -139,7 +142,8 @@ fn named(ctx: &Context, identifier: &str) -> Result<(Txid, Asset), RpcError> {
     let asset = Asset::of(&entity)?;
     if !asset.rules.open {
         let shown = resolve::short(identifier);
-        return Err(RpcError::not_allowed(format!("The asset {shown} is closed: no more of it can be issued")));
+        let error = RpcError::not_allowed(format!("The asset {shown} is closed: no more of it can be issued"));
+        return Err(error.rule("asset-closed").got(txid.to_string()));
     }
     Ok((txid, asset))
 }
@@ -169,12 +173,18 @@ fn author(
         };
         Ok(holds && authority::may(state, &ctx.rules, Permission::Send, lock, height)?)
     };
+    let (rule, permissions) = match right {
+        Some(Permission::Admin) => ("asset-update", "admin, send"),
+        Some(_) => ("asset-issue-more", "issue, send"),
+        None => ("tx-send", "send"),
+    };
+    let denied = |sentence: String| RpcError::no_permission(sentence).rule(rule).allowed(permissions);
     resolve::own_author(ctx, from, may).map_err(|error| match (error.code, from) {
-        (Code::InsufficientPermissions, Some(_)) => {
-            RpcError::no_permission(format!("from-address doesn't have permission to {deed}"))
+        (Code::InsufficientPermissions, Some(from)) => {
+            denied(format!("from-address doesn't have permission to {deed}")).got(ctx.scheme.encode(&from))
         }
         (Code::InsufficientPermissions, None) => {
-            RpcError::no_permission(format!("This wallet contains no address with permission to {deed}"))
+            denied(format!("This wallet contains no address with permission to {deed}"))
         }
         _ => error,
     })
@@ -183,16 +193,18 @@ fn author(
 fn check_recipient(ctx: &Context, view: &View, to: &Lock) -> Result<(), RpcError> {
     let (state, height) = (view.pool.state(), view.pool.place().height);
     let may = authority::may(state, &ctx.rules, Permission::Receive, to, height).map_err(resolve::state_error)?;
-    if may { Ok(()) } else { Err(RpcError::no_permission("Destination address doesn't have receive permission")) }
+    if may { Ok(()) } else { Err(resolve::cannot_receive(ctx, to)) }
 }
 
 /// Native currency that goes along with the units.
 fn native_amount(ctx: &Context, value: Option<&Value>) -> Result<Amount, RpcError> {
     let Some(value) = value else { return Ok(Amount::ZERO) };
     let raw = amount_raw(value, ctx.parameters.native_currency_multiple())?;
-    let amount = u64::try_from(raw).map_err(|_| RpcError::invalid("Invalid native amount, should be positive"))?;
+    let negative = |_| RpcError::parameter(ParameterRule::Range, "Invalid native amount, should be positive");
+    let amount = u64::try_from(raw).map_err(|error| negative(error).got(value.clone()).allowed("0 or more"))?;
     if amount > 0 && !has_currency(ctx) {
-        return Err(RpcError::new(Code::InsufficientFunds, "Insufficient funds: this chain has no native currency"));
+        let error = RpcError::new(Code::InsufficientFunds, "Insufficient funds: this chain has no native currency");
+        return Err(error.got(value.clone()).allowed(0));
     }
     Ok(Amount(amount))
 }
@@ -230,12 +242,14 @@ async fn change(ctx: Arc<Context>, params: &Params, from: Option<Lock>, at: usiz
         let view = ctx.view.read();
         let (txid, entity) = resolve::entity_in(&view, identifier, Wanted::Any)?;
         let EntityKind::Asset { rules, .. } = entity.kind else {
-            return Err(RpcError::new(Code::NotSubscribed, "This entity is no asset: only assets are updated"));
+            let error = RpcError::new(Code::NotSubscribed, "This entity is no asset: only assets are updated");
+            return Err(error.rule("entity-kind").got(txid.to_string()).allowed("asset"));
         };
         let open = opening(params.value(at + 1))?;
         if !(if open { rules.can_open } else { rules.can_close }) {
             let deed = if open { "opened" } else { "closed" };
-            return Err(RpcError::not_allowed(format!("This asset cannot be {deed}")));
+            let error = RpcError::not_allowed(format!("This asset cannot be {deed}")).rule("asset-fixed");
+            return Err(error.got(txid.to_string()));
         }
         (txid, open, author(&ctx, &view, from, txid, Some(Permission::Admin), "update this asset, admin")?)
     };
@@ -248,7 +262,10 @@ fn opening(value: &Value) -> Result<bool, RpcError> {
     let mut members = value.as_object().into_iter().flatten();
     match (members.next(), members.next()) {
         (Some((name, Value::Bool(open))), None) if name == "open" => Ok(*open),
-        _ => Err(RpcError::invalid(r#"Invalid update, should be {"open":true} or {"open":false}"#)),
+        _ => {
+            let sentence = r#"Invalid update, should be {"open":true} or {"open":false}"#;
+            Err(RpcError::parameter(ParameterRule::Form, sentence).got(value.clone()).allowed(r#"{"open":bool}"#))
+        }
     }
 }
 

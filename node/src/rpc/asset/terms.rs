@@ -1,6 +1,6 @@
 //! What a caller asks of a new asset: name, rights, limits, the smallest unit. Pure: nothing of the chain is looked at.
 
-use rota_api::error::RpcError;
+use rota_api::error::{ParameterRule, RpcError};
 use rota_api::number::{quantity_raw, whole_raw};
 use rota_api::params::{as_real, as_text};
 use rota_chain::asset::AssetRules;
@@ -22,6 +22,10 @@ pub struct Terms {
     /// Rights and limits.
     pub rules: AssetRules,
 }
+
+/// The members that an object of terms may have.
+pub const TERMS: [&str; 9] =
+    ["name", "open", "fungible", "canopen", "canclose", "totallimit", "issuelimit", "restrict", "unrestrict"];
 
 impl Terms {
     /// Reads a name, or an object of name, rights and limits. Limits are given in displayed units.
@@ -53,7 +57,10 @@ impl Terms {
             "totallimit" => rules.total_limit = limit(member, value, multiple)?,
             "issuelimit" => rules.issue_limit = limit(member, value, multiple)?,
             "restrict" | "unrestrict" => {}
-            _ => return Err(RpcError::not_supported(format!("Invalid field: {}", short(member)))),
+            _ => {
+                let error = RpcError::not_supported(format!("Invalid field: {}", short(member)));
+                return Err(error.rule(ParameterRule::Unknown.name()).got(member).allowed(TERMS));
+            }
         }
         Ok(())
     }
@@ -68,25 +75,33 @@ impl Terms {
                     "send" => self.rules.restrict_send = value,
                     "receive" => self.rules.restrict_receive = value,
                     "issue" => self.rules.restrict_issue = value,
-                    _ => return Err(RpcError::invalid(format!("Invalid word in the {member} field: {}", short(word)))),
+                    _ => {
+                        let sentence = format!("Invalid word in the {member} field: {}", short(word));
+                        let error = RpcError::parameter(ParameterRule::Word, sentence).got(*word);
+                        return Err(error.allowed(["send", "receive", "issue"]));
+                    }
                 }
             }
         }
         match restricted.iter().find(|word| unrestricted.contains(word)) {
-            Some(word) => Err(RpcError::invalid(format!("{word} stands in both the restrict and unrestrict fields"))),
+            Some(word) => {
+                let sentence = format!("{word} stands in both the restrict and unrestrict fields");
+                Err(RpcError::parameter(ParameterRule::Twice, sentence).got(*word))
+            }
             None => Ok(()),
         }
     }
 }
 
 fn flag(member: &str, value: &Value) -> Result<bool, RpcError> {
-    value.as_bool().ok_or_else(|| RpcError::invalid(format!("Invalid value for the {member} field, should be boolean")))
+    let sentence = || format!("Invalid value for the {member} field, should be boolean");
+    value.as_bool().ok_or_else(|| RpcError::mistyped(value, "bool", sentence()))
 }
 
 fn words<'a>(member: &str, value: Option<&'a Value>) -> Result<Vec<&'a str>, RpcError> {
     let Some(value) = value else { return Ok(Vec::new()) };
-    let wrong = || RpcError::invalid(format!("Invalid value for the {member} field, should be string"));
-    let text = value.as_str().ok_or_else(wrong)?;
+    let sentence = || format!("Invalid value for the {member} field, should be string");
+    let text = value.as_str().ok_or_else(|| RpcError::mistyped(value, "str", sentence()))?;
     Ok(text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect())
 }
 
@@ -95,10 +110,11 @@ fn limit(member: &str, value: &Value, multiple: i64) -> Result<Option<u64>, RpcE
     if value.is_null() {
         return Ok(None);
     }
-    let wrong = |what: &str| RpcError::invalid(format!("Invalid value for the {member} field, should be {what}"));
+    let sentence = |what: &str| format!("Invalid value for the {member} field, should be {what}");
     if !value.is_number() {
-        return Err(wrong("a number"));
+        return Err(RpcError::mistyped(value, "real", sentence("a number")));
     }
+    let wrong = |what: &str| RpcError::parameter(ParameterRule::Range, sentence(what)).got(value.clone()).allowed(what);
     let raw = whole_raw(value, multiple)?.ok_or_else(|| wrong("a multiple of the smallest unit"))?;
     match u64::try_from(raw) {
         Ok(raw) if raw > 0 => Ok(Some(raw)),
@@ -114,11 +130,13 @@ pub fn multiple(unit: Option<&Value>) -> Result<i64, RpcError> {
     let Some(unit) = unit else { return Ok(1) };
     let unit = as_real(unit)?;
     if !(SMALLEST_UNIT..=1.0).contains(&unit) {
-        return Err(RpcError::invalid("Invalid smallest unit, should be from 0.00000001 to 1"));
+        let error = RpcError::parameter(ParameterRule::Range, "Invalid smallest unit, should be from 0.00000001 to 1");
+        return Err(error.got(unit).allowed("0.00000001 to 1"));
     }
     let units = (1.0 / unit).round();
     if (units * unit - 1.0).abs() > UNIT_TOLERANCE {
-        return Err(RpcError::invalid("Invalid smallest unit, 1 should be a multiple of it"));
+        let error = RpcError::parameter(ParameterRule::Range, "Invalid smallest unit, 1 should be a multiple of it");
+        return Err(error.got(unit).allowed("1 divided by a whole number"));
     }
     Ok(units as i64)
 }
@@ -128,8 +146,13 @@ pub fn multiple(unit: Option<&Value>) -> Result<i64, RpcError> {
 /// # Errors
 /// -1 for another type, -8 if negative or not whole.
 pub fn first_quantity(value: &Value, multiple: i64) -> Result<u64, RpcError> {
-    let broken = || RpcError::invalid("Invalid quantity, should be a multiple of the smallest unit");
-    not_negative(whole_raw(value, multiple)?.ok_or_else(broken)?)
+    let broken = || {
+        let sentence = "Invalid quantity, should be a multiple of the smallest unit";
+        RpcError::parameter(ParameterRule::Range, sentence)
+            .got(value.clone())
+            .allowed("a multiple of the smallest unit")
+    };
+    not_negative(value, whole_raw(value, multiple)?.ok_or_else(broken)?)
 }
 
 /// A further quantity of an asset in raw units: rounded to smallest units.
@@ -138,13 +161,14 @@ pub fn first_quantity(value: &Value, multiple: i64) -> Result<u64, RpcError> {
 /// -1 for another type, -8 if negative.
 pub fn more_quantity(value: &Value, multiple: i64) -> Result<u64, RpcError> {
     if as_real(value)? < 0.0 {
-        return not_negative(-1);
+        return not_negative(value, -1);
     }
-    not_negative(quantity_raw(value, multiple)?)
+    not_negative(value, quantity_raw(value, multiple)?)
 }
 
-fn not_negative(raw: i64) -> Result<u64, RpcError> {
-    u64::try_from(raw).map_err(|_| RpcError::invalid("Invalid quantity, should be positive"))
+fn not_negative(value: &Value, raw: i64) -> Result<u64, RpcError> {
+    let negative = |_| RpcError::parameter(ParameterRule::Range, "Invalid quantity, should be positive");
+    u64::try_from(raw).map_err(|error| negative(error).got(value.clone()).allowed("0 or more"))
 }
 
 /// The quantity of a token: a whole number above 0.
@@ -152,10 +176,11 @@ fn not_negative(raw: i64) -> Result<u64, RpcError> {
 /// # Errors
 /// -8.
 pub fn token_quantity(value: &Value) -> Result<u64, RpcError> {
-    let number = value.as_i64().ok_or_else(|| RpcError::invalid("Invalid quantity, should be a whole number"))?;
+    let refused = |sentence: &str| RpcError::not_whole(value, format!("1 to {}", i64::MAX), sentence);
+    let number = value.as_i64().ok_or_else(|| refused("Invalid quantity, should be a whole number"))?;
     match u64::try_from(number) {
         Ok(raw) if raw > 0 => Ok(raw),
-        _ => Err(RpcError::invalid("Invalid quantity, should be above 0")),
+        _ => Err(refused("Invalid quantity, should be above 0")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rota_api::error::{EntityKind as Wanted, RpcError};
 use rota_api::params::{Params, Selection};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::context::Context;
 use crate::rpc::Answer;
@@ -21,7 +21,8 @@ fn empty(ctx: &Context, params: &Params, wanted: Wanted) -> Answer {
 
 fn named(ctx: &Context, params: &Params, wanted: Wanted) -> Answer {
     entity_in(&ctx.view.read(), params.text(0)?, wanted)?;
-    Err::<Value, _>(RpcError::not_supported(format!("{} entities are not available in this version", wanted.word())))
+    let error = RpcError::not_supported(format!("{} entities are not available in this version", wanted.word()));
+    Err(error.rule("not-available").got(wanted.word()))
 }
 
 /// Filters of either kind.

@@ -52,17 +52,18 @@ impl<'t> Terms<'t> {
             let coin = coin(ctx, outpoint)?.ok_or_else(|| {
                 let sentence =
                     format!("Input already spent; Input: {index}, txid: {}, vout: {}", outpoint.txid, outpoint.index);
-                exchange_error(sentence)
+                exchange_error(sentence).rule("exchange-spent").got(outpoint.to_string())
             })?;
             parties.push(Party { coin, output: output.clone() });
         }
         let mut copy = tx.clone();
         if let Completeness::Incomplete { .. } = arrange(ctx, &mut copy, &Previous::default()) {
             let sentence = "A signature is missing or does not hold: the exchange was changed after it was signed";
-            return Err(exchange_error(sentence));
+            return Err(exchange_error(sentence).rule("exchange-signature"));
         }
         if copy.witnesses != tx.witnesses {
-            return Err(exchange_error("The signatures of this exchange are not in their places"));
+            let sentence = "The signatures of this exchange are not in their places";
+            return Err(exchange_error(sentence).rule("exchange-signature"));
         }
         let mut balance = Balance::default();
         for party in &parties {
@@ -137,17 +138,18 @@ impl Party {
 fn check_form(tx: &Transaction) -> Result<(), RpcError> {
     let body = &tx.body;
     if body.inputs.is_empty() || !body.authors.is_empty() || body.outputs.len() < body.inputs.len() {
-        return Err(exchange_error(
-            "This transaction is no exchange: each input needs an output, and nobody is author",
-        ));
+        let sentence = "This transaction is no exchange: each input needs an output, and nobody is author";
+        return Err(exchange_error(sentence).rule("exchange-form"));
     }
     let last = body.inputs.len().saturating_sub(1);
     for (index, (input, output)) in body.inputs.iter().zip(&body.outputs).enumerate() {
         if output.recipient.is_none() {
-            return Err(exchange_error(format!("Output {index} of this exchange is paid to nobody")));
+            let sentence = format!("Output {index} of this exchange is paid to nobody");
+            return Err(exchange_error(sentence).rule("exchange-form"));
         }
         if input.coverage == Coverage::Full && (index != last || last == 0) {
-            return Err(exchange_error(format!("Input {index} of this exchange is not covered in part")));
+            let sentence = format!("Input {index} of this exchange is not covered in part");
+            return Err(exchange_error(sentence).rule("exchange-form"));
         }
     }
     Ok(())

@@ -95,7 +95,9 @@ impl<'c> Look<'c> {
         if self.reader.subscription().indexes.contains(index) {
             return Ok(());
         }
-        Err(RpcError::new(Code::NotSubscribed, format!("The subscription of this stream keeps no index of {name}")))
+        let error =
+            RpcError::new(Code::NotSubscribed, format!("The subscription of this stream keeps no index of {name}"));
+        Err(error.rule("index-missing").got(name))
     }
 
     /// As [`Look::check_index`], of the index that lists keys or publishers.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::RpcError;
+use rota_api::error::{ParameterRule, RpcError};
 use rota_api::params::{Page, Params, without_duplicates};
 use rota_chain::lock::Lock;
 use rota_chain::operation::Operation;
@@ -43,19 +43,19 @@ impl Query {
                     query.publishers = locks?;
                 }
                 other => {
-                    let field = crate::rpc::resolve::short(other);
-                    return Err(RpcError::invalid(format!("Invalid field: {field}")));
+                    let known = ["key", "keys", "publisher", "publishers"];
+                    return Err(crate::rpc::resolve::unknown_field(other, &known));
                 }
             }
         }
         let terms = query.keys.len() + query.publishers.len();
         if terms == 0 {
-            return Err(RpcError::invalid("Invalid query, cannot be empty"));
+            let error = RpcError::parameter(ParameterRule::Size, "Invalid query, cannot be empty");
+            return Err(error.got(0).allowed(format!("1 to {TERMS}")));
         }
         if terms > TERMS {
-            return Err(RpcError::invalid(format!(
-                "A query has at most {TERMS} keys and publishers, this has {terms}"
-            )));
+            let sentence = format!("A query has at most {TERMS} keys and publishers, this has {terms}");
+            return Err(RpcError::parameter(ParameterRule::Size, sentence).got(terms).allowed(format!("1 to {TERMS}")));
         }
         Ok(query)
     }
@@ -78,7 +78,8 @@ impl Query {
 
 fn once(seen: &mut bool, field: &str) -> Result<(), RpcError> {
     if std::mem::replace(seen, true) {
-        return Err(RpcError::invalid(format!("Only one of the {field} fields can appear in the object")));
+        let sentence = format!("Only one of the {field} fields can appear in the object");
+        return Err(RpcError::parameter(ParameterRule::Twice, sentence).got(field));
     }
     Ok(())
 }
@@ -87,12 +88,13 @@ fn once(seen: &mut bool, field: &str) -> Result<(), RpcError> {
 fn texts(name: &str, value: &Value) -> Result<Vec<String>, RpcError> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     if !name.ends_with('s') {
-        let one = text(value).ok_or_else(|| RpcError::invalid(format!("Invalid {name}, should be string")))?;
-        return Ok(vec![one]);
+        let refused = || RpcError::mistyped(value, "str", format!("Invalid {name}, should be string"));
+        return Ok(vec![text(value).ok_or_else(refused)?]);
     }
-    let list = value.as_array().ok_or_else(|| RpcError::invalid(format!("Invalid {name}, should be array")))?;
-    let texts: Option<Vec<String>> = list.iter().map(text).collect();
-    without_duplicates(texts.ok_or_else(|| RpcError::invalid(format!("Invalid {name}, should be strings")))?)
+    let refused = || RpcError::mistyped(value, "array", format!("Invalid {name}, should be array"));
+    let list = value.as_array().ok_or_else(refused)?;
+    let refused = |one: &Value| RpcError::mistyped(one, "str", format!("Invalid {name}, should be strings"));
+    without_duplicates(list.iter().map(|one| text(one).ok_or_else(|| refused(one))).collect::<Result<_, _>>()?)
 }
 
 /// The items of a stream that match every key and publisher a caller names.
@@ -115,7 +117,8 @@ pub fn matching(look: &Look<'_>, map: &Map<String, Value>) -> Result<Vec<Place>,
     let candidates = count.saturating_add(look.waiting(selector).len() as u64);
     if candidates > limit {
         let large = format!("This query has {candidates} items to look through, the limit is {limit}");
-        return Err(RpcError::not_supported(format!("{large} (maxqueryscanitems)")));
+        let error = RpcError::not_supported(format!("{large} (maxqueryscanitems)")).rule("query-size");
+        return Err(error.got(candidates).allowed(limit));
     }
     let mut places = look.page(Order::Chain, selector, Page { count: i64::MAX, start: 0 })?;
     places.retain(|place| query.matches(place));
@@ -126,8 +129,8 @@ pub fn matching(look: &Look<'_>, map: &Map<String, Value>) -> Result<Vec<Place>,
 pub fn list(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
         let look = Look::at(&ctx, params.text(0)?)?;
-        let map = params.value(1).as_object();
-        let map = map.ok_or_else(|| RpcError::invalid("Invalid query, should be object"))?;
+        let map = params.value(1);
+        let map = map.as_object().ok_or_else(|| RpcError::mistyped(map, "obj", "Invalid query, should be object"))?;
         let verbose = params.verbose(2);
         show_all(&look, &matching(&look, map)?, verbose?)
     })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rota_api::error::{Code, RpcError};
+use rota_api::error::{Code, ParameterRule, RpcError};
 use rota_api::raw::Signed;
 use rota_chain::codec::encode;
 use rota_chain::hash::Txid;
@@ -10,6 +10,7 @@ use rota_chain::transaction::Transaction;
 use serde_json::Value;
 
 use super::sign::Signer;
+use crate::coin::LOCKED_COINS;
 use crate::context::Context;
 use crate::offchain::Safe;
 use crate::rpc::Answer;
@@ -35,9 +36,20 @@ impl Action {
             "sign" => Ok(Action { sign: true, ..Action::default() }),
             "lock,sign" | "sign,lock" => Ok(Action { lock: true, sign: true, send: false }),
             "send" => Ok(Action { send: true, ..Action::default() }),
-            _ => Err(RpcError::invalid("Invalid action, should be lock, sign, \"lock,sign\" or send")),
+            other => {
+                let sentence = "Invalid action, should be lock, sign, \"lock,sign\" or send";
+                let error = RpcError::parameter(ParameterRule::Word, sentence).got(other);
+                Err(error.allowed(["", "lock", "sign", "lock,sign", "send"]))
+            }
         }
     }
+}
+
+/// -8: no more outputs can be locked.
+#[must_use]
+pub fn many_locked() -> RpcError {
+    let sentence = "Too many outputs are locked: see listlockunspent and lockunspent";
+    RpcError::new(Code::InvalidParameter, sentence).rule("lock-count").allowed(LOCKED_COINS)
 }
 
 /// Does it. Chunks in `fresh` are forgotten if the transaction is refused.
@@ -45,7 +57,7 @@ pub async fn finish(ctx: &Arc<Context>, mut tx: Transaction, signer: Signer, act
     let held = ctx.offchain.hold(fresh);
     if action.lock && !ctx.coins.lock(tx.body.inputs.iter().map(|input| input.outpoint)) {
         held.forget();
-        return Err(RpcError::invalid("Too many outputs are locked: see listlockunspent and lockunspent"));
+        return Err(many_locked());
     }
     if !action.sign && !action.send {
         return Ok(text(&tx));
@@ -56,7 +68,9 @@ pub async fn finish(ctx: &Arc<Context>, mut tx: Transaction, signer: Signer, act
     let sent = match signed {
         Ok((tx, complete)) if action.sign => return shape(&Signed { hex: hex::encode(encode(&tx)), complete }),
         Ok((tx, true)) => send(ctx, tx).await,
-        Ok((_, false)) => Err(RpcError::new(Code::Verify, "Transaction was not signed properly")),
+        Ok((_, false)) => {
+            Err(RpcError::new(Code::Verify, "Transaction was not signed properly").rule("signature-missing"))
+        }
         Err(error) => Err(error),
     };
     if sent.is_err() {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::{Code, RpcError};
-use rota_api::params::{Params, type_word};
+use rota_api::error::{ParameterRule, RpcError};
+use rota_api::params::Params;
 use rota_chain::amount::Amount;
 use rota_chain::codec::encoded_length;
 use rota_chain::lock::Lock;
@@ -22,7 +22,7 @@ use crate::rpc::amount::Balance;
 use crate::rpc::attachment::check_writer;
 use crate::rpc::payment::{self, Choosing, Source, WITNESS_BYTES};
 use crate::rpc::permission::built::check_granter;
-use crate::rpc::resolve::{self, address, txid};
+use crate::rpc::resolve::{self, address, output_index, txid};
 
 /// The inputs and authors that a caller gives.
 #[derive(Debug, Default)]
@@ -35,11 +35,13 @@ struct Given {
 impl Given {
     fn read(ctx: &Context, list: &[Value]) -> Result<Given, RpcError> {
         if list.len() > MAX_INPUTS as usize {
-            return Err(RpcError::invalid(format!("A transaction has at most {MAX_INPUTS} inputs")));
+            let sentence = format!("A transaction has at most {MAX_INPUTS} inputs");
+            return Err(RpcError::parameter(ParameterRule::Size, sentence).got(list.len()).allowed(MAX_INPUTS));
         }
         let mut given = Given::default();
         for value in list {
-            let members = value.as_object().ok_or_else(|| RpcError::invalid("Invalid input, should be object"))?;
+            let refused = || RpcError::mistyped(value, "obj", "Invalid input, should be object");
+            let members = value.as_object().ok_or_else(refused)?;
             match members.get("address") {
                 Some(author) => given.author(ctx, author)?,
                 None => given.input(ctx, members)?,
@@ -49,7 +51,8 @@ impl Given {
     }
 
     fn author(&mut self, ctx: &Context, value: &Value) -> Result<(), RpcError> {
-        let text = value.as_str().ok_or_else(|| RpcError::invalid("Invalid address of an author, should be string"))?;
+        let refused = || RpcError::mistyped(value, "str", "Invalid address of an author, should be string");
+        let text = value.as_str().ok_or_else(refused)?;
         add_author(&mut self.authors, address(ctx, text)?)
     }
 
@@ -63,10 +66,11 @@ impl Given {
 
 fn add_author(authors: &mut Vec<Lock>, author: Lock) -> Result<(), RpcError> {
     if authors.contains(&author) {
-        return Err(RpcError::invalid("Invalid parameter, an author is given twice"));
+        return Err(RpcError::parameter(ParameterRule::Twice, "Invalid parameter, an author is given twice"));
     }
     if authors.len() >= MAX_AUTHORS as usize {
-        return Err(RpcError::invalid(format!("A transaction has at most {MAX_AUTHORS} authors")));
+        let sentence = format!("A transaction has at most {MAX_AUTHORS} authors");
+        return Err(RpcError::parameter(ParameterRule::Size, sentence).got(authors.len() + 1).allowed(MAX_AUTHORS));
     }
     authors.push(author);
     Ok(())
@@ -77,11 +81,17 @@ fn add_author(authors: &mut Vec<Lock>, author: Lock) -> Result<(), RpcError> {
 /// # Errors
 /// -8 for anything else.
 pub fn outpoint(members: &Map<String, Value>) -> Result<OutPoint, RpcError> {
+    let refused = |name: &str, allowed: &str| {
+        let sentence = format!("Invalid parameter, missing {name} key");
+        match members.get(name) {
+            Some(value) => RpcError::mistyped(value, allowed, sentence),
+            None => RpcError::parameter(ParameterRule::Missing, sentence).allowed(name),
+        }
+    };
     let id = members.get("txid").and_then(Value::as_str);
-    let id = txid(id.ok_or_else(|| RpcError::invalid("Invalid parameter, missing txid key"))?, "txid")?;
+    let id = txid(id.ok_or_else(|| refused("txid", "str"))?, "txid")?;
     let index = members.get("vout").and_then(Value::as_i64);
-    let index = index.ok_or_else(|| RpcError::invalid("Invalid parameter, missing vout key"))?;
-    let index = u32::try_from(index).map_err(|_| RpcError::invalid("Invalid parameter, vout must be positive"))?;
+    let index = output_index(index.ok_or_else(|| refused("vout", "int"))?)?;
     Ok(OutPoint { txid: id, index })
 }
 
@@ -118,8 +128,7 @@ pub(super) fn create(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, An
 
 fn inputs(ctx: &Context, params: &Params, at: usize) -> Result<Given, RpcError> {
     let value = params.value(at);
-    let wrong = || RpcError::new(Code::Type, format!("Expected type array, got {}", type_word(value)));
-    Given::read(ctx, value.as_array().ok_or_else(wrong)?)
+    Given::read(ctx, value.as_array().ok_or_else(|| RpcError::unexpected_type(value, "array"))?)
 }
 
 /// Answers appendrawtransaction.
@@ -231,7 +240,8 @@ pub(super) fn create_from(ctx: Arc<Context>, params: Params) -> BoxFuture<'stati
 /// Whether the address may do what it is asked to, as far as that is its own right.
 fn check_author(ctx: &Context, from: &Lock, draft: &Draft) -> Result<(), RpcError> {
     if draft.is_empty() {
-        return Err(RpcError::invalid("Either addresses object or data array should not be empty"));
+        let sentence = "Either addresses object or data array should not be empty";
+        return Err(RpcError::parameter(ParameterRule::Missing, sentence).allowed("addresses or data"));
     }
     draft.grants.iter().try_for_each(|grant| check_granter(ctx, from, grant))?;
     draft.streams.iter().try_for_each(|stream| check_writer(ctx, from, *stream))
@@ -263,6 +273,7 @@ async fn fund(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use rota_api::error::Code;
     use serde_json::json;
 
     use super::*;

@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::rpc::Answer;
 use crate::rpc::amount::{self, Balance};
 use crate::rpc::payment::{self, WITNESS_BYTES};
-use crate::rpc::resolve::{short, state_error};
+use crate::rpc::resolve::{address, state_error};
 
 /// Bytes that the outputs of change take at most, without assets.
 const CHANGE_BYTES: usize = 128;
@@ -26,9 +26,7 @@ const CHANGE_BYTES: usize = 128;
 /// Answers appendrawchange.
 pub(super) fn append_change(ctx: &Context, params: &Params) -> Answer {
     let mut tx = read_transaction(ctx, params.text(0)?)?;
-    let text = params.text(1)?;
-    let refused = |_| RpcError::new(Code::InvalidAddressOrKey, format!("Invalid address: {}", short(text)));
-    let to = ctx.scheme.decode(text).map_err(refused)?;
+    let to = address(ctx, params.text(1)?)?;
     let fee = match params.given(2) {
         Some(value) => amount::native(ctx, value)?,
         None => {
@@ -43,7 +41,7 @@ pub(super) fn append_change(ctx: &Context, params: &Params) -> Answer {
             let outpoint = input.outpoint;
             let coin = view.pool.state().coin(outpoint).map_err(state_error)?.ok_or_else(|| {
                 let sentence = format!("Output {} of {} is not found or spent", outpoint.index, outpoint.txid);
-                RpcError::new(Code::OutputNotFound, sentence)
+                RpcError::new(Code::OutputNotFound, sentence).rule("coin-missing").got(outpoint.to_string())
             })?;
             balance.count(1, coin.amount, &coin.assets);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rota_api::error::RpcError;
+use rota_api::error::{ParameterRule, RpcError};
 use rota_chain::amount::Amount;
 use rota_chain::asset::{AssetReference, IssueMore};
 use rota_chain::hash::Txid;
@@ -20,7 +20,7 @@ use crate::rpc::attachment;
 use crate::rpc::data;
 use crate::rpc::permission::built;
 use crate::rpc::publish::offchain_error;
-use crate::rpc::resolve::{entity, short};
+use crate::rpc::resolve::{entity, short, unknown_field};
 
 /// What a transaction is to do.
 #[derive(Debug, Default)]
@@ -61,16 +61,17 @@ impl Draft {
     }
 
     fn fill(&mut self, ctx: &Context, addresses: &Value, data: &[Value]) -> Result<(), RpcError> {
+        let sentence = "Invalid addresses, should be object or array of objects";
         match addresses {
             Value::Null => {}
             Value::Object(members) => self.addresses(ctx, members)?,
             Value::Array(list) => {
                 for members in list {
-                    let wrong = || RpcError::invalid("Invalid addresses, should be object or array of objects");
-                    self.addresses(ctx, members.as_object().ok_or_else(wrong)?)?;
+                    let refused = || RpcError::mistyped(members, "obj", sentence);
+                    self.addresses(ctx, members.as_object().ok_or_else(refused)?)?;
                 }
             }
-            _ => return Err(RpcError::invalid("Invalid addresses, should be object or array of objects")),
+            other => return Err(RpcError::mistyped(other, "obj or array", sentence)),
         }
         for value in data {
             self.data(ctx, value)?;
@@ -85,8 +86,10 @@ impl Draft {
     }
 
     fn room(&self) -> Result<(), RpcError> {
-        if self.paid.len() + self.data.len() >= MAX_OUTPUTS as usize {
-            return Err(RpcError::invalid(format!("A transaction has at most {MAX_OUTPUTS} outputs")));
+        let count = self.paid.len() + self.data.len();
+        if count >= MAX_OUTPUTS as usize {
+            let sentence = format!("A transaction has at most {MAX_OUTPUTS} outputs");
+            return Err(RpcError::parameter(ParameterRule::Size, sentence).got(count + 1).allowed(MAX_OUTPUTS));
         }
         Ok(())
     }
@@ -149,7 +152,10 @@ impl Draft {
         let operations = match value {
             Value::String(_) => vec![Operation::Data(data::inline(ctx, value)?)],
             Value::Object(members) => self.object(ctx, members, value)?,
-            _ => return Err(RpcError::invalid("Invalid parameter type, should be object or string")),
+            other => {
+                let sentence = "Invalid parameter type, should be object or string";
+                return Err(RpcError::mistyped(other, "obj or str", sentence));
+            }
         };
         if !operations.is_empty() {
             let output = Output { recipient: None, amount: Amount::ZERO, assets: Vec::new(), operations };
@@ -174,7 +180,8 @@ impl Draft {
             if let Some(identifier) = members.get("for").and_then(Value::as_str) {
                 entity(ctx, identifier)?;
             }
-            return Err(RpcError::not_supported("Filters and upgrades are not available in this version"));
+            let error = RpcError::not_supported("Filters and upgrades are not available in this version");
+            return Err(error.rule("not-available").got("approve"));
         }
         // What other nodes keep of previous outputs is in the ledger here.
         if members.contains_key("inputcache") {
@@ -243,21 +250,25 @@ fn recipient(ctx: &Context, text: &str) -> Result<Lock, RpcError> {
         return Ok(lock);
     }
     let key = hex::decode(text).ok().and_then(|bytes| PublicKey::from_slice(&bytes).ok());
-    let refused = || RpcError::new(rota_api::Code::Misc, format!("Invalid address or public key: {}", short(text)));
+    let refused = || {
+        let error = RpcError::new(rota_api::Code::Misc, format!("Invalid address or public key: {}", short(text)));
+        error.rule("address-form").got(text)
+    };
     key.map(|key| Lock::Key(key.key_hash())).ok_or_else(refused)
 }
 
 fn object<'v>(name: &str, value: &'v Value, known: &[&str]) -> Result<&'v Map<String, Value>, RpcError> {
-    let members = value.as_object().ok_or_else(|| RpcError::invalid(format!("Invalid {name}, should be object")))?;
+    let refused = || RpcError::mistyped(value, "obj", format!("Invalid {name}, should be object"));
+    let members = value.as_object().ok_or_else(refused)?;
     match members.keys().find(|member| !known.contains(&member.as_str())) {
-        Some(member) => Err(RpcError::invalid(format!("Invalid field: {}", short(member)))),
+        Some(member) => Err(unknown_field(member, known)),
         None => Ok(members),
     }
 }
 
 fn named_asset(ctx: &Context, members: &Map<String, Value>) -> Result<amount::Asset, RpcError> {
     let text = members.get("asset").and_then(Value::as_str);
-    amount::asset(&ctx.view.read(), text.ok_or_else(|| RpcError::invalid("Missing asset field"))?)
+    amount::asset(&ctx.view.read(), text.ok_or_else(|| RpcError::missing_field("asset"))?)
 }
 
 fn quantity(asset: &amount::Asset, members: &Map<String, Value>) -> Result<u64, RpcError> {
@@ -268,8 +279,9 @@ fn quantity(asset: &amount::Asset, members: &Map<String, Value>) -> Result<u64, 
 }
 
 fn raw_units(members: &Map<String, Value>) -> Result<u64, RpcError> {
-    let raw = members.get("raw").ok_or_else(|| RpcError::invalid("Missing raw field"))?;
-    raw.as_u64().ok_or_else(|| RpcError::invalid("Invalid raw value, should be a whole number of raw units"))
+    let raw = members.get("raw").ok_or_else(|| RpcError::missing_field("raw"))?;
+    let sentence = "Invalid raw value, should be a whole number of raw units";
+    raw.as_u64().ok_or_else(|| RpcError::not_whole(raw, "0 or more", sentence))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Entities in the forms that transactions built by hand have: `{"create": ..}` and `{"update": ..}`.
 
-use rota_api::error::RpcError;
+use rota_api::error::{ParameterRule, RpcError};
 use rota_chain::asset::{IssueAsset, IssueMore, UpdateAsset};
 use rota_chain::operation::Operation;
 use rota_chain::stream::CreateStream;
@@ -9,15 +9,11 @@ use rota_consensus::state::EntityKind;
 use serde_json::{Map, Value, json};
 
 use crate::context::Context;
-use crate::rpc::asset::terms::Terms;
-use crate::rpc::resolve::{self, short};
+use crate::rpc::asset::terms::{TERMS, Terms};
+use crate::rpc::resolve::{self, unknown_field};
 use crate::rpc::{create, variable};
 
 pub use crate::rpc::create::details;
-
-/// The members of `{"create": "asset"}` that say what the asset allows.
-const TERMS: [&str; 9] =
-    ["name", "open", "fungible", "canopen", "canclose", "totallimit", "issuelimit", "restrict", "unrestrict"];
 
 /// The operation that `{"create": ..}` stands for. Units of a new asset are counted once all outputs are known.
 ///
@@ -31,13 +27,17 @@ pub fn create(members: &Map<String, Value>) -> Result<Operation, RpcError> {
         Some(kind @ ("upgrade" | "txfilter" | "streamfilter" | "library")) => {
             Err(crate::rpc::not_answered(&format!("create {kind}")))
         }
-        _ => Err(RpcError::invalid("Invalid new entity type")),
+        _ => {
+            let error = RpcError::parameter(ParameterRule::Word, "Invalid new entity type");
+            let given = members.get("create").cloned().unwrap_or_default();
+            Err(error.got(given).allowed(["stream", "asset", "variable"]))
+        }
     }
 }
 
 fn known(members: &Map<String, Value>, names: &[&str]) -> Result<(), RpcError> {
     match members.keys().find(|name| !names.contains(&name.as_str())) {
-        Some(name) => Err(RpcError::invalid(format!("Invalid field: {}", short(name)))),
+        Some(name) => Err(unknown_field(name, names)),
         None => Ok(()),
     }
 }
@@ -55,9 +55,7 @@ fn stream(members: &Map<String, Value>) -> Result<Operation, RpcError> {
             options.insert(name.to_owned(), value.clone());
         }
     }
-    let open = members
-        .get("open")
-        .map(|open| open.as_bool().ok_or_else(|| RpcError::invalid("Invalid open field, should be boolean")));
+    let open = members.get("open").map(is_open);
     let (mut restriction, salted) = create::options(&Value::Object(options))?;
     match open.transpose()? {
         Some(open) => restriction.write |= !open,
@@ -68,11 +66,18 @@ fn stream(members: &Map<String, Value>) -> Result<Operation, RpcError> {
     Ok(Operation::CreateStream(CreateStream { name: name(members, "stream")?, restriction, salted, details }))
 }
 
+fn is_open(value: &Value) -> Result<bool, RpcError> {
+    value.as_bool().ok_or_else(|| RpcError::mistyped(value, "bool", "Invalid open field, should be boolean"))
+}
+
 fn asset(members: &Map<String, Value>) -> Result<Operation, RpcError> {
     let names: Vec<&str> = TERMS.into_iter().chain(["create", "multiple", "details"]).collect();
     known(members, &names)?;
-    let multiple = members.get("multiple").map_or(Some(1), Value::as_i64).filter(|multiple| *multiple > 0);
-    let multiple = multiple.ok_or_else(|| RpcError::invalid("Invalid multiple, should be a whole number above 0"))?;
+    let one = Value::from(1);
+    let given = members.get("multiple").unwrap_or(&one);
+    let sentence = "Invalid multiple, should be a whole number above 0";
+    let refused = || RpcError::not_whole(given, format!("1 to {}", i64::MAX), sentence);
+    let multiple = given.as_i64().filter(|multiple| *multiple > 0).ok_or_else(refused)?;
     let terms: Map<String, Value> =
         TERMS.iter().filter_map(|name| Some(((*name).to_owned(), members.get(*name)?.clone()))).collect();
     let Terms { name, rules } = Terms::read(&json!(terms), multiple)?;
@@ -92,8 +97,9 @@ fn new_variable(members: &Map<String, Value>) -> Result<Operation, RpcError> {
 /// # Errors
 /// -8 for a wrong form, -708 for an unknown entity, -702 for a stream: nothing of it changes.
 pub fn update(ctx: &Context, members: &Map<String, Value>) -> Result<Vec<Operation>, RpcError> {
-    let identifier = members.get("update").and_then(Value::as_str);
-    let identifier = identifier.ok_or_else(|| RpcError::invalid("Invalid update field, should be string"))?;
+    let identifier = members.get("update").unwrap_or(&Value::Null);
+    let refused = || RpcError::mistyped(identifier, "str", "Invalid update field, should be string");
+    let identifier = identifier.as_str().ok_or_else(refused)?;
     let (txid, entity) = resolve::entity(ctx, identifier)?;
     match entity.kind {
         EntityKind::Asset { .. } => {
@@ -104,21 +110,21 @@ pub fn update(ctx: &Context, members: &Map<String, Value>) -> Result<Vec<Operati
                 operations.push(Operation::IssueMore(IssueMore { asset: txid, token: None, quantity: 0, details }));
             }
             if let Some(open) = members.get("open") {
-                let open = open.as_bool().ok_or_else(|| RpcError::invalid("Invalid open field, should be boolean"))?;
-                operations.push(Operation::UpdateAsset(UpdateAsset { asset: txid, open }));
+                operations.push(Operation::UpdateAsset(UpdateAsset { asset: txid, open: is_open(open)? }));
             }
             if operations.is_empty() {
-                return Err(RpcError::invalid("Missing details or open field"));
+                return Err(RpcError::missing_field("details or open"));
             }
             Ok(operations)
         }
         EntityKind::Variable { .. } => {
             known(members, &["update", "value"])?;
-            let value = members.get("value").ok_or_else(|| RpcError::invalid("Missing value field"))?;
+            let value = members.get("value").ok_or_else(|| RpcError::missing_field("value"))?;
             Ok(vec![Operation::SetVariable(SetVariable { variable: txid, value: variable::bytes(value)? })])
         }
         EntityKind::Stream { .. } | EntityKind::Upgrade { .. } => {
-            Err(RpcError::not_supported("Only assets and variables are updated"))
+            let error = RpcError::not_supported("Only assets and variables are updated").rule("entity-kind");
+            Err(error.got(identifier).allowed("asset or variable"))
         }
     }
 }

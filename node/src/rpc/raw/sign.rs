@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rota_api::error::{Code, RpcError};
+use rota_api::error::{Code, ParameterRule, RpcError};
 use rota_api::params::{Params, as_text};
 use rota_chain::digest::full_digest;
 use rota_chain::key::PrivateKey;
@@ -39,7 +39,8 @@ impl Mode {
             "SINGLE|ANYONECANPAY" => Ok(Mode::Part),
             other => {
                 let sentence = format!("Invalid sighash param: {}, ALL or SINGLE|ANYONECANPAY is taken", short(other));
-                Err(RpcError::invalid(sentence))
+                let error = RpcError::parameter(ParameterRule::Word, sentence).got(other);
+                Err(error.allowed(["ALL", "SINGLE|ANYONECANPAY"]))
             }
         }
     }
@@ -66,13 +67,18 @@ impl Previous {
         if let (Some(script), Some(told)) = (script, told)
             && script != told
         {
-            return Err(RpcError::invalid("redeemScript does not belong to scriptPubKey"));
+            let error = RpcError::new(Code::InvalidParameter, "redeemScript does not belong to scriptPubKey");
+            return Err(error
+                .rule("script-mismatch")
+                .got(ctx.scheme.encode(&told))
+                .allowed(ctx.scheme.encode(&script)));
         }
         if let Some(lock) = script.or(told) {
             if coin_owner(ctx, outpoint).is_some_and(|known| known != lock) {
                 let OutPoint { txid, index } = outpoint;
                 let sentence = format!("Previous output scriptPubKey mismatch: output {index} of {txid} has another");
-                return Err(RpcError::new(Code::OutputNotFound, sentence));
+                let error = RpcError::new(Code::OutputNotFound, sentence).rule("script-mismatch");
+                return Err(error.got(outpoint.to_string()));
             }
             self.owners.insert(outpoint, lock);
         }
@@ -90,17 +96,24 @@ impl Previous {
 /// The owner that a payment script names.
 fn lock_of(value: &Value) -> Result<Lock, RpcError> {
     let script = script(value, "scriptPubKey")?;
-    read_payment_script(&script).ok_or_else(|| RpcError::invalid("scriptPubKey is no payment to an address"))
+    let refused =
+        || RpcError::parameter(ParameterRule::Form, "scriptPubKey is no payment to an address").got(value.clone());
+    read_payment_script(&script).ok_or_else(refused)
 }
 
 fn keys_of(value: &Value) -> Result<MultisigKeys, RpcError> {
     let script = script(value, "redeemScript")?;
-    read_redeem_script(&script).ok_or_else(|| RpcError::invalid("redeemScript is no script of several keys"))
+    let refused =
+        || RpcError::parameter(ParameterRule::Form, "redeemScript is no script of several keys").got(value.clone());
+    read_redeem_script(&script).ok_or_else(refused)
 }
 
 fn script(value: &Value, name: &str) -> Result<Vec<u8>, RpcError> {
     let text = value.as_str().filter(|text| text.len() <= super::SCRIPT_DIGITS);
-    let refused = || RpcError::invalid(format!("{name} must be hexadecimal string"));
+    let refused = || {
+        let error = RpcError::parameter(ParameterRule::Form, format!("{name} must be hexadecimal string"));
+        error.got(value.clone()).allowed(format!("at most {} hexadecimal digits", super::SCRIPT_DIGITS))
+    };
     hex::decode(text.ok_or_else(refused)?).map_err(|_| refused())
 }
 
@@ -165,7 +178,8 @@ impl Signer {
             }
             if index >= outputs {
                 let sentence = format!("Input {index} has no output at its index: nothing to be covered along with it");
-                return Err(RpcError::invalid(sentence));
+                let error = RpcError::new(Code::InvalidParameter, sentence).rule("tx-part-no-output");
+                return Err(error.got(index).allowed(format!("below {outputs}")));
             }
             covered.push(index);
         }
@@ -202,7 +216,7 @@ fn given_keys(ctx: &Context, params: &Params, index: usize) -> Result<Option<Vec
         return Ok(None);
     }
     let key = |value: &Value| {
-        let refused = |_| RpcError::new(Code::InvalidAddressOrKey, "Invalid private key");
+        let refused = |_| RpcError::new(Code::InvalidAddressOrKey, "Invalid private key").rule("key-form");
         ctx.scheme.decode_private_key(as_text(value)?).map_err(refused)
     };
     params.array(index)?.iter().map(key).collect::<Result<Vec<_>, _>>().map(Some)
@@ -225,7 +239,7 @@ pub fn check_not_signed(ctx: &Context, tx: &Transaction) -> Result<(), RpcError>
     };
     if tx.witnesses.iter().take(MAX_LOOKED_AT).any(holds) {
         let sentence = "This transaction is signed in full: changing it would take the signatures away";
-        return Err(RpcError::not_allowed(sentence));
+        return Err(RpcError::not_allowed(sentence).rule("tx-signed").got(txid.to_string()));
     }
     Ok(())
 }

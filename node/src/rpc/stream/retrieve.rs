@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::{Code, RpcError};
+use rota_api::error::{Code, ParameterRule, RpcError};
 use rota_api::params::Params;
 use rota_api::stream::ChunkCounts;
 use rota_chain::amount::Height;
@@ -42,11 +42,8 @@ enum Chosen<'p> {
 
 impl<'p> Chosen<'p> {
     fn read(value: &'p Value) -> Result<Chosen<'p>, RpcError> {
-        let malformed = || {
-            RpcError::invalid(
-                "Invalid selector, should be \"all\", txids, [{\"txid\":..,\"vout\":..}], {\"blocks\":..} or a query",
-            )
-        };
+        let sentence =
+            "Invalid selector, should be \"all\", txids, [{\"txid\":..,\"vout\":..}], {\"blocks\":..} or a query";
         match value {
             Value::String(text) if text == "all" => Ok(Chosen::All),
             Value::String(text) => {
@@ -57,17 +54,18 @@ impl<'p> Chosen<'p> {
             Value::Object(map) if map.contains_key("txid") => output(value).map(|one| Chosen::Transactions(vec![one])),
             Value::Object(map) => match (map.get("blocks"), map.len()) {
                 (Some(blocks), 1) => Ok(Chosen::Blocks(blocks)),
-                (Some(_), _) => Err(malformed()),
+                (Some(_), _) => Err(RpcError::parameter(ParameterRule::Unknown, sentence).allowed("blocks")),
                 (None, _) => Ok(Chosen::Query(map)),
             },
-            _ => Err(malformed()),
+            other => Err(RpcError::mistyped(other, "str, array or obj", sentence)),
         }
     }
 }
 
 fn bounded<'p>(chosen: Vec<(Txid, Option<u32>)>) -> Result<Chosen<'p>, RpcError> {
     if chosen.len() > MAX_CHOSEN {
-        return Err(RpcError::invalid(format!("{} items chosen, the limit is {MAX_CHOSEN}", chosen.len())));
+        let sentence = format!("{} items chosen, the limit is {MAX_CHOSEN}", chosen.len());
+        return Err(RpcError::parameter(ParameterRule::Size, sentence).got(chosen.len()).allowed(MAX_CHOSEN));
     }
     Ok(Chosen::Transactions(chosen))
 }
@@ -77,15 +75,22 @@ fn output(value: &Value) -> Result<(Txid, Option<u32>), RpcError> {
     let map = match value {
         Value::String(text) => return Ok((resolve::txid(text, "txid")?, None)),
         Value::Object(map) => map,
-        _ => return Err(RpcError::invalid("Invalid selector, expected txids or objects of txid and vout")),
+        other => {
+            let sentence = "Invalid selector, expected txids or objects of txid and vout";
+            return Err(RpcError::mistyped(other, "str or obj", sentence));
+        }
     };
     if let Some(name) = map.keys().find(|name| !matches!(name.as_str(), "txid" | "vout")) {
-        return Err(RpcError::invalid(format!("Invalid field: {}", resolve::short(name))));
+        return Err(resolve::unknown_field(name, &["txid", "vout"]));
     }
-    let txid = map.get("txid").and_then(Value::as_str).ok_or_else(|| RpcError::invalid("Missing txid field"))?;
-    let wrong = || RpcError::invalid("Invalid vout field, should be an output number");
-    let vout = map.get("vout").map(|vout| vout.as_u64().and_then(|vout| u32::try_from(vout).ok()).ok_or_else(wrong));
-    Ok((resolve::txid(txid, "txid")?, vout.transpose()?))
+    let txid = map.get("txid").and_then(Value::as_str).ok_or_else(|| RpcError::missing_field("txid"))?;
+    let index = |vout: &Value| {
+        let sentence = "Invalid vout field, should be an output number";
+        let refused = || RpcError::not_whole(vout, format!("0 to {}", u32::MAX), sentence);
+        vout.as_u64().and_then(|vout| u32::try_from(vout).ok()).ok_or_else(refused)
+    };
+    let vout = map.get("vout").map(index).transpose()?;
+    Ok((resolve::txid(txid, "txid")?, vout))
 }
 
 /// Off-chain items that were chosen, given one by one.
@@ -114,7 +119,11 @@ pub(super) fn purge_published(ctx: Arc<Context>, params: Params) -> BoxFuture<'s
             Chosen::All => sum(&mut totals, ctx.offchain.purge_published().map_err(resolve::storage_error)?),
             Chosen::Transactions(chosen) => transactions(&moment, None, &chosen, &mut visit)?,
             Chosen::Blocks(set) => blocks(&moment, None, &heights(&moment, set)?, &mut visit)?,
-            Chosen::Query(_) => return Err(RpcError::invalid("Published items are chosen by transaction or block")),
+            Chosen::Query(_) => {
+                let error =
+                    RpcError::parameter(ParameterRule::Word, "Published items are chosen by transaction or block");
+                return Err(error.got("query").allowed(["all", "txid", "blocks"]));
+            }
         }
         counts(totals)
     })
@@ -178,7 +187,7 @@ fn transactions(
     for (txid, vout) in chosen {
         let missing = || {
             let place = vout.map_or(String::new(), |vout| format!(" in output {vout}"));
-            RpcError::new(Code::TxNotFound, format!("Transaction {txid} has no such item{place}"))
+            RpcError::new(Code::TxNotFound, format!("Transaction {txid} has no such item{place}")).got(txid.to_string())
         };
         let known = moment.transaction(txid)?.ok_or_else(missing)?;
         if !visit_items(*txid, &known.tx, stream, *vout, visit)? {

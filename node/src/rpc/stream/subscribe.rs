@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::RpcError;
+use rota_api::error::{ParameterRule, RpcError};
 use rota_api::params::Params;
 use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
@@ -56,7 +56,8 @@ pub(super) fn subscribe(ctx: Arc<Context>, params: Params) -> BoxFuture<'static,
         }
         let (wish, wait) = wish(&params)?;
         if params.given(2).is_some_and(Value::is_string) && entities.iter().any(|entity| entity.kind == Kind::Asset) {
-            return Err(RpcError::not_allowed("An asset has no indexes to choose from: leave out the parameters"));
+            let error = RpcError::not_allowed("An asset has no indexes to choose from: leave out the parameters");
+            return Err(error.rule("entity-kind").got("asset").allowed("stream"));
         }
         let worker = Arc::clone(&ctx);
         let begun = tokio::task::spawn_blocking(move || -> Result<Vec<Txid>, StorageError> {
@@ -99,7 +100,8 @@ pub(super) fn trim(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answ
     blocking(move || {
         let streams = entities(&ctx, &params)?;
         if streams.iter().any(|followed| followed.kind != Kind::Stream) {
-            return Err(RpcError::not_supported("Only subscriptions of streams have indexes to choose from"));
+            let error = RpcError::not_supported("Only subscriptions of streams have indexes to choose from");
+            return Err(error.rule("entity-kind").got("asset").allowed("stream"));
         }
         let (indexes, retrieve) = indexes(params.text(1)?)?;
         if streams.iter().any(|followed| ctx.store.subscription(followed.txid).is_none()) {
@@ -138,7 +140,8 @@ fn check_readable(ctx: &Context, followed: &Followed) -> Result<(), RpcError> {
         format!(": ask for grant {address} {name}.read, {address} being the address this node proves to peers")
     });
     let sentence = "This wallet contains no address with permission to read from this stream";
-    Err(RpcError::no_permission(format!("{sentence}{}", ask.unwrap_or_default())))
+    let error = RpcError::no_permission(format!("{sentence}{}", ask.unwrap_or_default()));
+    Err(error.rule("stream-read").allowed("read"))
 }
 
 /// What can be followed.
@@ -167,7 +170,8 @@ fn entities(ctx: &Context, params: &Params) -> Result<Vec<Followed>, RpcError> {
             EntityKind::Stream { .. } => Kind::Stream,
             EntityKind::Asset { .. } => Kind::Asset,
             EntityKind::Variable { .. } | EntityKind::Upgrade { .. } => {
-                return Err(RpcError::not_supported("Only streams and assets are followed"));
+                let error = RpcError::not_supported("Only streams and assets are followed").rule("entity-kind");
+                return Err(error.got(identifier).allowed("stream or asset"));
             }
         };
         entities.push(Followed { txid, kind, entity });
@@ -183,8 +187,12 @@ fn wish(params: &Params) -> Result<(Wish, bool), RpcError> {
         match value {
             Value::Object(map) => {
                 for (name, value) in map {
-                    let known = (name == "wait").then(|| value.as_bool()).flatten();
-                    wait = known.ok_or_else(|| RpcError::invalid("Invalid options, should be {\"wait\":boolean}"))?;
+                    let sentence = "Invalid options, should be {\"wait\":boolean}";
+                    if name != "wait" {
+                        let error = RpcError::parameter(ParameterRule::Unknown, sentence);
+                        return Err(error.got(name.as_str()).allowed("wait"));
+                    }
+                    wait = value.as_bool().ok_or_else(|| RpcError::mistyped(value, "bool", sentence))?;
                 }
             }
             Value::Bool(rescan) if index == 1 => wish.history = *rescan,
@@ -194,6 +202,10 @@ fn wish(params: &Params) -> Result<(Wish, bool), RpcError> {
     }
     Ok((wish, wait))
 }
+
+/// The words that choose indexes.
+const INDEX_WORDS: [&str; 7] =
+    ["retrieve", "items", "keys", "publishers", "items-local", "keys-local", "publishers-local"];
 
 /// Index names with commas between them; `retrieve` among them fetches off-chain data.
 fn indexes(words: &str) -> Result<(Indexes, bool), RpcError> {
@@ -211,7 +223,8 @@ fn indexes(words: &str) -> Result<(Indexes, bool), RpcError> {
             "keys-local" => Indexes::KEYS_LOCAL,
             "publishers-local" => Indexes::PUBLISHERS_LOCAL,
             other => {
-                return Err(RpcError::invalid(format!("Invalid parameter value: {}", resolve::short(other))));
+                let sentence = format!("Invalid parameter value: {}", resolve::short(other));
+                return Err(RpcError::parameter(ParameterRule::Word, sentence).got(other).allowed(INDEX_WORDS));
             }
         });
     }

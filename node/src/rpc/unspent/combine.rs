@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use rota_api::error::RpcError;
+use rota_api::error::{ParameterRule, RpcError};
 use rota_api::params::Params;
 use rota_chain::amount::Amount;
 use rota_chain::codec::encoded_length;
@@ -87,7 +87,8 @@ fn number(params: &Params, index: usize, default: i64, name: &str, least: i64, m
     if (least..=most).contains(&number) {
         return Ok(number);
     }
-    Err(RpcError::invalid(format!("Invalid {name}: {number}, should be between {least} and {most}")))
+    let sentence = format!("Invalid {name}: {number}, should be between {least} and {most}");
+    Err(RpcError::parameter(ParameterRule::Range, sentence).got(number).allowed(format!("{least} to {most}")))
 }
 
 fn owners(ctx: &Context, params: &Params) -> Result<Vec<Lock>, RpcError> {
