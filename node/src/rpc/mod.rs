@@ -34,6 +34,7 @@ pub mod upgrade;
 pub mod variable;
 pub mod waiting;
 pub mod wallet;
+pub mod watch;
 
 use std::sync::Arc;
 
@@ -96,7 +97,7 @@ pub fn answerer(name: &str) -> Option<Answerer> {
 pub fn methods(context: Arc<Context>) -> anyhow::Result<Methods> {
     let mut module = RpcModule::new(context);
     for (family, method) in method::methods() {
-        if family == method::Family::FilterCallback {
+        if matches!(family, method::Family::FilterCallback | method::Family::Watch) {
             continue;
         }
         let answerer = answerer(method.name).or_else(|| answerer(method.target().name));
@@ -105,6 +106,7 @@ pub fn methods(context: Arc<Context>) -> anyhow::Result<Methods> {
             answer.map_err(ErrorObjectOwned::from)
         })?;
     }
+    watch::register(&mut module)?;
     Ok(module.into())
 }
 
