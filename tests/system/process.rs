@@ -24,4 +24,5 @@ mod restart;
 mod rpc;
 mod spacing;
 mod upgrade;
+mod watch;
 mod work;
