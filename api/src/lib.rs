@@ -23,6 +23,7 @@ pub mod raw;
 pub mod stream;
 pub mod variable;
 pub mod wallet;
+pub mod watch;
 
 pub use client::{Client, ClientError};
 pub use error::{Code, ParameterRule, RpcError};

@@ -145,6 +145,8 @@ pub enum Family {
     Variable,
     /// Feeds of chain events.
     Feed,
+    /// Subscriptions to chain events, over a WebSocket.
+    Watch,
     /// What a block explorer asks.
     Explorer,
     /// Old calls kept for old clients.
@@ -155,7 +157,7 @@ pub enum Family {
 
 impl Family {
     /// The families in the order of the help.
-    pub const ALL: [Family; 17] = [
+    pub const ALL: [Family; 18] = [
         Family::Control,
         Family::Network,
         Family::Blockchain,
@@ -170,6 +172,7 @@ impl Family {
         Family::Filter,
         Family::Variable,
         Family::Feed,
+        Family::Watch,
         Family::Explorer,
         Family::Legacy,
         Family::FilterCallback,
@@ -193,6 +196,7 @@ impl Family {
             Self::Filter => "Filters",
             Self::Variable => "Variables",
             Self::Feed => "Feeds",
+            Self::Watch => "Watching",
             Self::Explorer => "Explorer",
             Self::Legacy => "Legacy",
             Self::FilterCallback => "Filter callbacks",
@@ -217,6 +221,7 @@ impl Family {
             Self::Filter => crate::filter::METHODS,
             Self::Variable => crate::variable::METHODS,
             Self::Feed => crate::feed::METHODS,
+            Self::Watch => crate::watch::METHODS,
             Self::Explorer => crate::explorer::METHODS,
             Self::Legacy => crate::legacy::METHODS,
             Self::FilterCallback => crate::filter::CALLBACKS,

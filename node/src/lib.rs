@@ -7,6 +7,7 @@ pub mod console;
 pub mod context;
 pub mod daemon;
 pub mod directory_lock;
+pub mod follower;
 pub mod genesis;
 pub mod join;
 pub mod ledger;

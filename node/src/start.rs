@@ -1,6 +1,7 @@
 //! Wires every part of a node. Tasks that run: the ledger's thread, network and sync (`network/`), the miner
-//! (`miner/task.rs`), the JSON-RPC front (`rpc/http.rs`), off-chain retrieval (`offchain/`), notifications
-//! (`notify/`), automatic combining (`combine.rs`), the wallet's lock timer and the signal watcher (here).
+//! (`miner/task.rs`), the JSON-RPC front with its WebSockets (`rpc/http.rs`) and their subscriptions (`rpc/watch.rs`),
+//! off-chain retrieval (`offchain/`), notifications (`notify/`), automatic combining (`combine.rs`), the wallet's lock timer
+//! and the signal watcher (here).
 
 use std::net::SocketAddr;
 use std::process::ExitCode;

@@ -5,6 +5,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use rota_chain::amount::{Height, Timestamp};
 use rota_chain::hash::BlockHash;
 use rota_storage::Snapshot;
+use tokio::sync::watch;
 
 use crate::pool::Pool;
 
@@ -35,22 +36,38 @@ pub struct View {
 /// The view that all parts share. Readers hold the lock for a look at the pool, never for long work or over `.await`:
 /// for more they take the snapshot out.
 #[derive(Debug)]
-pub struct SharedView(RwLock<View>);
+pub struct SharedView {
+    view: RwLock<View>,
+    tips: watch::Sender<Tip>,
+}
 
 impl SharedView {
     /// Shares a view.
     pub fn new(view: View) -> SharedView {
-        SharedView(RwLock::new(view))
+        SharedView { tips: watch::Sender::new(view.tip), view: RwLock::new(view) }
     }
 
     /// Looks at the view.
     pub fn read(&self) -> RwLockReadGuard<'_, View> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the view: for the ledger alone.
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, View> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.view.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Switches to the view at a new tip, and gives the old one, to be dropped when readers were let in again.
+    pub(crate) fn switch(&self, view: View) -> View {
+        let tip = view.tip;
+        let old = std::mem::replace(&mut *self.write(), view);
+        self.tips.send_replace(tip);
+        old
+    }
+
+    /// Tells of new tips: the latest one, not each.
+    pub fn tips(&self) -> watch::Receiver<Tip> {
+        self.tips.subscribe()
     }
 
     /// The stored state at the tip.

@@ -11,5 +11,6 @@ pub mod peer;
 pub mod port;
 pub mod process_table;
 pub mod rpc;
+pub mod socket;
 pub mod view;
 pub mod wait;

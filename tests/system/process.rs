@@ -25,4 +25,5 @@ mod restart;
 mod rpc;
 mod spacing;
 mod upgrade;
+mod watch;
 mod work;

@@ -49,6 +49,9 @@ fn method_object(family: Family, method: &Method) -> Value {
             members.insert("description".to_owned(), Value::from(format!("Another name of {name}.")));
             members.insert("x-alias-of".to_owned(), Value::from(name));
         }
+        if family == Family::Watch {
+            members.insert("x-websocket".to_owned(), Value::Bool(true));
+        }
         if target.variadic {
             members.insert("x-variadic".to_owned(), Value::Bool(true));
         }

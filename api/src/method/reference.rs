@@ -26,6 +26,9 @@ pub fn reference() -> String {
         if family == Family::FilterCallback {
             page.push_str("\nCalled by the code of filters alone, never over JSON-RPC.\n");
         }
+        if family == Family::Watch {
+            page.push_str("\nOver a WebSocket only: see [protocol/rpc.md](protocol/rpc.md#websocket).\n");
+        }
         for method in family.methods() {
             page.push_str(&section(method));
         }

@@ -209,9 +209,7 @@ impl Ledger {
             let confirmed: Vec<Txid> = own.filter(|txid| switched.confirmed.contains(txid)).collect();
             (pool, ended, confirmed)
         };
-        // The old view is dropped after readers were let in again.
-        let old = std::mem::replace(&mut *self.view.write(), View { snapshot, tip, pool });
-        drop(old);
+        drop(self.view.switch(View { snapshot, tip, pool }));
         self.confirmed_own.extend(confirmed.into_iter().map(|txid| (tip.height, txid)));
         for Ended { entry, reason } in ended {
             self.keep_lost(&entry);

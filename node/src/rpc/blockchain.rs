@@ -281,7 +281,11 @@ fn listblocks(ctx: &Context, params: &Params) -> Answer {
     Ok(Value::Array(blocks.collect::<Result<_, _>>()?))
 }
 
-fn listed_block(ctx: &Context, snapshot: &Snapshot, tip: Height, height: Height, verbose: bool) -> Answer {
+/// A block of the active chain as `listblocks` shows it.
+///
+/// # Errors
+/// -711 if there is none at the height, -32603 if storage fails.
+pub fn listed_block(ctx: &Context, snapshot: &Snapshot, tip: Height, height: Height, verbose: bool) -> Answer {
     let hash = hash_at(snapshot, i64::from(height.0))?;
     let entry = entry_of(snapshot, &hash)?;
     let header = &entry.header.header;

@@ -5,22 +5,27 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, SERVER, WWW_AUTHENTICATE};
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper::{Method as HttpMethod, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jsonrpsee::Methods;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 mod access;
 mod call;
 mod config;
 mod envelope;
+mod message;
+mod session;
 mod socket;
+mod upgrade;
 
 pub use access::{allow_net, bind_addresses};
 pub use config::{FrontConfig, FrontError, Phase};
@@ -177,9 +182,14 @@ async fn connection(
     let timeout = front.config.timeout;
     let io = TokioIo::new(PatientStream::new(stream, timeout));
     let ip = peer.ip().to_canonical();
-    let service = service_fn(move |request| {
+    // Holds the one upgrade that a connection can make, until HTTP is through with it.
+    let (upgrades, mut upgraded) = mpsc::channel(1);
+    let service = service_fn({
         let front = Arc::clone(&front);
-        async move { Ok::<_, Infallible>(front.answer(request, ip).await) }
+        move |request| {
+            let (front, upgrades) = (Arc::clone(&front), upgrades.clone());
+            async move { Ok::<_, Infallible>(front.answer(request, ip, &upgrades).await) }
+        }
     });
     let serving = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -188,7 +198,8 @@ async fn connection(
         .half_close(true)
         // Names of headers mean the same in any case, but not every old client knows that.
         .title_case_headers(true)
-        .serve_connection(io, service);
+        .serve_connection(io, service)
+        .with_upgrades();
     let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
         ended = &mut serving => ended,
@@ -200,6 +211,9 @@ async fn connection(
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "a JSON-RPC connection ended early");
     }
+    if let Ok(upgrade) = upgraded.try_recv() {
+        session::run(front, upgrade, peer, shutdown).await;
+    }
 }
 
 /// What all connections share.
@@ -209,6 +223,7 @@ struct Front {
     caller: Arc<Caller>,
     connections: Arc<Semaphore>,
     body_memory: Arc<Semaphore>,
+    sessions: AtomicUsize,
 }
 
 impl Front {
@@ -219,34 +234,44 @@ impl Front {
             caller: Arc::new(Caller::new(&config, methods, phase)),
             connections: Arc::new(Semaphore::new(CONNECTION_LIMIT)),
             body_memory: Arc::new(Semaphore::new(memory as usize)),
+            sessions: AtomicUsize::new(0),
             config,
         }
     }
 
     /// One request to one response. Whatever is refused before the body is wanted is refused without it.
-    async fn answer(&self, request: Request<Incoming>, ip: IpAddr) -> Response<Full<Bytes>> {
+    async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        ip: IpAddr,
+        upgrades: &mpsc::Sender<OnUpgrade>,
+    ) -> Response<Full<Bytes>> {
         if !access::allowed(ip, &self.config.allow_ips) {
             tracing::debug!(%ip, "address not in rpcallowip");
             return closing(empty(StatusCode::FORBIDDEN));
         }
-        let (head, body) = request.into_parts();
-        if head.uri.path() != "/" {
-            return self.without_body(body, empty(StatusCode::NOT_FOUND)).await;
+        let wants_upgrade = upgrade::is_wanted(&request);
+        if request.uri().path() != "/" {
+            return self.without_body(request.into_body(), empty(StatusCode::NOT_FOUND)).await;
         }
-        if head.method != HttpMethod::POST {
+        if request.method() != HttpMethod::POST && !wants_upgrade {
             let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-            return self.without_body(body, response).await;
+            return self.without_body(request.into_body(), response).await;
         }
-        if let Err(refusal) = self.credentials.check(&head.headers) {
+        if let Err(refusal) = self.credentials.check(request.headers()) {
             if refusal.wrong {
                 tracing::warn!(%ip, "JSON-RPC user or password wrong");
                 tokio::time::sleep(WRONG_PASSWORD_DELAY).await;
             }
             let mut response = empty(StatusCode::UNAUTHORIZED);
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"jsonrpc\""));
-            return self.without_body(body, response).await;
+            return self.without_body(request.into_body(), response).await;
         }
+        if wants_upgrade {
+            return self.upgrade(&mut request, upgrades);
+        }
+        let (head, body) = request.into_parts();
         let waits_for_leave = head.headers.contains_key(EXPECT);
         let (bytes, _memory) = match self.read_body(body, waits_for_leave).await {
             Ok(received) => received,
@@ -255,6 +280,34 @@ impl Front {
         match Arc::clone(&self.caller).answer(bytes).await {
             Some(reply) => json(reply),
             None => plain(StatusCode::SERVICE_UNAVAILABLE, self.caller.busy_text()),
+        }
+    }
+
+    /// Switches to a WebSocket, which begins when this answer has gone out.
+    fn upgrade(&self, request: &mut Request<Incoming>, upgrades: &mpsc::Sender<OnUpgrade>) -> Response<Full<Bytes>> {
+        if !upgrade::is_own_origin(request.headers()) {
+            tracing::warn!("a web page of another origin wanted a WebSocket");
+            return closing(empty(StatusCode::FORBIDDEN));
+        }
+        if self.caller.is_stopping() {
+            return closing(plain(StatusCode::SERVICE_UNAVAILABLE, self.caller.busy_text()));
+        }
+        let response = upgrade::answer(request);
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return closing(response);
+        }
+        match upgrades.try_send(hyper::upgrade::on(request)) {
+            Ok(()) => response,
+            Err(_) => closing(empty(StatusCode::BAD_REQUEST)),
+        }
+    }
+
+    /// The share of memory that a message of a WebSocket takes while it is worked on, none in time if others have it.
+    /// Small messages take none.
+    async fn message_memory(&self, length: usize) -> Option<Option<OwnedSemaphorePermit>> {
+        match length as u64 {
+            length if length <= SMALL_BODY => Some(None),
+            length => self.take_memory(length).await.ok().map(Some),
         }
     }
 
@@ -353,6 +406,13 @@ impl Front {
             }
         }
     }
+}
+
+/// What the sender of too large a message is told.
+fn oversize_message() -> String {
+    let limit = session::MESSAGE_LIMIT;
+    let sentence = format!("Message larger than the limit of {limit} bytes: send it by POST");
+    message::written(&Err(Fault::invalid_request(sentence)), "null")
 }
 
 fn kibibytes(bytes: u64) -> u32 {

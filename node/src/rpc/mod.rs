@@ -36,6 +36,7 @@ pub mod upgrade;
 pub mod variable;
 pub mod waiting;
 pub mod wallet;
+pub mod watch;
 
 use std::sync::Arc;
 
@@ -99,7 +100,7 @@ pub fn answerer(name: &str) -> Option<Answerer> {
 pub fn methods(context: Arc<Context>) -> anyhow::Result<Methods> {
     let mut module = RpcModule::new(context);
     for (family, method) in method::methods() {
-        if family == method::Family::FilterCallback {
+        if matches!(family, method::Family::FilterCallback | method::Family::Watch) {
             continue;
         }
         let answerer = answerer(method.name).or_else(|| answerer(method.target().name));
@@ -108,6 +109,7 @@ pub fn methods(context: Arc<Context>) -> anyhow::Result<Methods> {
             answer.map_err(ErrorObjectOwned::from)
         })?;
     }
+    watch::register(&mut module)?;
     Ok(module.into())
 }
 

@@ -29,6 +29,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("jsonrpsee", &["api", "node"]),
     ("tokio", &["p2p", "api", "node", "cli", "bench", "tests"]),
     ("hyper", &["api", "node", "bench"]),
+    ("tokio-tungstenite", &["node", "tests"]),
     ("rand", &["params", "wallet", "p2p", "node"]),
     ("anyhow", &["params", "node", "cli", "bench", "tests"]),
 ];

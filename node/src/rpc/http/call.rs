@@ -2,7 +2,10 @@
 //! itself through jsonrpsee's table of methods.
 
 use super::config::{FrontConfig, Phase};
-use super::envelope::{Answer, Body, Call, Fault, Reply, body_form, find_error, read_batch, read_members, write_reply};
+use super::envelope::{
+    Answer, Body, Call, Fault, Members, Reply, body_form, find_error, read_batch, read_members, write_reply,
+};
+use super::message::Line;
 use hyper::body::Bytes;
 use jsonrpsee::core::server::ConnectionId;
 use jsonrpsee::types::error::OVERSIZED_RESPONSE_CODE;
@@ -12,7 +15,7 @@ use rota_api::{Code, RpcError};
 use serde_json::value::RawValue;
 use std::collections::HashSet;
 use std::sync::Arc;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 
 /// Calls that may take long by nature, such as `subscribe`, at once. They take no place that short calls wait
 /// for; a quarter of the requests that may be waiting by default, so that short ones always get through.
@@ -53,10 +56,7 @@ impl Caller {
     /// The reply to a body, or none where 503 is due. The work runs in a task of its own: a client that hangs up
     /// does not leave a call half done, and a call that panics takes no connection along.
     pub(super) async fn answer(self: Arc<Self>, bytes: Bytes) -> Option<Reply> {
-        if *self.phase.borrow() == Phase::Stopping {
-            return None;
-        }
-        let admitted = Arc::clone(&self.admission).try_acquire_owned().ok()?;
+        let admitted = self.admit()?;
         let work = tokio::spawn(async move {
             let _admitted = admitted;
             self.reply(&bytes).await
@@ -65,6 +65,34 @@ impl Caller {
             tracing::error!(%error, "a call broke off");
             Reply::fault(&Fault::new(Code::InternalError, "Internal error: the call broke off, see the log"), None)
         }))
+    }
+
+    /// A place among those that run and wait, or none while all are taken or the node is stopping.
+    pub(super) fn admit(&self) -> Option<OwnedSemaphorePermit> {
+        if self.is_stopping() {
+            return None;
+        }
+        Arc::clone(&self.admission).try_acquire_owned().ok()
+    }
+
+    /// Whether nothing is begun any more.
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.phase.borrow() == Phase::Stopping
+    }
+
+    /// Whether a call begins a subscription.
+    pub(super) fn is_subscription(&self, call: &Call<'_>) -> bool {
+        matches!(self.methods.borrow().method(&call.method), Some(MethodCallback::Subscription(_)))
+    }
+
+    /// Most requests in one batch.
+    pub(super) fn batch_limit(&self) -> usize {
+        self.batch_limit
+    }
+
+    /// Largest reply in bytes.
+    pub(super) fn reply_limit(&self) -> usize {
+        self.reply_limit
     }
 
     /// Why 503 was answered.
@@ -90,10 +118,9 @@ impl Caller {
             Ok(members) => members,
             Err(fault) => return Reply::fault(&fault, None),
         };
-        let admitted = members.call(&self.chain_name).and_then(|call| self.check_phase(&call).map(|()| call));
-        match admitted {
+        match self.readable(&members) {
             Err(fault) => Reply::fault(&fault, None),
-            Ok(call) => Reply::one(&self.perform(&call).await, &members.id_text()),
+            Ok(call) => Reply::one(&self.perform(&call, None).await, &members.id_text()),
         }
     }
 
@@ -124,8 +151,8 @@ impl Caller {
             Ok(members) => members,
             Err(fault) => return write_reply(body, &Err(fault), "null"),
         };
-        let outcome = match members.call(&self.chain_name).and_then(|call| self.check_phase(&call).map(|()| call)) {
-            Ok(call) => self.perform(&call).await,
+        let outcome = match self.readable(&members) {
+            Ok(call) => self.perform(&call, None).await,
             Err(fault) => Err(fault),
         };
         let outcome = outcome.and_then(|answer| match answer.result().len() <= room {
@@ -133,6 +160,11 @@ impl Caller {
             false => Err(self.oversize()),
         });
         write_reply(body, &outcome, &members.id_text());
+    }
+
+    /// The call of a request whose envelope is right, if the node is ready for it.
+    pub(super) fn readable<'a>(&self, members: &'a Members<'a>) -> Result<Call<'a>, Fault> {
+        members.call(&self.chain_name).and_then(|call| self.check_phase(&call).map(|()| call))
     }
 
     /// -28 while the node is starting.
@@ -145,33 +177,43 @@ impl Caller {
         }
     }
 
-    /// Finds the method, waits for a place, calls.
-    async fn perform(&self, call: &Call<'_>) -> Result<Answer, Fault> {
-        let name = call.method.as_ref();
+    /// Finds the method and waits for a place to call it.
+    pub(super) async fn place(&self, name: &str) -> Result<(MethodCallback, Option<SemaphorePermit<'_>>), Fault> {
         let methods = self.methods.borrow().clone();
         let not_found = || Fault::from(ErrorObjectOwned::from(RpcError::method_not_found()));
-        let callback = methods.method(name).ok_or_else(not_found)?;
+        let callback = methods.method(name).cloned().ok_or_else(not_found)?;
         if name != "help" && self.allowed.as_ref().is_some_and(|allowed| !allowed.contains(name)) {
             return Err(ErrorObjectOwned::from(RpcError::method_not_allowed(name)).into());
         }
         let slow = rota_api::method::find(name).is_some_and(|method| method.target().slow);
-        let _place = match slow {
+        let place = match slow {
             true => self.slow.acquire().await,
             false => self.places.acquire().await,
         };
         tracing::debug!(method = name, "call");
+        Ok((callback, place.ok()))
+    }
+
+    /// Finds the method, waits for a place, calls. Subscriptions begin in `message`; they end here, on their line.
+    pub(super) async fn perform(&self, call: &Call<'_>, line: Option<&Line>) -> Result<Answer, Fault> {
+        let name = call.method.as_ref();
+        let (callback, _place) = self.place(name).await?;
         let params = Params::new(call.params);
-        let response = match callback {
-            MethodCallback::Sync(function) => function(Id::Number(0), params, self.reply_limit, Extensions::new()),
-            MethodCallback::Async(function) => {
-                let connection = ConnectionId(0);
-                let work =
-                    function(Id::Number(0), params.into_owned(), connection, self.reply_limit, Extensions::new());
-                work.await
+        let (id, limit, extensions) = (Id::Number(0), self.reply_limit, Extensions::new());
+        let response = match (callback, line) {
+            (MethodCallback::Sync(function), _) => function(id, params, limit, extensions),
+            (MethodCallback::Async(function), _) => {
+                function(id, params.into_owned(), ConnectionId(0), limit, extensions).await
             }
-            // Subscriptions need a connection that can be written to at any time: WebSocket, not this front.
-            MethodCallback::Subscription(_) | MethodCallback::Unsubscription(_) => {
-                return Err(not_found());
+            (MethodCallback::Unsubscription(function), Some(line)) => {
+                function(id, params, line.connection(), limit, extensions)
+            }
+            (MethodCallback::Subscription(_), Some(_)) => {
+                return Err(Fault::invalid_request(format!("{name} subscribes: it must be a request of its own")));
+            }
+            (MethodCallback::Subscription(_) | MethodCallback::Unsubscription(_), None) => {
+                let sentence = format!("{name} needs a WebSocket: connect with one to this port");
+                return Err(ErrorObjectOwned::from(RpcError::not_supported(sentence)).into());
             }
         };
         self.outcome(response)
@@ -189,7 +231,7 @@ impl Caller {
         }
     }
 
-    fn oversize(&self) -> Fault {
+    pub(super) fn oversize(&self) -> Fault {
         let limit = self.reply_limit;
         Fault::new(
             Code::InvalidParameter,

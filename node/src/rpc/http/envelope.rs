@@ -153,6 +153,11 @@ impl Members<'_> {
         }
     }
 
+    /// Whether it has no id at all: what JSON-RPC 2.0 calls a notification.
+    pub(super) fn has_no_id(&self) -> bool {
+        self.id.is_none()
+    }
+
     /// The method's name.
     pub(super) fn method_name(&self) -> Result<Cow<'_, str>, Fault> {
         let raw = self.method.map(RawValue::get).filter(|raw| *raw != "null");

@@ -3,4 +3,5 @@
 
 mod habit;
 mod limit;
+mod session;
 mod world;

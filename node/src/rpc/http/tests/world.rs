@@ -24,7 +24,7 @@ pub(super) struct World {
     _methods: watch::Sender<Methods>,
 }
 
-/// Lets calls of `wait` and `subscribe` through, and counts them.
+/// Lets calls of `wait` and `subscribe` through, and counts them; counts what `count` sends, and its ends.
 #[derive(Default)]
 pub(super) struct Gate {
     pub(super) open: Notify,
@@ -35,10 +35,14 @@ pub(super) struct Gate {
 
 impl Gate {
     async fn pass(&self) {
-        self.entered.fetch_add(1, Ordering::SeqCst);
-        self.changed.notify_waiters();
-        self.open.notified().await;
-        self.passed.fetch_add(1, Ordering::SeqCst);
+        let opened = self.open.notified();
+        self.step(&self.entered);
+        opened.await;
+        self.step(&self.passed);
+    }
+
+    fn step(&self, counter: &AtomicUsize) {
+        counter.fetch_add(1, Ordering::SeqCst);
         self.changed.notify_waiters();
     }
 
@@ -82,6 +86,21 @@ fn methods(gate: &Arc<Gate>) -> Methods {
         };
         module.register_async_method(name, answer).unwrap();
     }
+    module
+        .register_subscription("count", "count", "uncount", |params, pending, gate, _| async move {
+            let until = given(&params)[0].as_u64().unwrap();
+            let Ok(sink) = pending.accept().await else { return };
+            for number in 0..until {
+                let message = serde_json::value::to_raw_value(&number).unwrap();
+                if sink.send(message).await.is_err() {
+                    break;
+                }
+                gate.step(&gate.entered);
+            }
+            sink.closed().await;
+            gate.step(&gate.passed);
+        })
+        .unwrap();
     module
         .register_async_method("boom", |params, _, _| async move {
             if params.as_str().is_none() {
