@@ -208,12 +208,7 @@ fn since(moment: &Moment<'_>, text: &str) -> Result<Height, RpcError> {
         return Ok(Height(0));
     }
     let missing = || RpcError::new(Code::BlockNotFound, format!("Block not found: {}", short(text)));
-    let mut hash: BlockHash = text.parse().map_err(|_| missing())?;
-    loop {
-        let entry = moment.snapshot.block_entry(&hash).map_err(storage_error)?.ok_or_else(missing)?;
-        if moment.snapshot.block_hash(entry.height).map_err(storage_error)? == Some(hash) {
-            return Ok(entry.height.next());
-        }
-        hash = entry.header.header.previous;
-    }
+    let hash: BlockHash = text.parse().map_err(|_| missing())?;
+    let fork = moment.snapshot.fork_height(&hash).map_err(storage_error)?;
+    Ok(fork.ok_or_else(missing)?.next())
 }
