@@ -18,6 +18,7 @@ pub mod mining;
 pub mod network;
 pub mod number;
 pub mod params;
+pub mod path;
 pub mod permission;
 pub mod raw;
 pub mod stream;
