@@ -6,6 +6,7 @@ pub mod asset;
 pub mod blockchain;
 pub mod client;
 pub mod control;
+pub mod cursor;
 pub mod error;
 pub mod exchange;
 pub mod explorer;

@@ -1,6 +1,7 @@
 //! Reads the positional parameters of a call with the old API's strictness: which wrong type is -1 and which
 //! -8, how lists and pages are given, what null means. No method's own rules live here.
 
+use crate::cursor::{After, Paging};
 use crate::error::{Code, RpcError};
 use crate::json::{BODY_DEPTH_LIMIT, JsonFault, parse_strict};
 use crate::method::Method;
@@ -215,15 +216,16 @@ impl Params {
         }
     }
 
-    /// `count` and `start` at two positions. Left out, `start` is minus `count`, so that the last entries come.
-    pub fn page(&self, count_at: usize, start_at: usize, default_count: i64) -> Result<Page, RpcError> {
+    /// `count` and `start` at two positions. Left out, `start` is minus `count`, so that the last entries come; an
+    /// object reads on by cursor.
+    pub fn paging(&self, count_at: usize, start_at: usize, default_count: i64) -> Result<Paging, RpcError> {
         let count = self.count(count_at, default_count)?;
-        let start = match self.given(start_at).map(Value::as_i64) {
+        let start = match self.given(start_at) {
             None => count.saturating_neg(),
-            Some(Some(start)) => start,
-            Some(None) => return Err(RpcError::invalid("Invalid start")),
+            Some(Value::Object(map)) => return After::read(map, count).map(Paging::After),
+            Some(other) => other.as_i64().ok_or_else(|| RpcError::invalid("Invalid start"))?,
         };
-        Ok(Page { count, start })
+        Ok(Paging::Page(Page { count, start }))
     }
 
     /// A required list: an array of strings or integers, or one string split at commas. Another type or a

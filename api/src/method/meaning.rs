@@ -122,9 +122,15 @@ pub(super) const MEANINGS: &[(&str, &str)] = &[
     ("settings", "settings of a licence"),
     ("sighashtype", "ALL or SINGLE|ANYONECANPAY"),
     ("signature", "signature in base64"),
-    ("skip", "how many of the newest to step over"),
+    (
+        "skip",
+        r#"how many of the newest to step over; where an object is allowed, {"after":TOKEN} reads on from a token of an earlier answer, "" from the oldest"#,
+    ),
     ("smallest-unit", "the smallest quantity, such as 0.01"),
-    ("start", "offset from the first entry, or minus an offset from the end"),
+    (
+        "start",
+        r#"offset from the first entry, or minus an offset from the end; {"after":TOKEN} reads on from a token of an earlier answer, "" from the beginning"#,
+    ),
     ("start-byte", "offset of the first byte"),
     ("startblock", "first block"),
     ("stream", "name, reference or creating txid of a stream"),

@@ -117,7 +117,7 @@ pub fn matching(look: &Look<'_>, map: &Map<String, Value>) -> Result<Vec<Place>,
         let large = format!("This query has {candidates} items to look through, the limit is {limit}");
         return Err(RpcError::not_supported(format!("{large} (maxqueryscanitems)")));
     }
-    let mut places = look.page(Order::Chain, selector, Page { count: i64::MAX, start: 0 })?;
+    let mut places = look.page(selector, Page { count: i64::MAX, start: 0 })?;
     places.retain(|place| query.matches(place));
     Ok(places)
 }
@@ -129,6 +129,6 @@ pub fn list(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
         let map = params.value(1).as_object();
         let map = map.ok_or_else(|| RpcError::invalid("Invalid query, should be object"))?;
         let verbose = params.verbose(2);
-        show_all(&look, &matching(&look, map)?, verbose?)
+        show_all(&look, &matching(&look, map)?, verbose?).map(Value::Array)
     })
 }
