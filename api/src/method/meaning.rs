@@ -114,7 +114,10 @@ pub(super) const MEANINGS: &[(&str, &str)] = &[
     ("privkeys", "private keys, separated by commas or as an array"),
     ("purge", "whether off-chain data is deleted too"),
     ("quantity", "how much, in display units"),
-    ("query", "object with key or keys and publisher or publishers"),
+    (
+        "query",
+        r#"object with key or keys, publisher or publishers, and json: one or several {"path":JSONPath,"op":= != < <= > >= exists or missing,"value":..}"#,
+    ),
     ("raw", "true for smallest units"),
     ("request", "what is asked for"),
     ("rescan", "whether the history is searched; a height to begin at where an integer is allowed"),
