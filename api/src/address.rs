@@ -1,6 +1,6 @@
 //! Addresses, keys and signed messages: methods and answers.
 
-use crate::method::{ARRAY, BOOL, INT, Method, STR, optional, required};
+use crate::method::{ARRAY, BOOL, INT, Method, OBJECT, STR, optional, required};
 use serde::Serialize;
 
 /// The methods of this family.
@@ -14,7 +14,7 @@ pub const METHODS: &[Method] = &[
             optional("addresses", STR.or(ARRAY), "*"),
             optional("verbose", BOOL, "false"),
             optional("count", INT, "2147483647"),
-            optional("start", INT, "-count"),
+            optional("start", INT.or(OBJECT), "-count"),
         ])
         .example(&["*", "true", "10"]),
     Method::new("validateaddress", "Says what is known of an address, public key or private key.")

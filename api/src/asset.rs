@@ -95,7 +95,7 @@ pub const METHODS: &[Method] = &[
             optional("assets", STR.or(ARRAY), "*"),
             optional("verbose", BOOL, "false"),
             optional("count", INT, "2147483647"),
-            optional("start", INT, "-count"),
+            optional("start", INT.or(OBJECT), "-count"),
         ])
         .example(&["*", "true"]),
     Method::new("getassetinfo", "Describes one asset.")
@@ -106,7 +106,7 @@ pub const METHODS: &[Method] = &[
             required("asset", STR),
             optional("verbose", BOOL, "false"),
             optional("count", INT, "2147483647"),
-            optional("start", INT, "-count"),
+            optional("start", INT.or(OBJECT), "-count"),
         ])
         .example(&["asset1", "true"]),
     Method::new("gettokeninfo", "Describes one token of a non-fungible asset.")
@@ -151,7 +151,7 @@ pub const METHODS: &[Method] = &[
             required("asset", STR),
             optional("verbose", BOOL, "false"),
             optional("count", INT, "10"),
-            optional("start", INT, "-count"),
+            optional("start", INT.or(OBJECT), "-count"),
             optional("local-ordering", BOOL, "false"),
         ])
         .example(&["asset1", "true", "10"]),

@@ -1,18 +1,22 @@
 //! What a block explorer asks: methods.
 
-use crate::method::{ARRAY, BOOL, INT, Method, STR, optional, required};
+use crate::method::{ARRAY, BOOL, INT, Method, OBJECT, STR, optional, required};
 
 /// The methods of this family.
 pub const METHODS: &[Method] = &[
     Method::new("explorerlisttransactions", "Lists the chain's latest transactions with tags.")
-        .takes(&[optional("verbose", BOOL, "false"), optional("count", INT, "10"), optional("start", INT, "-count")])
+        .takes(&[
+            optional("verbose", BOOL, "false"),
+            optional("count", INT, "10"),
+            optional("start", INT.or(OBJECT), "-count"),
+        ])
         .example(&["true", "20"]),
     Method::new("explorerlistaddresses", "Lists addresses that the chain has seen.")
         .takes(&[
             optional("addresses", STR.or(ARRAY), "*"),
             optional("verbose", BOOL, "false"),
             optional("count", INT, "2147483647"),
-            optional("start", INT, "-count"),
+            optional("start", INT.or(OBJECT), "-count"),
         ])
         .example(&["*", "true", "20"]),
     Method::new("explorerlistaddresstransactions", "Lists transactions that concern an address.")
@@ -20,7 +24,7 @@ pub const METHODS: &[Method] = &[
             required("address", STR),
             optional("verbose", BOOL, "false"),
             optional("count", INT, "10"),
-            optional("start", INT, "-count"),
+            optional("start", INT.or(OBJECT), "-count"),
         ])
         .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR", "true", "20"]),
     Method::new("explorerlistblocktransactions", "Lists the transactions of a block with tags.")
@@ -28,7 +32,7 @@ pub const METHODS: &[Method] = &[
             required("block", INT.or(STR)),
             optional("verbose", BOOL, "false"),
             optional("count", INT, "10"),
-            optional("start", INT, "-count"),
+            optional("start", INT.or(OBJECT), "-count"),
         ])
         .example(&["5", "true"]),
     Method::new("explorerlistredeemtransactions", "Finds the transactions that spend given outputs.")
@@ -39,7 +43,7 @@ pub const METHODS: &[Method] = &[
             required("address", STR),
             optional("verbose", BOOL, "false"),
             optional("count", INT, "2147483647"),
-            optional("start", INT, "-count"),
+            optional("start", INT.or(OBJECT), "-count"),
         ])
         .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR"]),
     Method::new("explorerlistaddressstreams", "Lists the streams that an address writes to.")
@@ -47,7 +51,7 @@ pub const METHODS: &[Method] = &[
             required("address", STR),
             optional("verbose", BOOL, "false"),
             optional("count", INT, "2147483647"),
-            optional("start", INT, "-count"),
+            optional("start", INT.or(OBJECT), "-count"),
         ])
         .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR"]),
     Method::new("explorerlistassetaddresses", "Lists who holds an asset.")
@@ -55,7 +59,7 @@ pub const METHODS: &[Method] = &[
             required("asset", STR),
             optional("verbose", BOOL, "false"),
             optional("count", INT, "2147483647"),
-            optional("start", INT, "-count"),
+            optional("start", INT.or(OBJECT), "-count"),
         ])
         .example(&["asset1"]),
     Method::new("explorerlistaddressassettransactions", "Lists what an address did with an asset.")
@@ -64,7 +68,7 @@ pub const METHODS: &[Method] = &[
             required("asset", STR),
             optional("verbose", BOOL, "false"),
             optional("count", INT, "10"),
-            optional("start", INT, "-count"),
+            optional("start", INT.or(OBJECT), "-count"),
         ])
         .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR", "asset1"]),
     Method::new("explorergetrawtransaction", "Shows any transaction with tags.")

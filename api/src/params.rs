@@ -1,6 +1,7 @@
 //! Reads the positional parameters of a call with the old API's strictness: which wrong type is -1 and which
 //! -8, how lists and pages are given, what null means. No method's own rules live here.
 
+use crate::cursor::{After, Paging};
 use crate::error::{Code, ParameterRule, RpcError};
 use crate::json::{BODY_DEPTH_LIMIT, JsonFault, parse_strict};
 use crate::method::Method;
@@ -228,12 +229,19 @@ impl Params {
         }
     }
 
-    /// `count` and `start` at two positions. Left out, `start` is minus `count`, so that the last entries come.
-    pub fn page(&self, count_at: usize, start_at: usize, default_count: i64) -> Result<Page, RpcError> {
+    /// `count` and `start` at two positions. Left out, `start` is minus `count`, so that the last entries come; an
+    /// object reads on by cursor.
+    pub fn paging(&self, count_at: usize, start_at: usize, default_count: i64) -> Result<Paging, RpcError> {
         let count = self.count(count_at, default_count)?;
-        let Some(given) = self.given(start_at) else { return Ok(Page { count, start: count.saturating_neg() }) };
-        let wrong = || RpcError::parameter(ParameterRule::Type, "Invalid start").got(type_word(given)).allowed("int");
-        Ok(Page { count, start: given.as_i64().ok_or_else(wrong)? })
+        let start = match self.given(start_at) {
+            None => count.saturating_neg(),
+            Some(Value::Object(map)) => return After::read(map, count).map(Paging::After),
+            Some(other) => {
+                let wrong = || RpcError::parameter(ParameterRule::Type, "Invalid start");
+                other.as_i64().ok_or_else(|| wrong().got(type_word(other)).allowed("int or obj"))?
+            }
+        };
+        Ok(Paging::Page(Page { count, start }))
     }
 
     /// A required list: an array of strings or integers, or one string split at commas. Another type or a

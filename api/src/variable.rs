@@ -1,6 +1,6 @@
 //! Variables: methods and answers.
 
-use crate::method::{ANY, ARRAY, BOOL, INT, Method, STR, optional, required};
+use crate::method::{ANY, ARRAY, BOOL, INT, Method, OBJECT, STR, optional, required};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ pub const METHODS: &[Method] = &[
             optional("variables", STR.or(ARRAY), "*"),
             optional("verbose", BOOL, "false"),
             optional("count", INT, "2147483647"),
-            optional("start", INT, "-count"),
+            optional("start", INT.or(OBJECT), "-count"),
         ])
         .example(&["*", "true"]),
     Method::new("getvariablehistory", "Lists the values a variable has had.")
@@ -31,7 +31,7 @@ pub const METHODS: &[Method] = &[
             required("variable", STR),
             optional("verbose", BOOL, "false"),
             optional("count", INT, "2147483647"),
-            optional("start", INT, "-count"),
+            optional("start", INT.or(OBJECT), "-count"),
         ])
         .example(&["variable1", "true", "10"]),
 ];

@@ -17,7 +17,7 @@ pub const METHODS: &[Method] = &[
     Method::new("listwallettransactions", "Lists the most recent transactions of the wallet.")
         .takes(&[
             optional("count", INT, "10"),
-            optional("skip", INT, "0"),
+            optional("skip", INT.or(OBJECT), "0"),
             optional("include-watchonly", BOOL, "false"),
             optional("verbose", BOOL, "false"),
         ])
@@ -32,7 +32,7 @@ pub const METHODS: &[Method] = &[
         .takes(&[
             required("address", STR),
             optional("count", INT, "10"),
-            optional("skip", INT, "0"),
+            optional("skip", INT.or(OBJECT), "0"),
             optional("verbose", BOOL, "false"),
         ])
         .example(&["18111oMvrcsReDsUTtucC8Yp1XiPtjG2QcPHjR", "10"]),

@@ -128,6 +128,7 @@ pub fn open_wallet(directory: &ChainDirectory, options: &Options, set: &Paramete
 /// A sentence that says what is wrong and what to do.
 pub fn open_store(directory: &ChainDirectory, options: OpenOptions) -> anyhow::Result<Store> {
     let paths = StorePaths { database: directory.state(), blocks: directory.blocks() };
+    let options = OpenOptions { mark: rand::rng().random(), ..options };
     Store::open(&paths, options).map_err(|error| anyhow::anyhow!("{}: {error}", error.code()))
 }
 

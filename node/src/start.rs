@@ -201,7 +201,7 @@ fn open_ground(prepared: &Prepared) -> anyhow::Result<Ground> {
     let rules = Arc::new(Rules::new(set));
     let reindex = options.flag("reindex", false);
     let cache = config::database_cache(options)?;
-    let store = Arc::new(open_store(directory, OpenOptions { reindex, cache })?);
+    let store = Arc::new(open_store(directory, OpenOptions { reindex, cache, ..OpenOptions::default() })?);
     if store.is_rebuilding()? {
         if !reindex {
             tracing::warn!("the last rebuild of the database (-reindex) was broken off: it goes on now");

@@ -21,7 +21,7 @@ use crate::cache::{HotCache, is_hot};
 use crate::error::{Result, StorageError};
 use crate::key::Key;
 use crate::kv::{self, Read};
-use crate::table::{ACTIVE, BLOCK, BLOCK_AT, ENTITY, LOST, MULTISET, STATE, TIP, TRANSACTION};
+use crate::table::{ACTIVE, BLOCK, BLOCK_AT, ENTITY, LOST, META, MULTISET, Meta, STATE, TIP, TRANSACTION};
 use crate::transaction::TransactionLocation;
 
 /// Bytes of a key hash or script hash with its tag, at the end of a permission's key.
@@ -102,6 +102,15 @@ impl Snapshot {
         self.0.tip
     }
 
+    /// What tells this database from others, and from itself before a rebuild: positions in local order mean the same
+    /// only under one mark.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    pub fn mark(&self) -> Result<u64> {
+        Ok(self.view().get(&META, &Meta::Mark.key())?.unwrap_or(0))
+    }
+
     /// The multiset hash over the state; of nothing before genesis.
     ///
     /// # Errors
@@ -143,6 +152,22 @@ impl Snapshot {
     /// [`StorageError`] if storage fails.
     pub fn block_entry(&self, hash: &BlockHash) -> Result<Option<BlockEntry>> {
         self.view().get(&BLOCK, hash)
+    }
+
+    /// Where the branch of a block left the active one: the height of its last block that is on both. None if the block
+    /// is not known. Looks at every block between.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    pub fn fork_height(&self, hash: &BlockHash) -> Result<Option<Height>> {
+        let mut hash = *hash;
+        loop {
+            let Some(entry) = self.block_entry(&hash)? else { return Ok(None) };
+            if self.block_hash(entry.height)? == Some(hash) {
+                return Ok(Some(entry.height));
+            }
+            hash = entry.header.header.previous;
+        }
     }
 
     /// Blocks known at a height on whatever branch.

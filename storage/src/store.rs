@@ -47,6 +47,8 @@ pub struct OpenOptions {
     pub reindex: bool,
     /// Bytes of memory that hold what was read from the database; none for the usual.
     pub cache: Option<usize>,
+    /// A number drawn at random by the caller: the mark of the database, if it is made now. See [`Snapshot::mark`].
+    pub mark: u64,
 }
 
 /// What one node keeps. Shared by reference; writes take turns, readers take snapshots and do not wait.
@@ -84,6 +86,9 @@ impl Store {
         }
         let mut batch = database.batch();
         batch.put(&META, &Meta::Format.key(), &FORMAT)?;
+        if !database.has(&META, &Meta::Mark.key())? {
+            batch.put(&META, &Meta::Mark.key(), &options.mark)?;
+        }
         if options.reindex {
             batch.put(&META, &Meta::Rebuilding.key(), &1)?;
         }

@@ -109,6 +109,8 @@ pub enum Meta {
     NextSubscription,
     /// Present while the database is made anew from the block files.
     Rebuilding,
+    /// Tells this database from others and from itself before a rebuild: a number drawn when it was made.
+    Mark,
 }
 
 impl Meta {
@@ -119,6 +121,7 @@ impl Meta {
             Meta::Format => 0,
             Meta::NextSubscription => 1,
             Meta::Rebuilding => 2,
+            Meta::Mark => 3,
         }
     }
 }

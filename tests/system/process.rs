@@ -4,6 +4,7 @@ mod argument;
 mod catchup;
 mod coin;
 mod crash;
+mod cursor;
 mod data;
 mod exchange;
 mod help;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::{Page, Params, Selection};
+use crate::cursor::{After, Paging};
 use crate::error::RpcError;
 use serde_json::{Value, json};
 
@@ -91,14 +92,20 @@ fn a_level_takes_booleans_and_integers_within_its_range() {
 }
 
 #[test]
-fn count_and_start_must_be_integers_and_count_not_negative() {
-    assert_eq!(params(json!([])).page(0, 1, 10).unwrap(), Page { count: 10, start: -10 });
-    assert_eq!(params(json!([5])).page(0, 1, 10).unwrap(), Page { count: 5, start: -5 });
-    assert_eq!(params(json!([5, 0])).page(0, 1, 10).unwrap(), Page { count: 5, start: 0 });
-    for wrong in [json!([-1]), json!([1.0]), json!(["1"])] {
-        assert_eq!(failed(params(wrong).page(0, 1, 10)), (-8, "Invalid count".into()));
+fn count_is_an_integer_that_is_not_negative_and_start_an_integer_or_a_cursor() {
+    let paging = |values| params(values).paging(0, 1, 10);
+    let page = |count, start| Paging::Page(Page { count, start });
+    assert_eq!(paging(json!([])).unwrap(), page(10, -10));
+    assert_eq!(paging(json!([5])).unwrap(), page(5, -5));
+    assert_eq!(paging(json!([5, 0])).unwrap(), page(5, 0));
+    assert_eq!(paging(json!([5, {"after": "x"}])).unwrap(), Paging::After(After { count: 5, token: "x".into() }));
+    for wrong in [json!([-1]), json!([1.0]), json!(["1"]), json!([-1, {"after": ""}])] {
+        assert_eq!(failed(paging(wrong)), (-8, "Invalid count".into()));
     }
-    assert_eq!(failed(params(json!([3, "0"])).page(0, 1, 10)), (-8, "Invalid start".into()));
+    for wrong in [json!("0"), json!(1.0), json!([]), json!(true)] {
+        assert_eq!(failed(paging(json!([3, wrong]))), (-8, "Invalid start".into()));
+    }
+    assert_eq!(failed(paging(json!([3, {"before": ""}]))).0, -8);
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! Addresses of this wallet, keys, addresses of several keys, and signed messages.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use rota_api::address::{AddressDetail, KeyPair, Multisig};
 use rota_api::error::{Code, ParameterRule, RpcError};
-use rota_api::params::{Params, Selection, as_text};
+use rota_api::params::{ALL_ENTRIES, Params, Selection, as_text};
 use rota_chain::amount::Height;
+use rota_chain::codec::encode;
 use rota_chain::key::{PrivateKey, PublicKey};
 use rota_chain::lock::Lock;
 use rota_chain::message;
@@ -15,9 +17,11 @@ use rota_chain::witness::{MAX_MULTISIG_KEYS, MultisigKeys};
 use rota_wallet::{AddressInfo, WalletError};
 use serde_json::{Value, json};
 
+use super::cursor::list::List;
+use super::cursor::token::{ListName, Origin, short_hash};
 use super::resolve::{address, heavy, shape, short, wallet_error};
 use super::wallet::follow;
-use super::{Answer, Answerer};
+use super::{Answer, Answerer, cursor};
 use crate::context::Context;
 
 /// Most pairs that `createkeypairs` makes at once: a second or two of work.
@@ -82,20 +86,26 @@ fn getaddresses(ctx: &Context, params: &Params) -> Answer {
 fn listaddresses(ctx: &Context, params: &Params) -> Answer {
     let selection = params.selection(0)?;
     let verbose = params.verbose(1)?;
-    let page = params.page(2, 3, rota_api::params::ALL_ENTRIES)?;
+    let paging = params.paging(2, 3, ALL_ENTRIES)?;
     let mut infos = ctx.wallet.locks();
     if let Selection::These(words) = selection {
         let chosen = words.iter().map(|word| address(ctx, word)).collect::<Result<Vec<Lock>, _>>()?;
         infos.retain(|info| chosen.contains(&info.lock));
     }
-    let window = page.window(infos.len() as u64);
     let index = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    let shown = infos.get(index(window.start)..index(window.end)).unwrap_or_default();
     let entry = |info: &AddressInfo| match verbose {
         true => shape(&detail(ctx, info)),
         false => Ok(json!({"address": ctx.scheme.encode(&info.lock), "ismine": info.is_mine})),
     };
-    shown.iter().map(entry).collect()
+    let part = |positions: Range<u64>| {
+        infos.get(index(positions.start)..index(positions.end)).unwrap_or_default().iter().map(entry).collect()
+    };
+    // The wallet lists addresses as they came. A spare key that is given out late comes in between: then those behind it
+    // move, which their check tells.
+    let check = |position: u64| Ok(infos.get(index(position)).map_or([0; 8], |info| short_hash(&encode(&info.lock))));
+    let name = ListName::new("listaddresses", &[params.value(0).to_string().as_bytes()]);
+    let list = List::by_arrival(name, infos.len() as u64, Origin::default(), check);
+    cursor::answer(&ctx.view.snapshot(), list, paging, part)
 }
 
 /// What is known of an address of this wallet.

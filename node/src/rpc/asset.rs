@@ -87,17 +87,17 @@ fn number(raw: u64) -> i64 {
 fn list(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
         let verbose = params.verbose(1)?;
-        let page = params.page(2, 3, ALL_ENTRIES)?;
-        let (catalogue, assets) = Catalogue::chosen(&ctx, EntityList::Assets, &params, page)?;
-        let followed = Followed::now(&ctx)?;
-        let mut list = Vec::with_capacity(assets.len());
-        for txid in assets {
-            let Some(entity) = catalogue.entity(&txid)? else { continue };
-            let mut entry = described(&catalogue, &txid, &entity, verbose)?;
-            followed.write(&txid, &mut entry)?;
-            list.push(resolve::shape(&entry)?);
-        }
-        Ok(Value::Array(list))
+        Catalogue::answer(&ctx, (EntityList::Assets, "listassets"), &params, 2, |catalogue, assets| {
+            let followed = Followed::now(&ctx)?;
+            let mut list = Vec::with_capacity(assets.len());
+            for txid in assets {
+                let Some(entity) = catalogue.entity(&txid)? else { continue };
+                let mut entry = described(catalogue, &txid, &entity, verbose)?;
+                followed.write(&txid, &mut entry)?;
+                list.push(resolve::shape(&entry)?);
+            }
+            Ok(list)
+        })
     })
 }
 
@@ -231,11 +231,11 @@ fn issuance(catalogue: &Catalogue<'_>, asset: Asset, step: &Step, verbose: bool)
 fn issues(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
         let verbose = params.verbose(1)?;
-        let page = params.page(2, 3, ALL_ENTRIES)?;
+        let paging = params.paging(2, 3, ALL_ENTRIES)?;
         let (catalogue, txid, entity) = Catalogue::named(&ctx, EntityList::Assets, params.value(0))?;
         let asset = Asset::of(&entity)?;
-        let steps = catalogue.history(&txid, page)?;
-        resolve::shape(&steps.iter().map(|step| issuance(&catalogue, asset, step, verbose)).collect::<Vec<_>>())
+        let show = |step: &Step| resolve::shape(&issuance(&catalogue, asset, step, verbose));
+        catalogue.answer_history("listassetissues", &txid, paging, show)
     })
 }
 

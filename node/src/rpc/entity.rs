@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
+use rota_api::cursor::Paging;
 use rota_api::error::{EntityKind as Wanted, RpcError};
-use rota_api::params::{Page, Params, Selection, type_word};
+use rota_api::params::{ALL_ENTRIES, Page, Params, Selection, type_word};
 use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
 use rota_chain::operation::Operation;
@@ -18,8 +19,11 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::pool::PoolItem;
+use crate::rpc::cursor::Cursor;
+use crate::rpc::cursor::list::{List, Stand, place_of};
+use crate::rpc::cursor::token::{ChainPlace, ListName};
 use crate::rpc::decode::{Known, Moment};
-use crate::rpc::resolve;
+use crate::rpc::{Answer, resolve};
 use crate::view::View;
 
 /// The word errors use for the kind of a list.
@@ -124,16 +128,19 @@ impl<'c> Catalogue<'c> {
         Ok((catalogue, txid, entity))
     }
 
-    /// The entities of a kind that a call's first parameter and a page choose: in order of creation, waiting ones last.
+    /// Answers the list of a method: the entities of a kind that its first parameter and a page from the position
+    /// `count_at` on choose, in order of creation, waiting ones last. `show` makes the entries.
     ///
     /// # Errors
     /// -8 for a malformed choice, -708 for an unknown entity.
-    pub fn chosen(
+    pub fn answer(
         ctx: &'c Context,
-        list: EntityList,
+        (list, method): (EntityList, &str),
         params: &Params,
-        page: Page,
-    ) -> Result<(Catalogue<'c>, Vec<Txid>), RpcError> {
+        count_at: usize,
+        show: impl FnOnce(&Catalogue<'c>, Vec<Txid>) -> Result<Vec<Value>, RpcError>,
+    ) -> Answer {
+        let paging = params.paging(count_at, count_at + 1, ALL_ENTRIES)?;
         let (catalogue, chosen) = match params.identifier_selection(0)? {
             Selection::All => (Catalogue::at(ctx, &ctx.view.read(), list), None),
             Selection::These(identifiers) => {
@@ -142,14 +149,55 @@ impl<'c> Catalogue<'c> {
                 (Catalogue::at(ctx, &view, list), Some(chosen))
             }
         };
-        let entities = match chosen {
-            None => catalogue.page(page)?,
-            Some(chosen) => {
-                let window = page.window(chosen.len() as u64);
-                chosen.get(place(window.start)..place(window.end)).unwrap_or_default().to_vec()
+        let after = match paging {
+            Paging::After(after) => after,
+            Paging::Page(page) => {
+                let entities = match chosen {
+                    None => catalogue.page(page)?,
+                    Some(chosen) => {
+                        let window = page.window(chosen.len() as u64);
+                        chosen.get(place(window.start)..place(window.end)).unwrap_or_default().to_vec()
+                    }
+                };
+                return show(&catalogue, entities).map(Value::Array);
             }
         };
-        Ok((catalogue, entities))
+        let mined = chosen.map(|chosen| catalogue.mined(chosen)).transpose()?;
+        let words = if mined.is_some() { params.value(0).to_string() } else { String::new() };
+        let name = ListName::new(method, &[words.as_bytes()]);
+        let part = |positions: Range<u64>| match &mined {
+            Some(mined) => Ok(mined.get(place(positions.start)..place(positions.end)).unwrap_or_default().to_vec()),
+            None => {
+                let number = |at: u64| u32::try_from(at).unwrap_or(u32::MAX);
+                let positions = number(positions.start)..number(positions.end);
+                catalogue.moment.snapshot.entities(list, positions).map_err(resolve::storage_error)
+            }
+        };
+        let size = match &mined {
+            Some(mined) => mined.len() as u64,
+            None => catalogue.moment.snapshot.entity_count(list).map_err(resolve::storage_error)?.into(),
+        };
+        let stand = |position: u64| {
+            let missing = || resolve::storage_error("a list of entities has a gap");
+            let txid = part(position..position + 1)?.pop().ok_or_else(missing)?;
+            let entity = catalogue.moment.snapshot.entity(&txid).map_err(resolve::state_error)?.ok_or_else(missing)?;
+            Ok(Stand::alone(created_at(&entity)))
+        };
+        let cursor = Cursor::open(&catalogue.moment.snapshot, List::in_chain_order(name, size, stand), &after)?;
+        let window = cursor.window();
+        let entities = part(window.clone())?;
+        cursor.answer(window.end, show(&catalogue, entities)?)
+    }
+
+    /// Those that stand in blocks, in order of creation.
+    fn mined(&self, chosen: Vec<Txid>) -> Result<Vec<Txid>, RpcError> {
+        let mut mined = Vec::with_capacity(chosen.len());
+        for txid in chosen {
+            if self.moment.snapshot.entity(&txid).map_err(resolve::state_error)?.is_some() {
+                mined.push(txid);
+            }
+        }
+        Ok(mined)
     }
 
     /// All entities of the kind: for kinds of which there are few.
@@ -199,19 +247,10 @@ impl<'c> Catalogue<'c> {
     /// # Errors
     /// -32603 if storage fails.
     pub fn history(&self, entity: &Txid, page: Page) -> Result<Vec<Step>, RpcError> {
-        let moment = &self.moment;
-        let mined = moment.snapshot.entity_history_count(entity).map_err(resolve::storage_error)?;
+        let mined = self.moment.snapshot.entity_history_count(entity).map_err(resolve::storage_error)?;
         let waiting = self.waiting(entity);
         let (mined, late) = split(page, mined, waiting.len());
-        let mut steps = Vec::new();
-        for row in moment.snapshot.entity_history(entity, mined).map_err(resolve::storage_error)? {
-            let found = moment.snapshot.item_transaction(&ItemRef::Chain(row)).map_err(resolve::storage_error)?;
-            let missing = || resolve::storage_error("a history names a transaction that is not here");
-            let found = found.ok_or_else(missing)?;
-            let place = found.location.unwrap_or(row.location);
-            let known = moment.mined(found.txid, Arc::new(found.transaction), place.height, place.index)?;
-            steps.push(Step { known: known.ok_or_else(missing)?, vout: row.vout, ordinal: row.ordinal.into() });
-        }
+        let mut steps = self.mined_history(entity, mined)?;
         let late = waiting.get(late).unwrap_or_default().iter();
         steps.extend(late.map(|item| Step {
             known: Known::waiting(&item.entry),
@@ -220,6 +259,58 @@ impl<'c> Catalogue<'c> {
         }));
         Ok(steps)
     }
+
+    /// Steps of an entity's history by their positions among those of the chain.
+    fn mined_history(&self, entity: &Txid, positions: Range<u32>) -> Result<Vec<Step>, RpcError> {
+        let moment = &self.moment;
+        let mut steps = Vec::new();
+        for row in moment.snapshot.entity_history(entity, positions).map_err(resolve::storage_error)? {
+            let found = moment.snapshot.item_transaction(&ItemRef::Chain(row)).map_err(resolve::storage_error)?;
+            let missing = || resolve::storage_error("a history names a transaction that is not here");
+            let found = found.ok_or_else(missing)?;
+            let place = found.location.unwrap_or(row.location);
+            let known = moment.mined(found.txid, Arc::new(found.transaction), place.height, place.index)?;
+            steps.push(Step { known: known.ok_or_else(missing)?, vout: row.vout, ordinal: row.ordinal.into() });
+        }
+        Ok(steps)
+    }
+
+    /// Answers the list of a method: a page of an entity's history. `show` makes the entries.
+    ///
+    /// # Errors
+    /// -8 for a cursor that does not serve, -32603 if storage fails.
+    pub fn answer_history(
+        &self,
+        method: &str,
+        entity: &Txid,
+        paging: Paging,
+        show: impl Fn(&Step) -> Answer,
+    ) -> Answer {
+        let shown = |steps: Vec<Step>| steps.iter().map(&show).collect::<Result<Vec<Value>, RpcError>>();
+        let after = match paging {
+            Paging::After(after) => after,
+            Paging::Page(page) => return shown(self.history(entity, page)?).map(Value::Array),
+        };
+        let snapshot = &self.moment.snapshot;
+        let size = snapshot.entity_history_count(entity).map_err(resolve::storage_error)?;
+        let stand = |position: u64| {
+            let at = u32::try_from(position).unwrap_or(u32::MAX);
+            let rows = snapshot.entity_history(entity, at..at.saturating_add(1)).map_err(resolve::storage_error)?;
+            let row = rows.first().ok_or_else(|| resolve::storage_error("a history has a gap"))?;
+            Ok(Stand::alone(place_of(row)))
+        };
+        let list = List::in_chain_order(ListName::new(method, &[entity.as_bytes()]), size.into(), stand);
+        let cursor = Cursor::open(snapshot, list, &after)?;
+        let window = cursor.window();
+        let number = |at: u64| u32::try_from(at).unwrap_or(u32::MAX);
+        let steps = self.mined_history(entity, number(window.start)..number(window.end))?;
+        cursor.answer(window.end, shown(steps)?)
+    }
+}
+
+/// Where on the chain an entity was created; the byte of its transaction stands for the index.
+fn created_at(entity: &Entity) -> ChainPlace {
+    ChainPlace { height: entity.height.0, index: entity.offset, vout: 0, ordinal: 0 }
 }
 
 /// The part of a page that lies in a list of the chain, and the part in a list of what waits behind it.

@@ -3,24 +3,29 @@
 
 pub mod tag;
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use rota_api::error::{Code, EntityKind as Wanted, RpcError};
 use rota_api::params::{ALL_ENTRIES, Params, Selection};
 use rota_chain::amount::Height;
 use rota_chain::codec::encode;
 use rota_chain::hash::{BlockHash, Txid};
 use rota_chain::lock::Lock;
-use rota_chain::transaction::OutPoint;
+use rota_chain::transaction::{OutPoint, Transaction};
 use rota_storage::index::party::{Kind, Pair, Used, addresses};
-use rota_storage::index::{ItemRef, Order, PairList, Selector, StreamReader, Subject};
+use rota_storage::index::{ItemRef, Order, PairList, Selector, StreamReader, Subject, TermKind};
 use serde_json::{Map, Value, json};
 
+use super::cursor::list::{List, Stand};
+use super::cursor::token::{ChainPlace, ListName};
 use super::decode::asset::unit;
 use super::decode::movement::write_place;
 use super::decode::wallet::spent_outputs;
 use super::decode::{self, Known, Moment};
-use super::history::page_of;
+use super::history::Index;
 use super::resolve::{address, entity_in, entity_value, heavy, short, storage_error, txid};
-use super::{Answer, Answerer};
+use super::{Answer, Answerer, cursor};
 use crate::context::Context;
 
 /// Entries of a list unless the caller says how many.
@@ -68,27 +73,29 @@ fn shown(moment: &Moment<'_>, known: &Known, verbose: bool) -> Answer {
 
 fn transactions(ctx: &Context, params: &Params) -> Answer {
     let verbose = params.verbose(0)?;
-    let page = params.page(1, 2, LISTED)?;
+    let paging = params.paging(1, 2, LISTED)?;
     let (moment, reader) = index(ctx)?;
-    let found = page_of(&moment, &reader, Order::Chain, Selector::All, page, |_| true)?;
-    found.iter().map(|known| shown(&moment, known, verbose)).collect()
+    let (order, selector) = (Order::Chain, Selector::All);
+    let index = Index { moment: &moment, reader: &reader, method: "explorerlisttransactions", order, selector };
+    index.answer(paging, |_| true, |known| shown(&moment, known, verbose).map(Some))
 }
 
 fn address_transactions(ctx: &Context, params: &Params) -> Answer {
     let lock = address(ctx, params.text(0)?)?;
     let verbose = params.verbose(1)?;
-    let page = params.page(2, 3, LISTED)?;
+    let paging = params.paging(2, 3, LISTED)?;
     let (moment, reader) = index(ctx)?;
     let concerned = |known: &Known| addresses(&known.tx).contains(&lock);
-    let found = page_of(&moment, &reader, Order::Chain, Selector::Publisher(&lock), page, concerned)?;
-    found.iter().map(|known| shown(&moment, known, verbose)).collect()
+    let (order, selector) = (Order::Chain, Selector::Publisher(&lock));
+    let index = Index { moment: &moment, reader: &reader, method: "explorerlistaddresstransactions", order, selector };
+    index.answer(paging, concerned, |known| shown(&moment, known, verbose).map(Some))
 }
 
 fn address_asset_transactions(ctx: &Context, params: &Params) -> Answer {
     let lock = address(ctx, params.text(0)?)?;
     let (asset, _) = entity_in(&ctx.view.read(), params.text(1)?, Wanted::Asset)?;
     let verbose = params.verbose(2)?;
-    let page = params.page(3, 4, LISTED)?;
+    let paging = params.paging(3, 4, LISTED)?;
     let (moment, reader) = index(ctx)?;
     let pair = Pair { address: lock, used: Used::Asset(asset) };
     // Whether a waiting transaction takes the asset from the address needs what it spends: asked of few.
@@ -109,9 +116,10 @@ fn address_asset_transactions(ctx: &Context, params: &Params) -> Answer {
         takes || (addresses(&known.tx).contains(&lock) && gives())
     };
     let mined = page_of_waiting(&moment, concerned);
-    let found =
-        page_of(&moment, &reader, Order::Chain, Selector::Pair(&pair), page, |known| mined.contains(&known.txid))?;
-    found.iter().map(|known| shown(&moment, known, verbose)).collect()
+    let (order, selector) = (Order::Chain, Selector::Pair(&pair));
+    let method = "explorerlistaddressassettransactions";
+    let index = Index { moment: &moment, reader: &reader, method, order, selector };
+    index.answer(paging, |known| mined.contains(&known.txid), |known| shown(&moment, known, verbose).map(Some))
 }
 
 /// Waiting transactions that are `concerned`, looked at one by one without holding the view.
@@ -123,29 +131,34 @@ fn page_of_waiting(moment: &Moment<'_>, concerned: impl Fn(&Known) -> bool) -> s
 fn list_addresses(ctx: &Context, params: &Params) -> Answer {
     let selection = params.selection(0)?;
     let verbose = params.verbose(1)?;
-    let page = params.page(2, 3, ALL_ENTRIES)?;
+    let paging = params.paging(2, 3, ALL_ENTRIES)?;
     let (moment, reader) = index(ctx)?;
-    let locks = match selection {
-        Selection::All => {
-            let size = reader.publisher_count(Order::Chain).map_err(storage_error)?;
-            reader.publishers(Order::Chain, page.window(size)).map_err(storage_error)?
-        }
-        Selection::These(words) => {
-            let locks = words.iter().map(|word| address(ctx, word)).collect::<Result<Vec<Lock>, _>>()?;
-            let window = page.window(locks.len() as u64);
+    let chosen = match selection {
+        Selection::All => None,
+        Selection::These(words) => Some(words.iter().map(|word| address(ctx, word)).collect::<Result<Vec<Lock>, _>>()?),
+    };
+    let part = |positions: Range<u64>| match &chosen {
+        None => reader.publishers(Order::Chain, positions).map_err(storage_error),
+        Some(locks) => {
             let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
-            locks.get(place(window.start)..place(window.end)).unwrap_or_default().to_vec()
+            Ok(locks.get(place(positions.start)..place(positions.end)).unwrap_or_default().to_vec())
         }
     };
-    locks
-        .iter()
-        .map(|lock| {
+    let entries = |positions: Range<u64>| {
+        let entry = |lock: &Lock| {
             let mut map = Map::new();
             map.insert("address".into(), moment.address(lock).into());
             let known = summary(&moment, &reader, Selector::Publisher(lock), verbose, &mut map)?;
             Ok(if known { Value::Object(map) } else { json!({"address": moment.address(lock), "transactions": 0}) })
-        })
-        .collect()
+        };
+        part(positions)?.iter().map(entry).collect::<Result<Vec<Value>, RpcError>>()
+    };
+    let method = "explorerlistaddresses";
+    let list = match &chosen {
+        None => List::of_terms(&moment.snapshot, &reader, method, Order::Chain, TermKind::Publisher)?,
+        Some(locks) => List::given(ListName::new(method, &[params.value(0).to_string().as_bytes()]), locks.len()),
+    };
+    cursor::answer(&moment.snapshot, list, paging, entries)
 }
 
 /// Writes the number of transactions and, verbose, the first and the last; whether there are any.
@@ -172,23 +185,22 @@ fn summary(
 fn pairs(
     ctx: &Context,
     params: &Params,
+    method: &str,
     list: PairList,
     name: impl Fn(&Moment<'_>, &Pair, &mut Map<String, Value>) -> Result<(), RpcError>,
 ) -> Answer {
     let verbose = params.verbose(1)?;
-    let page = params.page(2, 3, ALL_ENTRIES)?;
+    let paging = params.paging(2, 3, ALL_ENTRIES)?;
     let (moment, reader) = index(ctx)?;
-    let size = reader.pair_count(list).map_err(storage_error)?;
-    let found = reader.pairs(list, page.window(size)).map_err(storage_error)?;
-    found
-        .iter()
-        .map(|pair| {
+    cursor::answer(&moment.snapshot, List::of_pairs(&reader, method, list)?, paging, |positions| {
+        let entry = |pair: &Pair| {
             let mut map = Map::new();
             name(&moment, pair, &mut map)?;
             summary(&moment, &reader, Selector::Pair(pair), verbose, &mut map)?;
             Ok(Value::Object(map))
-        })
-        .collect()
+        };
+        reader.pairs(list, positions).map_err(storage_error)?.iter().map(entry).collect()
+    })
 }
 
 /// Writes what an address uses, as other answers refer to it.
@@ -206,17 +218,17 @@ fn write_used(moment: &Moment<'_>, pair: &Pair, map: &mut Map<String, Value>) ->
 
 fn address_assets(ctx: &Context, params: &Params) -> Answer {
     let lock = address(ctx, params.text(0)?)?;
-    pairs(ctx, params, PairList::Of(lock, Kind::Asset), write_used)
+    pairs(ctx, params, "explorerlistaddressassets", PairList::Of(lock, Kind::Asset), write_used)
 }
 
 fn address_streams(ctx: &Context, params: &Params) -> Answer {
     let lock = address(ctx, params.text(0)?)?;
-    pairs(ctx, params, PairList::Of(lock, Kind::Stream), write_used)
+    pairs(ctx, params, "explorerlistaddressstreams", PairList::Of(lock, Kind::Stream), write_used)
 }
 
 fn asset_addresses(ctx: &Context, params: &Params) -> Answer {
     let (asset, _) = entity_in(&ctx.view.read(), params.text(0)?, Wanted::Asset)?;
-    pairs(ctx, params, PairList::By(Used::Asset(asset)), |moment, pair, map| {
+    pairs(ctx, params, "explorerlistassetaddresses", PairList::By(Used::Asset(asset)), |moment, pair, map| {
         map.insert("address".into(), moment.address(&pair.address).into());
         Ok(())
     })
@@ -224,22 +236,26 @@ fn asset_addresses(ctx: &Context, params: &Params) -> Answer {
 
 fn block_transactions(ctx: &Context, params: &Params) -> Answer {
     let verbose = params.verbose(1)?;
-    let page = params.page(2, 3, LISTED)?;
+    let paging = params.paging(2, 3, LISTED)?;
     let (moment, _) = index(ctx)?;
     let hash = block_hash(&moment, params.value(0))?;
     let missing = || RpcError::new(Code::BlockNotFound, "Block not found on the active chain").got(hash.to_string());
     let height = moment.snapshot.block_entry(&hash).map_err(storage_error)?.ok_or_else(missing)?.height;
     let block = moment.snapshot.block(&hash).map_err(storage_error)?.ok_or_else(missing)?;
-    let window = page.window(block.transactions.len() as u64);
-    let mut list = Vec::new();
-    for (index, tx) in (0u32..).zip(block.transactions) {
-        if window.contains(&u64::from(index))
-            && let Some(known) = moment.mined(tx.txid(), std::sync::Arc::new(tx), height, index)?
-        {
-            list.push(shown(&moment, &known, verbose)?);
+    let size = block.transactions.len() as u64;
+    let place = |index: u32| ChainPlace { height: height.0, index, vout: 0, ordinal: 0 };
+    let stand = |position: u64| Ok(Stand::alone(place(u32::try_from(position).unwrap_or(u32::MAX))));
+    let name = ListName::new("explorerlistblocktransactions", &[params.value(0).to_string().as_bytes()]);
+    let transactions: Vec<Arc<Transaction>> = block.transactions.into_iter().map(Arc::new).collect();
+    cursor::answer(&moment.snapshot, List::in_chain_order(name, size, stand), paging, |positions| {
+        let mut list = Vec::new();
+        for (index, tx) in (0u32..).zip(&transactions).filter(|(index, _)| positions.contains(&u64::from(*index))) {
+            if let Some(known) = moment.mined(tx.txid(), Arc::clone(tx), height, index)? {
+                list.push(shown(&moment, &known, verbose)?);
+            }
         }
-    }
-    Ok(Value::Array(list))
+        Ok(list)
+    })
 }
 
 /// A block of the active chain by height or hash.

@@ -1,5 +1,6 @@
 //! Lists of transactions: of an asset that this node follows, and the wallet's in the forms of old clients.
 
+use rota_api::cursor::Paging;
 use rota_api::error::{Code, EntityKind as Wanted, ParameterRule, RpcError};
 use rota_api::params::{Page, Params};
 use rota_chain::amount::Height;
@@ -7,9 +8,11 @@ use rota_chain::codec::encode;
 use rota_chain::hash::{BlockHash, Txid};
 use rota_chain::lock::Lock;
 use rota_storage::index::party::{MINE, addresses, assets};
-use rota_storage::index::{Order, Selector, StreamReader, Subject};
+use rota_storage::index::{ItemRef, Order, Selector, StreamReader, Subject};
 use serde_json::{Map, Value, json};
 
+use super::cursor::Cursor;
+use super::cursor::list::List;
 use super::decode::movement::write_place;
 use super::decode::wallet::{Spent, spent_outputs};
 use super::decode::{Known, Moment, Whose, asset_transaction};
@@ -43,12 +46,67 @@ fn asset_index<'c>(ctx: &'c Context, identifier: &str) -> Result<(Txid, Moment<'
 fn listassettransactions(ctx: &Context, params: &Params) -> Answer {
     let identifier = params.text(0)?;
     let verbose = params.verbose(1)?;
-    let page = params.page(2, 3, LISTED)?;
+    let paging = params.paging(2, 3, LISTED)?;
     let local = params.switch(4, "local-ordering")?;
     let (asset, moment, reader) = asset_index(ctx, identifier)?;
     let order = if local { Order::Local } else { Order::Chain };
-    let found = page_of(&moment, &reader, order, Selector::All, page, |known| assets(&known.tx).contains(&asset))?;
-    found.iter().map(|known| asset_transaction(&moment, known, &asset, verbose)).collect()
+    let index =
+        Index { moment: &moment, reader: &reader, method: "listassettransactions", order, selector: Selector::All };
+    let concerned = |known: &Known| assets(&known.tx).contains(&asset);
+    index.answer(paging, concerned, |known| asset_transaction(&moment, known, &asset, verbose).map(Some))
+}
+
+/// A list of transactions that an index keeps.
+pub struct Index<'m, 'c> {
+    /// The moment.
+    pub moment: &'m Moment<'c>,
+    /// The index then.
+    pub reader: &'m StreamReader,
+    /// The method that lists it.
+    pub method: &'static str,
+    /// In which order.
+    pub order: Order,
+    /// Which of them.
+    pub selector: Selector<'m>,
+}
+
+impl Index<'_, '_> {
+    /// Answers with a page of the list as `show` shows it, less what it shows nothing of. By offset in chain order,
+    /// transactions that wait and are `concerned` come last; by cursor they have no place yet.
+    ///
+    /// # Errors
+    /// -8 for a cursor that does not serve, -32603 if storage fails.
+    pub fn answer(
+        &self,
+        paging: Paging,
+        concerned: impl Fn(&Known) -> bool,
+        show: impl Fn(&Known) -> Result<Option<Value>, RpcError>,
+    ) -> Answer {
+        let Index { moment, reader, method, order, selector } = *self;
+        match paging {
+            Paging::Page(page) => {
+                let found = page_of(moment, reader, order, selector, page, concerned)?;
+                found.iter().filter_map(|known| show(known).transpose()).collect()
+            }
+            Paging::After(after) => {
+                let list = List::of_index(&moment.snapshot, reader, method, order, selector)?;
+                let cursor = Cursor::open(&moment.snapshot, list, &after)?;
+                let window = cursor.window();
+                let mut entries = Vec::new();
+                for row in &reader.page(order, selector, window.clone()).map_err(storage_error)? {
+                    match (moment.listed(row)?, row) {
+                        (Some(known), _) => entries.extend(show(&known)?),
+                        // It has its turn now or never: its name stands for it.
+                        (None, ItemRef::Local(seen)) => {
+                            entries.push(json!({"txid": seen.txid.to_string(), "confirmations": 0, "valid": false}));
+                        }
+                        (None, ItemRef::Chain(_)) => {}
+                    }
+                }
+                cursor.answer(window.end, entries)
+            }
+        }
+    }
 }
 
 /// Transactions of a page of an index. In chain order those that wait and are `concerned` come last, as they arrived;
@@ -213,12 +271,7 @@ fn since(moment: &Moment<'_>, text: &str) -> Result<Height, RpcError> {
         return Ok(Height(0));
     }
     let missing = || RpcError::new(Code::BlockNotFound, format!("Block not found: {}", short(text))).got(text);
-    let mut hash: BlockHash = text.parse().map_err(|_| missing())?;
-    loop {
-        let entry = moment.snapshot.block_entry(&hash).map_err(storage_error)?.ok_or_else(missing)?;
-        if moment.snapshot.block_hash(entry.height).map_err(storage_error)? == Some(hash) {
-            return Ok(entry.height.next());
-        }
-        hash = entry.header.header.previous;
-    }
+    let hash: BlockHash = text.parse().map_err(|_| missing())?;
+    let fork = moment.snapshot.fork_height(&hash).map_err(storage_error)?;
+    Ok(fork.ok_or_else(missing)?.next())
 }

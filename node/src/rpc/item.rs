@@ -1,6 +1,7 @@
 //! Items of streams as answers show them: one by one, and lists of them by page, block and query. What is looked
-//! through lives in `look`, keys and publishers in `term`, queries in `query`.
+//! through lives in `look`, chosen blocks in `block`, keys and publishers in `term`, queries in `query`.
 
+pub mod block;
 pub mod look;
 pub mod query;
 pub mod term;
@@ -8,20 +9,21 @@ pub mod term;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use rota_api::cursor::Paging;
 use rota_api::error::{Code, RpcError};
-use rota_api::params::{ALL_ENTRIES, Page, Params};
+use rota_api::params::Params;
 use rota_api::stream::StreamItem;
-use rota_chain::amount::Height;
 use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
 use rota_chain::operation::Operation;
 use rota_chain::stream::{ItemData, Publish};
-use rota_storage::index::{ItemRef, Order, Selector, items};
+use rota_storage::index::{ItemRef, Order, SeenRow, Selector, items};
 use serde_json::Value;
 
 use crate::context::Context;
-use crate::rpc::blockset::block_set;
 use crate::rpc::cache::blocking;
+use crate::rpc::cursor::Cursor;
+use crate::rpc::cursor::list::List;
 use crate::rpc::decode::output::{keys, shown_data};
 use crate::rpc::decode::{Known, Moment};
 use crate::rpc::{Answer, resolve};
@@ -29,8 +31,6 @@ use look::{Look, Place};
 
 /// Items of a list unless the caller says how many.
 const LISTED: i64 = 10;
-/// Index rows read at a time while blocks are looked through.
-const ROWS: u64 = 4_096;
 
 /// One item in an answer, and what a summary needs of it.
 pub struct ShownItem {
@@ -110,13 +110,13 @@ pub fn show_place(look: &Look<'_>, place: &Place, verbose: bool) -> Result<Shown
 ///
 /// # Errors
 /// -32603 if storage fails.
-pub fn show_all(look: &Look<'_>, places: &[Place], verbose: bool) -> Answer {
+pub fn show_all(look: &Look<'_>, places: &[Place], verbose: bool) -> Result<Vec<Value>, RpcError> {
     let mut list = Vec::with_capacity(places.len());
     for place in places {
         let item = show_place(look, place, verbose)?.item;
         list.push(serde_json::to_value(item).map_err(RpcError::internal)?);
     }
-    Ok(Value::Array(list))
+    Ok(list)
 }
 
 /// The lock of a publisher's address.
@@ -197,22 +197,68 @@ pub fn list_tx_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, An
 
 /// What the lists by order, key and publisher have in common: the parameters from `at` on.
 struct Listing {
+    method: &'static str,
     verbose: bool,
-    page: Page,
+    paging: Paging,
     order: Order,
 }
 
 impl Listing {
-    fn read(params: &Params, at: usize) -> Result<Listing, RpcError> {
+    fn read(method: &'static str, params: &Params, at: usize) -> Result<Listing, RpcError> {
         let verbose = params.verbose(at)?;
-        let page = params.page(at + 1, at + 2, LISTED)?;
-        Ok(Listing { verbose, page, order: order(params, at + 3)? })
+        let paging = params.paging(at + 1, at + 2, LISTED)?;
+        Ok(Listing { method, verbose, paging, order: order(params, at + 3)? })
     }
 
     fn answer(&self, look: &Look<'_>, selector: Selector<'_>) -> Answer {
         look.check_index(self.order, selector)?;
-        let places = look.page(self.order, selector, self.page)?;
-        show_all(look, &places, self.verbose)
+        match &self.paging {
+            Paging::Page(page) if self.order == Order::Chain => {
+                show_all(look, &look.page(selector, *page)?, self.verbose).map(Value::Array)
+            }
+            Paging::Page(page) => {
+                let window = page.window(look.indexed(self.order, selector)?);
+                self.shown(look, selector, window).map(Value::Array)
+            }
+            Paging::After(after) => {
+                let snapshot = &look.moment.snapshot;
+                let list = List::of_index(snapshot, &look.reader, self.method, self.order, selector)?;
+                let cursor = Cursor::open(snapshot, list, after)?;
+                let window = cursor.window();
+                let entries = self.shown(look, selector, window.clone())?;
+                cursor.answer(window.end, entries)
+            }
+        }
+    }
+
+    /// The items at positions of the index.
+    fn shown(
+        &self,
+        look: &Look<'_>,
+        selector: Selector<'_>,
+        positions: std::ops::Range<u64>,
+    ) -> Result<Vec<Value>, RpcError> {
+        if self.order == Order::Chain {
+            return show_all(look, &look.places(selector, positions)?, self.verbose);
+        }
+        let rows = look.reader.page(self.order, selector, positions).map_err(resolve::storage_error)?;
+        let show = |row: &ItemRef| match (look.found(row)?, row) {
+            (Some(place), _) => resolve::shape(&show_place(look, &place, self.verbose)?.item),
+            (None, ItemRef::Local(seen)) => resolve::shape(&nowhere(seen, self.verbose)),
+            (None, ItemRef::Chain(_)) => Err(resolve::storage_error("an index names a transaction that is not here")),
+        };
+        rows.iter().map(show).collect()
+    }
+}
+
+/// An item whose transaction is nowhere: its name stands for it.
+fn nowhere(seen: &SeenRow, verbose: bool) -> StreamItem {
+    StreamItem {
+        error: Some("The transaction of this item is not here".to_owned()),
+        txid: seen.txid.to_string(),
+        vout: verbose.then(|| i64::from(seen.vout)),
+        valid: verbose.then_some(false),
+        ..StreamItem::default()
     }
 }
 
@@ -225,7 +271,7 @@ fn order(params: &Params, at: usize) -> Result<Order, RpcError> {
 pub fn list_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
         let look = Look::at(&ctx, params.text(0)?)?;
-        Listing::read(&params, 1)?.answer(&look, Selector::All)
+        Listing::read("liststreamitems", &params, 1)?.answer(&look, Selector::All)
     })
 }
 
@@ -235,7 +281,7 @@ pub fn list_key_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, A
         let look = Look::at(&ctx, params.text(0)?)?;
         let key = params.text(1)?;
         let selector = if key == "*" { Selector::All } else { Selector::Key(key.as_bytes()) };
-        Listing::read(&params, 2)?.answer(&look, selector)
+        Listing::read("liststreamkeyitems", &params, 2)?.answer(&look, selector)
     })
 }
 
@@ -244,62 +290,11 @@ pub fn list_publisher_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'sta
     blocking(move || {
         let look = Look::at(&ctx, params.text(0)?)?;
         let address = params.text(1)?;
-        let listing = Listing::read(&params, 2)?;
+        let listing = Listing::read("liststreampublisheritems", &params, 2)?;
         if address == "*" {
             return listing.answer(&look, Selector::All);
         }
         let lock = publisher(&ctx, address)?;
         listing.answer(&look, Selector::Publisher(&lock))
     })
-}
-
-/// Answers liststreamblockitems.
-pub fn list_block_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
-    blocking(move || {
-        let look = Look::at(&ctx, params.text(0)?)?;
-        look.check_index(Order::Chain, Selector::All)?;
-        let set = block_set(&look.moment.snapshot, look.moment.tip.height, &params, 1)?;
-        let verbose = params.verbose(2)?;
-        let page = params.page(3, 4, ALL_ENTRIES)?;
-        let transactions = transactions_in(&look, set.ranges())?;
-        let window = page.window(transactions.len() as u64);
-        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
-        let wanted = transactions.get(place(window.start)..place(window.end)).unwrap_or_default();
-        let mut list = Vec::new();
-        for positions in wanted {
-            let rows = look.reader.page(Order::Chain, Selector::All, positions.clone());
-            let places = look.mined(&rows.map_err(resolve::storage_error)?)?;
-            if let Value::Array(shown) = show_all(&look, &places, verbose)? {
-                list.extend(shown);
-            }
-        }
-        Ok(Value::Array(list))
-    })
-}
-
-/// The positions in chain order that each transaction of some heights takes.
-fn transactions_in(look: &Look<'_>, ranges: &[(u32, u32)]) -> Result<Vec<std::ops::Range<u64>>, RpcError> {
-    let mut found: Vec<std::ops::Range<u64>> = Vec::new();
-    for (first, last) in ranges {
-        let position = |height: u32| look.reader.position_at(Height(height)).map_err(resolve::storage_error);
-        let mut at = position(*first)?;
-        let end = position(last.saturating_add(1))?;
-        let mut before = None;
-        while at < end {
-            let stop = end.min(at + ROWS);
-            let rows = look.reader.page(Order::Chain, Selector::All, at..stop).map_err(resolve::storage_error)?;
-            for row in rows {
-                let ItemRef::Chain(row) = row else { continue };
-                let transaction = Some((row.location.height, row.location.index));
-                match found.last_mut() {
-                    Some(range) if before == transaction => range.end = at + 1,
-                    _ => found.push(at..at + 1),
-                }
-                before = transaction;
-                at += 1;
-            }
-            at = at.max(stop);
-        }
-    }
-    Ok(found)
 }

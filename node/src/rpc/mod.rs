@@ -12,6 +12,7 @@ pub mod blockset;
 pub mod cache;
 pub mod control;
 pub mod create;
+pub mod cursor;
 pub mod data;
 pub mod decode;
 pub mod entity;

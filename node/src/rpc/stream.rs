@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use rota_api::error::RpcError;
-use rota_api::params::{ALL_ENTRIES, Params, type_word};
+use rota_api::params::{Params, type_word};
 use rota_api::stream::{StreamEntry, StreamIndexes};
 use rota_chain::hash::Txid;
 use rota_chain::operation::Operation;
@@ -24,7 +24,7 @@ use crate::rpc::decode::Moment;
 use crate::rpc::decode::output::restrict;
 use crate::rpc::entity::Catalogue;
 use crate::rpc::item::look::Look;
-use crate::rpc::item::{self, query, term};
+use crate::rpc::item::{self, block, query, term};
 use crate::rpc::{Answer, Answerer, data, resolve, summary};
 
 /// The methods answered here.
@@ -42,7 +42,7 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("liststreamitems", Answerer::Later(item::list_items)),
     ("liststreamkeyitems", Answerer::Later(item::list_key_items)),
     ("liststreampublisheritems", Answerer::Later(item::list_publisher_items)),
-    ("liststreamblockitems", Answerer::Later(item::list_block_items)),
+    ("liststreamblockitems", Answerer::Later(block::list)),
     ("liststreamqueryitems", Answerer::Later(query::list)),
     ("liststreamkeys", Answerer::Later(term::list_keys)),
     ("liststreampublishers", Answerer::Later(term::list_publishers)),
@@ -71,17 +71,18 @@ fn info(ctx: &Context, params: &Params) -> Answer {
 fn list(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
         let verbose = params.verbose(1)?;
-        let (_, streams) = Catalogue::chosen(&ctx, EntityList::Streams, &params, params.page(2, 3, ALL_ENTRIES)?)?;
-        let moment = Moment::fresh(&ctx)?;
-        let mut list = Vec::with_capacity(streams.len());
-        for txid in streams {
-            let Some(entity) = moment.entity(&txid)? else { continue };
-            let mut entry = described(&moment, &txid, &entity, verbose)?;
-            entry.filters = verbose.then(Vec::new);
-            follow_members(&ctx, &txid, &mut entry)?;
-            list.push(serde_json::to_value(entry).map_err(RpcError::internal)?);
-        }
-        Ok(Value::Array(list))
+        Catalogue::answer(&ctx, (EntityList::Streams, "liststreams"), &params, 2, |_, streams| {
+            let moment = Moment::fresh(&ctx)?;
+            let mut list = Vec::with_capacity(streams.len());
+            for txid in streams {
+                let Some(entity) = moment.entity(&txid)? else { continue };
+                let mut entry = described(&moment, &txid, &entity, verbose)?;
+                entry.filters = verbose.then(Vec::new);
+                follow_members(&ctx, &txid, &mut entry)?;
+                list.push(resolve::shape(&entry)?);
+            }
+            Ok(list)
+        })
     })
 }
 

@@ -107,7 +107,7 @@ fn summary(look: &Look<'_>, selector: Selector<'_>, mode: Mode) -> Answer {
     look.check_index(Order::Chain, selector)?;
     let mut merger = Merger::new(mode);
     for start in (0..).step_by(usize::try_from(ITEMS).unwrap_or(1)) {
-        let places = look.page(Order::Chain, selector, Page { count: ITEMS, start })?;
+        let places = look.page(selector, Page { count: ITEMS, start })?;
         for place in &places {
             merger.take(show_place(look, place, false)?)?;
         }

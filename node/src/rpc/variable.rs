@@ -134,14 +134,14 @@ fn info(ctx: &Context, params: &Params) -> Answer {
 fn list(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
         let verbose = params.verbose(1)?;
-        let page = params.page(2, 3, ALL_ENTRIES)?;
-        let (catalogue, variables) = Catalogue::chosen(&ctx, EntityList::Variables, &params, page)?;
-        let mut list = Vec::with_capacity(variables.len());
-        for txid in variables {
-            let Some(entity) = catalogue.entity(&txid)? else { continue };
-            list.push(resolve::shape(&described(&catalogue, &txid, &entity, verbose)?)?);
-        }
-        Ok(Value::Array(list))
+        Catalogue::answer(&ctx, (EntityList::Variables, "listvariables"), &params, 2, |catalogue, variables| {
+            let mut list = Vec::with_capacity(variables.len());
+            for txid in variables {
+                let Some(entity) = catalogue.entity(&txid)? else { continue };
+                list.push(resolve::shape(&described(catalogue, &txid, &entity, verbose)?)?);
+            }
+            Ok(list)
+        })
     })
 }
 
@@ -172,16 +172,16 @@ fn writers(moment: &Moment<'_>, step: &Step) -> Vec<String> {
 fn history(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
         let verbose = params.verbose(1)?;
-        let page = params.page(2, 3, ALL_ENTRIES)?;
+        let paging = params.paging(2, 3, ALL_ENTRIES)?;
         let (catalogue, txid, _) = Catalogue::named(&ctx, EntityList::Variables, params.value(0))?;
         let moment = &catalogue.moment;
-        let steps = catalogue.history(&txid, page)?;
-        let values = steps.iter().map(|step| VariableValue {
-            value: shown(step),
-            writers: writers(moment, step),
-            place: verbose.then(|| place(moment, step)),
-        });
-        resolve::shape(&values.collect::<Vec<_>>())
+        catalogue.answer_history("getvariablehistory", &txid, paging, |step| {
+            resolve::shape(&VariableValue {
+                value: shown(step),
+                writers: writers(moment, step),
+                place: verbose.then(|| place(moment, step)),
+            })
+        })
     })
 }
 

@@ -24,6 +24,7 @@ use super::decode::{Moment, Whose, wallet_transaction};
 use super::resolve::{address, heavy, shape, storage_error, txid, wallet_error};
 use super::{Answer, Answerer};
 use crate::context::{Context, unix_time};
+use history::{Wanted, Which};
 
 /// Spare keys unless `keypoolrefill` is told otherwise.
 const SPARE_KEYS: i64 = 100;
@@ -115,27 +116,17 @@ fn own_address(ctx: &Context, params: &Params) -> Result<Lock, RpcError> {
     Err(RpcError::new(Code::AddressNotFound, sentence).got(text))
 }
 
-/// How many of the newest transactions a caller wants, and how many of them to leave out: -8 where negative.
-fn newest(params: &Params, index: usize) -> Result<(u64, u64), RpcError> {
-    let (count, skip) = (params.integer_or(index, 10)?, params.integer_or(index + 1, 0)?);
-    let natural = |number: i64, name: &str| {
-        let refused = |_| RpcError::parameter(ParameterRule::Range, format!("Negative {name}"));
-        u64::try_from(number).map_err(refused).map_err(|error| error.got(number).allowed("0 or more"))
-    };
-    Ok((natural(count, "count")?, natural(skip, "skip")?))
-}
-
 fn listwallettransactions(ctx: &Context, params: &Params) -> Answer {
-    let (count, skip) = newest(params, 0)?;
+    let which = Which::read(params, 0)?;
     let (watch_only, verbose) = (params.boolean_or(2, false)?, params.boolean_or(3, false)?);
-    history::list(ctx, Whose::Wallet { watch_only }, count, skip, verbose)
+    history::list(ctx, Wanted { whose: Whose::Wallet { watch_only }, method: "listwallettransactions", which, verbose })
 }
 
 fn listaddresstransactions(ctx: &Context, params: &Params) -> Answer {
     let lock = own_address(ctx, params)?;
-    let (count, skip) = newest(params, 1)?;
+    let which = Which::read(params, 1)?;
     let verbose = params.boolean_or(3, false)?;
-    history::list(ctx, Whose::Address(lock), count, skip, verbose)
+    history::list(ctx, Wanted { whose: Whose::Address(lock), method: "listaddresstransactions", which, verbose })
 }
 
 fn backupwallet(ctx: &Context, params: &Params) -> Answer {

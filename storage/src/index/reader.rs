@@ -170,6 +170,13 @@ impl StreamReader {
         Subscription::of(self.subject, self.row)
     }
 
+    /// The number of the subscription: another one once the index was made anew, but the same through a rebuild of the
+    /// database.
+    #[must_use]
+    pub const fn number(&self) -> u32 {
+        self.row.id
+    }
+
     /// Number of items.
     ///
     /// # Errors

@@ -104,6 +104,21 @@ fn a_crash_at_any_byte_of_a_commit_leaves_the_old_tip_or_the_new() {
 }
 
 #[test]
+fn a_database_keeps_its_mark_until_it_is_made_anew() {
+    let (chain, _) = chain();
+    let Chain { folder, store, .. } = chain;
+    drop(store);
+    let mark = |mark: u64, reindex: bool| {
+        let store = Store::open(&paths(&folder), OpenOptions { mark, reindex, ..OpenOptions::default() }).unwrap();
+        store.snapshot().unwrap().mark().unwrap()
+    };
+    assert_eq!(mark(7, false), 0, "drawn when it was made");
+    assert_eq!(mark(7, true), 7);
+    assert_eq!(mark(8, false), 7);
+    assert_eq!(mark(9, true), 9);
+}
+
+#[test]
 fn rebuilding_from_block_files_gives_equal_answers() {
     let (chain, stream) = chain();
     let tip = chain.tip();

@@ -73,7 +73,8 @@ impl Chain {
     pub fn node(&self, name: &str) -> Node {
         let path = self.folder.path().join(name);
         std::fs::create_dir_all(&path).unwrap();
-        let store = Store::open(&paths(&path), OpenOptions::default()).unwrap();
+        let options = OpenOptions { mark: rand::random(), ..OpenOptions::default() };
+        let store = Store::open(&paths(&path), options).unwrap();
         genesis::store(&store, self.genesis.clone(), None, &self.set, START).unwrap();
         drop(store);
         Node::open(path, &self.set, false)
@@ -125,7 +126,8 @@ impl Node {
         reindex: bool,
     ) -> (LedgerParts, broadcast::Sender<LedgerEvent>, broadcast::Receiver<LedgerEvent>) {
         let rules = Arc::new(Rules::new(set));
-        let store = Arc::new(Store::open(&paths(path), OpenOptions { reindex, ..OpenOptions::default() }).unwrap());
+        let options = OpenOptions { reindex, mark: rand::random(), ..OpenOptions::default() };
+        let store = Arc::new(Store::open(&paths(path), options).unwrap());
         if store.is_rebuilding().unwrap() {
             genesis::restore(&store, set, START).unwrap();
         }

@@ -1,5 +1,6 @@
 //! A look at one followed stream: its indexes at a moment, and the items that wait above them.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use rota_api::error::{Code, EntityKind as Wanted, RpcError};
@@ -122,31 +123,33 @@ impl<'c> Look<'c> {
         self.reader.count(order, selector).map_err(resolve::storage_error)
     }
 
-    /// The items of a page. In chain order those that wait come last, as they arrived; local order has them already.
+    /// The items of a page in chain order; those that wait come last, as they arrived.
     ///
     /// # Errors
     /// -32603 if storage fails.
-    pub fn page(&self, order: Order, selector: Selector<'_>, page: Page) -> Result<Vec<Place>, RpcError> {
-        let indexed = self.indexed(order, selector)?;
-        if order == Order::Local {
-            let rows = self.reader.page(order, selector, page.window(indexed)).map_err(resolve::storage_error)?;
-            return rows.iter().map(|row| self.local(row)).collect();
-        }
+    pub fn page(&self, selector: Selector<'_>, page: Page) -> Result<Vec<Place>, RpcError> {
+        let indexed = self.indexed(Order::Chain, selector)?;
         let (waiting, window) = self.waiting_page(selector, |waiting| page.window(indexed + waiting), indexed);
-        let rows = window.start.min(indexed)..window.end.min(indexed);
-        let rows = self.reader.page(order, selector, rows).map_err(resolve::storage_error)?;
-        let mut places = self.mined(&rows)?;
+        let mut places = self.places(selector, window.start.min(indexed)..window.end.min(indexed))?;
         places.extend(waiting.iter().map(waiting_place));
         Ok(places)
+    }
+
+    /// The items at positions of the index in chain order.
+    ///
+    /// # Errors
+    /// -32603 if storage fails.
+    pub fn places(&self, selector: Selector<'_>, positions: Range<u64>) -> Result<Vec<Place>, RpcError> {
+        self.mined(&self.reader.page(Order::Chain, selector, positions).map_err(resolve::storage_error)?)
     }
 
     /// The waiting items inside a window over indexed and waiting ones, and that window.
     fn waiting_page(
         &self,
         selector: Selector<'_>,
-        window: impl Fn(u64) -> std::ops::Range<u64>,
+        window: impl Fn(u64) -> Range<u64>,
         indexed: u64,
-    ) -> (Vec<PoolItem>, std::ops::Range<u64>) {
+    ) -> (Vec<PoolItem>, Range<u64>) {
         let part = |items: &[PoolItem]| {
             let window = window(items.len() as u64);
             let place = |at: u64| usize::try_from(at.saturating_sub(indexed)).unwrap_or(usize::MAX);
@@ -218,23 +221,15 @@ impl<'c> Look<'c> {
         }
     }
 
-    /// An item in local order: it waits, is on the active branch, or was lost.
+    /// An item in whatever order: on the active branch, waiting, or lost. None if its transaction is nowhere: a peer's
+    /// that waited when this node was killed, until a peer sends it again.
     ///
     /// # Errors
     /// -32603 if storage fails.
-    pub fn local(&self, row: &ItemRef) -> Result<Place, RpcError> {
-        let ItemRef::Local(seen) = row else { return self.mined(&[*row])?.pop().ok_or_else(missing) };
-        let waiting = self.moment.ctx.view.read().pool.get(&seen.txid).map(|entry| Known::waiting(entry));
-        let known = match waiting {
-            Some(known) => known,
-            None => self.stored(row)?,
-        };
-        Ok(Place { known, vout: seen.vout, ordinal: seen.ordinal })
+    pub fn found(&self, row: &ItemRef) -> Result<Option<Place>, RpcError> {
+        let known = self.moment.listed(row)?;
+        Ok(known.map(|known| Place { known, vout: row.vout(), ordinal: row.ordinal() }))
     }
-}
-
-fn missing() -> RpcError {
-    resolve::storage_error("an index row has no item")
 }
 
 /// Where a waiting item stands.
@@ -265,7 +260,8 @@ fn is_selected(item: &PoolItem, selector: Selector<'_>) -> bool {
     }
 }
 
-fn is_same_transaction(one: &ItemRef, other: &ItemRef) -> bool {
+/// Whether two rows of an index in chain order name one transaction.
+pub(super) fn is_same_transaction(one: &ItemRef, other: &ItemRef) -> bool {
     match (one, other) {
         (ItemRef::Chain(one), ItemRef::Chain(other)) => one.location == other.location,
         _ => false,

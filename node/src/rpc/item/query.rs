@@ -1,30 +1,54 @@
-//! liststreamqueryitems: items that match every given key and publisher. The smallest index is looked through, and
-//! what it gives is decoded and compared with the rest.
+//! liststreamqueryitems: items that match every given key, publisher and condition. The smallest index is looked through,
+//! and what it gives is decoded and compared with the rest, in bounded steps.
+
+mod condition;
 
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use rota_api::cursor::{After, Paging};
 use rota_api::error::{ParameterRule, RpcError};
-use rota_api::params::{Page, Params, without_duplicates};
+use rota_api::params::{ALL_ENTRIES, Page, Params, without_duplicates};
+use rota_api::path::Budget;
+use rota_chain::data::DataFormat;
 use rota_chain::lock::Lock;
 use rota_chain::operation::Operation;
+use rota_chain::stream::{ItemData, Publish};
 use rota_storage::index::{Order, Selector};
 use serde_json::{Map, Value};
 
-use super::look::{Look, Place};
-use super::{publisher, show_all};
+use super::look::{Look, Place, is_same_transaction};
+use super::{publisher, show_all, show_place};
 use crate::context::Context;
-use crate::rpc::Answer;
+use crate::offchain::Fetched;
 use crate::rpc::cache::blocking;
+use crate::rpc::cursor::Cursor;
+use crate::rpc::cursor::list::List;
+use crate::rpc::cursor::token::ListName;
+use crate::rpc::data::json_value;
+use crate::rpc::{Answer, resolve};
+use condition::Condition;
 
+/// The method's name, for tokens.
+const METHOD: &str = "liststreamqueryitems";
 /// Terms of a query: each is compared with every candidate.
 const TERMS: usize = 1_024;
+/// What one condition may look at in one item: an item in which that does not suffice does not match. A path without
+/// filters looks at each value of an item a few times at most.
+const ITEM_STEPS: u64 = 1_000_000;
+/// What the conditions of one call may look at: about a second.
+const CALL_STEPS: u64 = 50_000_000;
+/// Bytes of JSON that one call decodes: about a second.
+const CALL_BYTES: u64 = 64 << 20;
+/// Candidates read at a time.
+const ROWS: u64 = 256;
 
 /// What items must match.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 struct Query {
     keys: Vec<Vec<u8>>,
     publishers: Vec<Lock>,
+    conditions: Vec<Condition>,
 }
 
 impl Query {
@@ -42,14 +66,15 @@ impl Query {
                     let locks = texts(name, value)?.iter().map(|text| publisher(ctx, text)).collect::<Result<_, _>>();
                     query.publishers = locks?;
                 }
+                "json" => query.conditions = Condition::read_all(value)?,
                 other => {
-                    let known = ["key", "keys", "publisher", "publishers"];
+                    let known = ["key", "keys", "publisher", "publishers", "json"];
                     return Err(crate::rpc::resolve::unknown_field(other, &known));
                 }
             }
         }
         let terms = query.keys.len() + query.publishers.len();
-        if terms == 0 {
+        if terms == 0 && query.conditions.is_empty() {
             let error = RpcError::parameter(ParameterRule::Size, "Invalid query, cannot be empty");
             return Err(error.got(0).allowed(format!("1 to {TERMS}")));
         }
@@ -60,20 +85,84 @@ impl Query {
         Ok(query)
     }
 
-    fn selectors(&self) -> impl Iterator<Item = Selector<'_>> {
+    fn selectors(&self) -> Vec<Selector<'_>> {
         let keys = self.keys.iter().map(|key| Selector::Key(key));
-        keys.chain(self.publishers.iter().map(Selector::Publisher))
+        let selectors: Vec<Selector<'_>> = keys.chain(self.publishers.iter().map(Selector::Publisher)).collect();
+        if selectors.is_empty() { vec![Selector::All] } else { selectors }
     }
 
-    fn matches(&self, place: &Place) -> bool {
+    /// The selector with the fewest items in its index, and their number.
+    fn smallest(&self, look: &Look<'_>) -> Result<(Selector<'_>, u64), RpcError> {
+        let mut smallest = (Selector::All, u64::MAX);
+        for selector in self.selectors() {
+            look.check_index(Order::Chain, selector)?;
+            let count = look.indexed(Order::Chain, selector)?;
+            if count < smallest.1 {
+                smallest = (selector, count);
+            }
+        }
+        Ok(smallest)
+    }
+
+    fn matches(&self, look: &Look<'_>, place: &Place, work: &mut Work) -> Result<bool, RpcError> {
         let tx = &place.known.tx;
         let output = tx.body.outputs.get(place.vout as usize);
         let operation = output.and_then(|output| output.operations.get(usize::from(place.ordinal)));
-        let Some(Operation::Publish(publish)) = operation else { return false };
+        let Some(Operation::Publish(publish)) = operation else { return Ok(false) };
         let publishers = tx.answering_locks(place.vout);
-        self.keys.iter().all(|key| publish.keys.contains(key))
-            && self.publishers.iter().all(|lock| publishers.contains(lock))
+        let is_found = self.keys.iter().all(|key| publish.keys.contains(key))
+            && self.publishers.iter().all(|lock| publishers.contains(lock));
+        if !is_found || self.conditions.is_empty() {
+            return Ok(is_found);
+        }
+        let Some(value) = json_of(look, publish, work)? else { return Ok(false) };
+        Ok(self.conditions.iter().all(|condition| work.holds(condition, &value)))
     }
+}
+
+/// What a call has left to spend on conditions.
+struct Work {
+    steps: u64,
+    bytes: u64,
+}
+
+impl Work {
+    const fn new() -> Work {
+        Work { steps: CALL_STEPS, bytes: CALL_BYTES }
+    }
+
+    /// Whether nothing is left of one of them. Every call looks at one item at least.
+    const fn is_done(&self) -> bool {
+        self.steps == 0 || self.bytes == 0
+    }
+
+    /// Whether an item meets a condition; not if that takes too many steps to know.
+    fn holds(&mut self, condition: &Condition, value: &Value) -> bool {
+        let mut budget = Budget::new(ITEM_STEPS);
+        let holds = condition.holds(value, &mut budget).unwrap_or(false);
+        self.steps = self.steps.saturating_sub(ITEM_STEPS - budget.left());
+        holds
+    }
+}
+
+/// The JSON value of an item, none if it is of another format or not here.
+fn json_of(look: &Look<'_>, publish: &Publish, work: &mut Work) -> Result<Option<Value>, RpcError> {
+    let fetched;
+    let bytes = match &publish.data {
+        ItemData::Onchain(data) if data.format == DataFormat::Json => &data.bytes,
+        ItemData::Offchain(chunked) if chunked.format == DataFormat::Json => {
+            match look.moment.ctx.offchain.read(chunked).map_err(resolve::storage_error)? {
+                Fetched::Here(bytes) => {
+                    fetched = bytes;
+                    &fetched
+                }
+                Fetched::Missing | Fetched::Broken(_) => return Ok(None),
+            }
+        }
+        ItemData::Onchain(_) | ItemData::Offchain(_) => return Ok(None),
+    };
+    work.bytes = work.bytes.saturating_sub(bytes.len() as u64);
+    Ok(json_value(bytes))
 }
 
 fn once(seen: &mut bool, field: &str) -> Result<(), RpcError> {
@@ -102,36 +191,85 @@ fn texts(name: &str, value: &Value) -> Result<Vec<String>, RpcError> {
 /// # Errors
 /// -8 for a malformed query, -703 without an index for it, -702 if too many items are to be looked through.
 pub fn matching(look: &Look<'_>, map: &Map<String, Value>) -> Result<Vec<Place>, RpcError> {
-    let ctx = look.moment.ctx;
-    let query = Query::read(ctx, map)?;
-    let limit = u64::from(ctx.settings().maxqueryscanitems);
-    let mut smallest: Option<(u64, Selector<'_>)> = None;
-    for selector in query.selectors() {
-        look.check_index(Order::Chain, selector)?;
-        let count = look.indexed(Order::Chain, selector)?;
-        if smallest.is_none_or(|(least, _)| count < least) {
-            smallest = Some((count, selector));
+    if map.contains_key("json") {
+        let known = ["key", "keys", "publisher", "publishers"];
+        return Err(resolve::unknown_field("json", &known));
+    }
+    all_matching(look, &Query::read(look.moment.ctx, map)?)
+}
+
+fn all_matching(look: &Look<'_>, query: &Query) -> Result<Vec<Place>, RpcError> {
+    let limit = u64::from(look.moment.ctx.settings().maxqueryscanitems);
+    let (selector, count) = query.smallest(look)?;
+    let candidates = count.saturating_add(look.waiting(selector).len() as u64);
+    let large = |what: String| {
+        let advice = r#"a start of {"after":""} reads on in steps"#;
+        Err(RpcError::not_supported(format!("This query has {what}; {advice}")).rule("query-size"))
+    };
+    if candidates > limit {
+        let sentence = format!("{candidates} items to look through, the limit is {limit} (maxqueryscanitems)");
+        return large(sentence).map_err(|error| error.got(candidates).allowed(limit));
+    }
+    let (mut found, mut work) = (Vec::new(), Work::new());
+    for place in look.page(selector, Page { count: i64::MAX, start: 0 })? {
+        if work.is_done() {
+            return large("more JSON to look through than one call does".to_owned());
+        }
+        if query.matches(look, &place, &mut work)? {
+            found.push(place);
         }
     }
-    let Some((count, selector)) = smallest else { return Ok(Vec::new()) };
-    let candidates = count.saturating_add(look.waiting(selector).len() as u64);
-    if candidates > limit {
-        let large = format!("This query has {candidates} items to look through, the limit is {limit}");
-        let error = RpcError::not_supported(format!("{large} (maxqueryscanitems)")).rule("query-size");
-        return Err(error.got(candidates).allowed(limit));
+    Ok(found)
+}
+
+/// The page of matching items after a token. It ends early once as many candidates were looked at as a call may.
+fn following(look: &Look<'_>, query: &Query, words: &Value, after: &After, verbose: bool) -> Answer {
+    let snapshot = &look.moment.snapshot;
+    let (selector, _) = query.smallest(look)?;
+    let mut list = List::of_index(snapshot, &look.reader, METHOD, Order::Chain, selector)?;
+    // Every index of the stream has its items in the same order, so that a token serves with whichever is smallest now.
+    list.name = ListName::new(METHOD, &[look.stream.as_bytes(), words.to_string().as_bytes()]);
+    let cursor = Cursor::open(snapshot, list, after)?;
+    let start = cursor.window().start;
+    let limit = u64::from(look.moment.ctx.settings().maxqueryscanitems).max(1);
+    let stop = start.saturating_add(if after.count == 0 { 0 } else { limit }).min(cursor.size());
+    let (mut entries, mut end, mut work) = (Vec::new(), start, Work::new());
+    'page: while end < stop {
+        let rows = look.reader.page(Order::Chain, selector, end..stop.min(end + ROWS));
+        // Transactions may be large: each is let go before the next is read.
+        for rows in rows.map_err(resolve::storage_error)?.chunk_by(is_same_transaction) {
+            for place in look.mined(rows)? {
+                if entries.len() as u64 >= after.count || work.is_done() {
+                    break 'page;
+                }
+                if query.matches(look, &place, &mut work)? {
+                    entries.push(resolve::shape(&show_place(look, &place, verbose)?.item)?);
+                }
+                end += 1;
+            }
+        }
     }
-    let mut places = look.page(Order::Chain, selector, Page { count: i64::MAX, start: 0 })?;
-    places.retain(|place| query.matches(place));
-    Ok(places)
+    cursor.answer(end, entries)
 }
 
 /// Answers liststreamqueryitems.
 pub fn list(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
         let look = Look::at(&ctx, params.text(0)?)?;
-        let map = params.value(1);
-        let map = map.as_object().ok_or_else(|| RpcError::mistyped(map, "obj", "Invalid query, should be object"))?;
+        let words = params.value(1);
+        let map = words.as_object();
+        let map = map.ok_or_else(|| RpcError::mistyped(words, "obj", "Invalid query, should be object"))?;
+        let query = Query::read(&ctx, map)?;
         let verbose = params.verbose(2);
-        show_all(&look, &matching(&look, map)?, verbose?)
+        match params.paging(3, 4, ALL_ENTRIES)? {
+            Paging::After(after) => following(&look, &query, words, &after, verbose?),
+            Paging::Page(page) => {
+                let found = all_matching(&look, &query)?;
+                let window = page.window(found.len() as u64);
+                let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+                let shown = found.get(place(window.start)..place(window.end)).unwrap_or_default();
+                show_all(&look, shown, verbose?).map(Value::Array)
+            }
+        }
     })
 }

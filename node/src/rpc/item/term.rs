@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use rota_api::cursor::Paging;
 use rota_api::error::RpcError;
 use rota_api::params::{ALL_ENTRIES, Page, Params, Selection};
 use rota_api::stream::{KeyEntry, StreamItem};
@@ -17,6 +18,9 @@ use super::{order, publisher, show_place};
 use crate::context::Context;
 use crate::pool::PoolItem;
 use crate::rpc::cache::blocking;
+use crate::rpc::cursor::Cursor;
+use crate::rpc::cursor::list::List;
+use crate::rpc::cursor::token::ListName;
 use crate::rpc::{Answer, resolve};
 
 /// A key or publisher.
@@ -64,24 +68,47 @@ pub fn list_publishers(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, 
 
 fn list(look: &Look<'_>, params: &Params, kind: TermKind, chosen: Option<Vec<Term>>) -> Answer {
     let verbose = params.verbose(2)?;
-    let page = params.page(3, 4, ALL_ENTRIES)?;
+    let paging = params.paging(3, 4, ALL_ENTRIES)?;
     let order = order(params, 5)?;
     look.check_terms(order, kind)?;
     let waiting = Waiting::of(look, kind);
-    let terms = match chosen {
-        Some(terms) => {
-            let window = page.window(terms.len() as u64);
-            let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
-            terms.get(place(window.start)..place(window.end)).unwrap_or_default().to_vec()
-        }
-        None => page_of_terms(look, order, kind, &waiting, page)?,
+    let shown = |terms: &[Term]| -> Result<Vec<Value>, RpcError> {
+        terms.iter().map(|term| resolve::shape(&entry(look, order, term, &waiting, verbose)?)).collect()
     };
-    let mut list = Vec::with_capacity(terms.len());
-    for term in terms {
-        let entry = entry(look, order, &term, &waiting, verbose)?;
-        list.push(serde_json::to_value(entry).map_err(RpcError::internal)?);
-    }
-    Ok(Value::Array(list))
+    let part = |terms: &[Term], window: Range<u64>| {
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        terms.get(place(window.start)..place(window.end)).unwrap_or_default().to_vec()
+    };
+    let after = match paging {
+        Paging::After(after) => after,
+        Paging::Page(page) => {
+            let terms = match chosen {
+                Some(terms) => part(&terms, page.window(terms.len() as u64)),
+                None => page_of_terms(look, order, kind, &waiting, page)?,
+            };
+            return shown(&terms).map(Value::Array);
+        }
+    };
+    let snapshot = &look.moment.snapshot;
+    let method = match kind {
+        TermKind::Key => "liststreamkeys",
+        TermKind::Publisher => "liststreampublishers",
+    };
+    let list = match &chosen {
+        Some(terms) => {
+            let words = params.value(1).to_string();
+            let name = ListName::new(method, &[look.stream.as_bytes(), &[order as u8], words.as_bytes()]);
+            List::given(name, terms.len())
+        }
+        None => List::of_terms(snapshot, &look.reader, method, order, kind)?,
+    };
+    let cursor = Cursor::open(snapshot, list, &after)?;
+    let window = cursor.window();
+    let terms = match chosen {
+        Some(terms) => part(&terms, window.clone()),
+        None => indexed_terms(look, order, kind, window.clone())?,
+    };
+    cursor.answer(window.end, shown(&terms)?)
 }
 
 /// Waiting items by key or publisher, in order of first appearance.
@@ -204,8 +231,8 @@ fn ends(look: &Look<'_>, order: Order, selector: Selector<'_>, unconfirmed: &[Po
     let summary = look.reader.summary(order, selector).map_err(resolve::storage_error)?;
     let (mut first, mut last) = (None, None);
     if let Some(summary) = summary {
-        first = Some(look.local(&summary.first)?);
-        last = Some(look.local(&summary.last)?);
+        first = look.found(&summary.first)?;
+        last = look.found(&summary.last)?;
     }
     if order == Order::Chain {
         first = first.or_else(|| unconfirmed.first().map(waiting_place));

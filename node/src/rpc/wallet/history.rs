@@ -1,6 +1,8 @@
 //! The newest transactions of the wallet or of one address, from the wallet's index, in the order this node saw them.
 
-use rota_api::error::RpcError;
+use rota_api::cursor::{After, Paging};
+use rota_api::error::{ParameterRule, RpcError};
+use rota_api::params::{Page, Params};
 use rota_storage::index::party::MINE;
 use rota_storage::index::{Order, Selector, StreamReader, Subject};
 use serde_json::Value;
@@ -9,34 +11,92 @@ use super::note;
 use crate::context::Context;
 use crate::rpc::Answer;
 use crate::rpc::decode::{Moment, Whose, wallet_transaction};
+use crate::rpc::history::Index;
 use crate::rpc::resolve::storage_error;
 
+/// Transactions of a list unless the caller says how many.
+const LISTED: i64 = 10;
 /// Transactions that one call lists at most.
 const MAX_LISTED: u64 = 100_000;
 
-/// The newest transactions less those left out, oldest first.
-pub fn list(ctx: &Context, whose: Whose, count: u64, skip: u64, verbose: bool) -> Answer {
+/// Which transactions a caller wants, and of whom.
+pub struct Wanted {
+    /// Whose.
+    pub whose: Whose,
+    /// The method that lists them.
+    pub method: &'static str,
+    /// The newest, or those after a token.
+    pub which: Which,
+    /// Whether inputs and outputs are shown.
+    pub verbose: bool,
+}
+
+/// Which of the transactions.
+pub enum Which {
+    /// So many of the newest, less those left out.
+    Newest {
+        /// How many.
+        count: u64,
+        /// How many are left out.
+        skip: u64,
+    },
+    /// Those after a token, from the oldest on.
+    After(After),
+}
+
+impl Which {
+    /// `count` and `skip` at two positions: -8 where negative.
+    pub fn read(params: &Params, index: usize) -> Result<Which, RpcError> {
+        let count = params.integer_or(index, LISTED)?;
+        let number = |number: i64, name: &str| {
+            let refused = |_| RpcError::parameter(ParameterRule::Range, format!("Negative {name}"));
+            u64::try_from(number).map_err(refused).map_err(|error| error.got(number).allowed("0 or more"))
+        };
+        let given = number(count, "count")?;
+        match params.given(index + 1) {
+            Some(Value::Object(map)) => After::read(map, count).map(Which::After),
+            _ => Ok(Which::Newest { count: given, skip: number(params.integer_or(index + 1, 0)?, "skip")? }),
+        }
+    }
+}
+
+/// Lists transactions of the wallet, oldest first.
+pub fn list(ctx: &Context, wanted: Wanted) -> Answer {
     let moment = Moment::fresh(ctx)?;
-    let Some(reader) = index(&moment)? else { return Ok(Value::Array(Vec::new())) };
-    let selector = match &whose {
+    let Some(reader) = index(&moment)? else {
+        return match wanted.which {
+            Which::Newest { .. } => Ok(Value::Array(Vec::new())),
+            Which::After(_) => Err(RpcError::not_allowed("The wallet has no index yet")),
+        };
+    };
+    let selector = match &wanted.whose {
         Whose::Wallet { watch_only: true } => Selector::All,
         Whose::Wallet { watch_only: false } => Selector::Key(MINE),
         Whose::Address(lock) => Selector::Publisher(lock),
     };
-    let size = reader.count(Order::Local, selector).map_err(storage_error)?;
-    let end = size.saturating_sub(skip);
-    let start = end.saturating_sub(count.min(MAX_LISTED));
-    let rows = reader.page(Order::Local, selector, start..end).map_err(storage_error)?;
-    let notes = note::all(ctx);
-    let mut shown = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let Some(known) = moment.listed(row)? else { continue };
-        if let Some(mut value) = wallet_transaction(&moment, &known, whose, verbose)? {
-            note::show(&notes, &known.txid, &mut value);
-            shown.push(value);
+    let paging = match wanted.which {
+        Which::After(after) => Paging::After(after),
+        Which::Newest { count, skip } => {
+            let size = reader.count(Order::Local, selector).map_err(storage_error)?;
+            let end = size.saturating_sub(skip);
+            let start = end.saturating_sub(count.min(MAX_LISTED));
+            let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+            Paging::Page(Page { count: number(end - start), start: number(start) })
         }
-    }
-    Ok(Value::Array(shown))
+    };
+    let notes = note::all(ctx);
+    let index = Index { moment: &moment, reader: &reader, method: wanted.method, order: Order::Local, selector };
+    index.answer(
+        paging,
+        |_| false,
+        |known| {
+            let mut shown = wallet_transaction(&moment, known, wanted.whose, wanted.verbose)?;
+            if let Some(value) = &mut shown {
+                note::show(&notes, &known.txid, value);
+            }
+            Ok(shown)
+        },
+    )
 }
 
 /// The wallet's index, none before there is one.

@@ -1,6 +1,6 @@
 //! Where a subscription begins: the last block that the caller has handled.
 
-use rota_api::error::{Code, RpcError};
+use rota_api::error::{Code, ParameterRule, RpcError};
 use rota_chain::amount::Height;
 use rota_chain::hash::BlockHash;
 use rota_storage::Snapshot;
@@ -27,31 +27,39 @@ pub(super) fn read(snapshot: &Snapshot, from: Option<&Value>) -> Result<Option<P
                 let hash = hash_at(snapshot, height)?;
                 Point::known(snapshot, hash).map_err(storage_error)
             }
-            _ => Err(RpcError::invalid(
-                r#"from must be the height of a block, -1 for none, or an object such as {"height":5,"hash":"..."}"#,
-            )),
+            _ => {
+                let sentence = r#"from must be the height of a block, -1 for none, or an object such as {"height":5,"hash":"..."}"#;
+                Err(RpcError::not_whole(value, "-1 or more", sentence))
+            }
         },
     }
 }
 
 fn named(snapshot: &Snapshot, members: &Map<String, Value>) -> Result<Point, RpcError> {
-    let malformed = || RpcError::invalid("from must have a height and the hash of the block at it, and nothing else");
+    let malformed = || {
+        let sentence = "from must have a height and the hash of the block at it, and nothing else";
+        RpcError::parameter(ParameterRule::Form, sentence).allowed(["height", "hash"].as_slice())
+    };
     let height = members.get("height").and_then(Value::as_u64).and_then(|height| u32::try_from(height).ok());
     let text = members.get("hash").and_then(Value::as_str);
     let (Some(height), Some(text), 2) = (height, text, members.len()) else { return Err(malformed()) };
-    let hash: BlockHash = text
-        .parse()
-        .map_err(|_| RpcError::invalid(format!("hash must be hexadecimal string (not '{}')", short(text))))?;
+    let hash: BlockHash = text.parse().map_err(|_| not_a_hash(text))?;
     let unknown = || {
         let sentence =
             format!("Block {hash} is not known to this node: begin with a height, or with -1 for everything");
-        RpcError::new(Code::BlockNotFound, sentence)
+        RpcError::new(Code::BlockNotFound, sentence).got(text)
     };
     let point = Point::known(snapshot, hash).map_err(storage_error)?.ok_or_else(unknown)?;
     if point.height != Height(height) {
-        return Err(RpcError::invalid(format!("Block {hash} has height {}, not {height}", point.height)));
+        let sentence = format!("Block {hash} has height {}, not {height}", point.height);
+        return Err(RpcError::parameter(ParameterRule::Range, sentence).got(height).allowed(point.height.0));
     }
     Ok(point)
+}
+
+fn not_a_hash(text: &str) -> RpcError {
+    let sentence = format!("hash must be hexadecimal string (not '{}')", short(text));
+    RpcError::parameter(ParameterRule::Form, sentence).got(text).allowed("64 hexadecimal digits")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Which items of a stream are watched, where the next of them are, and how they are shown.
 
-use rota_api::error::RpcError;
+use rota_api::error::{ParameterRule, RpcError};
 use rota_api::params::{Params, Selection};
 use rota_chain::amount::Height;
 use rota_chain::hash::Txid;
@@ -52,7 +52,7 @@ impl ItemWatch {
         if terms > TERMS {
             let many =
                 format!("At most {TERMS} keys and publishers are watched by one subscription, these are {terms}");
-            return Err(RpcError::invalid(many));
+            return Err(RpcError::parameter(ParameterRule::Size, many).got(terms).allowed(TERMS));
         }
         let watch = ItemWatch { stream, keys, publishers };
         watch.look(ctx)?;
