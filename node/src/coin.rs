@@ -10,7 +10,7 @@ use rota_chain::amount::Amount;
 use rota_chain::lock::Lock;
 use rota_chain::transaction::OutPoint;
 use rota_consensus::state::Coin;
-use rota_storage::{Snapshot, StorageError};
+use rota_storage::{Beside, OwnedCoin, Snapshot, StorageError};
 use tokio::sync::watch;
 
 use crate::view::{Tip, View};
@@ -36,7 +36,7 @@ pub struct Coins {
     pub snapshot: Snapshot,
     /// The tip.
     pub tip: Tip,
-    made: HashMap<Lock, Vec<(OutPoint, Coin, Origin)>>,
+    made: HashMap<Lock, Vec<(OutPoint, OwnedCoin, Origin)>>,
     spent: HashSet<OutPoint>,
 }
 
@@ -46,12 +46,13 @@ impl Coins {
     pub fn of<'a>(view: &View, owners: impl IntoIterator<Item = &'a Lock>) -> Coins {
         let (mut made, mut spent) = (HashMap::new(), HashSet::new());
         for owner in owners {
-            let origin = |outpoint: &OutPoint| match view.pool.get(&outpoint.txid) {
-                Some(entry) if entry.own => Origin::Own,
-                _ => Origin::Others,
-            };
             let coins = view.pool.coins().made_for(owner);
-            let coins: Vec<_> = coins.map(|(outpoint, coin)| (outpoint, coin.clone(), origin(&outpoint))).collect();
+            let coins: Vec<_> = coins
+                .map(|(outpoint, coin)| {
+                    let (beside, origin) = waiting(view, outpoint);
+                    (outpoint, OwnedCoin { coin: coin.clone(), beside }, origin)
+                })
+                .collect();
             if !coins.is_empty() {
                 made.insert(*owner, coins);
             }
@@ -63,7 +64,7 @@ impl Coins {
     /// Coins of one of the addresses that waiting transactions of others make.
     pub fn waiting(&self, owner: &Lock) -> impl Iterator<Item = &Coin> {
         let made = self.made.get(owner).into_iter().flatten();
-        made.filter(|(_, _, origin)| *origin == Origin::Others).map(|(_, coin, _)| coin)
+        made.filter(|(_, _, origin)| *origin == Origin::Others).map(|(_, owned, _)| &owned.coin)
     }
 
     /// Calls `visit` for the coins of one of the addresses, those in blocks first, until it returns false.
@@ -73,7 +74,7 @@ impl Coins {
     pub fn for_each(
         &self,
         owner: &Lock,
-        mut visit: impl FnMut(OutPoint, Coin, Origin) -> bool,
+        mut visit: impl FnMut(OutPoint, OwnedCoin, Origin) -> bool,
     ) -> Result<(), StorageError> {
         let mut more = true;
         self.snapshot.for_each_coin_of(owner, |outpoint, coin| {
@@ -88,6 +89,14 @@ impl Coins {
         }
         Ok(())
     }
+}
+
+/// What stands beside a coin that a waiting transaction makes, and whose transaction it is.
+fn waiting(view: &View, outpoint: OutPoint) -> (Beside, Origin) {
+    let Some(entry) = view.pool.get(&outpoint.txid) else { return (Beside::default(), Origin::Others) };
+    let index = usize::try_from(outpoint.index).unwrap_or(usize::MAX);
+    let output = entry.tx.transaction().body.outputs.get(index);
+    (output.map(Beside::of).unwrap_or_default(), if entry.own { Origin::Own } else { Origin::Others })
 }
 
 /// Coins set aside, and the fee that callers chose, in memory alone.

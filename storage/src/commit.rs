@@ -13,7 +13,7 @@ use rota_consensus::state::{Changes, StateKey, StateValue};
 
 use crate::block::{BlockEntry, Location, Tip};
 use crate::cache::is_hot;
-use crate::coin::CoinIndex;
+use crate::coin::{CoinIndex, accompanied};
 use crate::entity::HistoryWriter;
 use crate::error::{Result, StorageError};
 use crate::index::writer::{Changed, IndexWriter, IndexedBlock};
@@ -133,7 +133,7 @@ struct Work<'a> {
     store: &'a Store,
     batch: Batch,
     index: IndexWriter<'a>,
-    coins: CoinIndex,
+    coins: CoinIndex<'a>,
     history: HistoryWriter<'a>,
     tip: Option<Tip>,
     entities: HashMap<u8, u32>,
@@ -146,7 +146,7 @@ impl<'a> Work<'a> {
             store,
             batch: store.database().batch(),
             index: IndexWriter::new(store.database(), writer),
-            coins: CoinIndex::default(),
+            coins: CoinIndex::new(store.database(), store.files()),
             history: HistoryWriter::new(store.database()),
             tip: store.database().get(&TIP, &())?,
             entities: HashMap::new(),
@@ -170,7 +170,7 @@ impl<'a> Work<'a> {
             if let (StateKey::Entity(_), None) = (&key, &before) {
                 self.pop_entity(&key)?;
             }
-            self.coins.undo(&mut self.batch, self.store.database(), &key, before.as_ref())?;
+            self.coins.undo(&mut self.batch, &key, before.as_ref())?;
             self.element(key, before)?;
         }
         for txid in &undo.transactions {
@@ -192,9 +192,10 @@ impl<'a> Work<'a> {
         }
         let body = entry.body.ok_or_else(|| StorageError::Order(format!("block {hash} has no body on disk")))?;
         let places = places(block, *height, body)?;
+        let accompanied = accompanied(block, txids);
         for (key, change) in &changes.elements {
             if change.before != change.after {
-                CoinIndex::apply(&mut self.batch, key, change)?;
+                CoinIndex::apply(&mut self.batch, key, change, &accompanied)?;
                 self.element(key.clone(), change.after.clone())?;
             }
         }

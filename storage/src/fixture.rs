@@ -25,6 +25,7 @@ use rota_consensus::state::{
 use tempfile::TempDir;
 
 use crate::block::{BlockEntry, BlockStatus, Tip, UndoBlock};
+use crate::coin::Beside;
 use crate::commit::{AppliedBlock, TipCommit, places};
 use crate::error::Result;
 use crate::index::{Order, Selector, Subject};
@@ -237,6 +238,13 @@ impl Chain {
         let mut indexed = Vec::new();
         snapshot.for_each_coin(|outpoint, coin| indexed.push((coin.owner, outpoint, coin))).unwrap();
         assert_eq!(indexed, coins, "the coins by owner are those of the state");
+        for (owner, outpoint, _) in coins {
+            let (transaction, _) = snapshot.transaction(&outpoint.txid).unwrap().unwrap();
+            let stands = Beside::of(&transaction.body.outputs[outpoint.index as usize]);
+            let listed = snapshot.coins_of(&owner, None, usize::MAX).unwrap();
+            let owned = listed.into_iter().find(|(known, _)| *known == outpoint).unwrap().1;
+            assert_eq!(owned.beside, stands, "what stands beside coin {outpoint:?}");
+        }
         let streams = u32::try_from(model.streams.len()).unwrap();
         assert_eq!(snapshot.entity_count(EntityList::Streams).unwrap(), streams);
         assert_eq!(snapshot.entities(EntityList::Streams, 0..streams + 9).unwrap(), model.streams);

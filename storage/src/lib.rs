@@ -21,6 +21,7 @@ pub mod table;
 pub mod transaction;
 
 pub use block::{BlockEntry, BlockStatus, Location, Tip, UndoBlock};
+pub use coin::{Beside, OwnedCoin};
 pub use commit::{AppliedBlock, TipCommit};
 pub use error::StorageError;
 pub use snapshot::{EntityList, Snapshot};

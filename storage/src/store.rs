@@ -124,6 +124,10 @@ impl Store {
         Snapshot::new(view, self.files.clone(), self.cache.clone(), generation)
     }
 
+    pub(crate) fn files(&self) -> &BlockFiles {
+        &self.files
+    }
+
     /// Appends a block to the block files. Not safe from power loss before [`Store::sync_files`].
     ///
     /// # Errors

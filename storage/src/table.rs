@@ -5,10 +5,11 @@ use rota_chain::hash::{BlockHash, ChunkHash, Txid};
 use rota_chain::lock::Lock;
 use rota_chain::multiset::Multiset;
 use rota_chain::transaction::{OutPoint, Transaction};
-use rota_consensus::state::{Coin, StateKey, StateValue};
+use rota_consensus::state::{StateKey, StateValue};
 
 use crate::block::{BlockEntry, Tip};
 use crate::chunk::{ChunkInfo, ChunkOwner, ChunkTotals, PendingChunk};
+use crate::coin::OwnedCoin;
 use crate::index::party::MemberRow;
 use crate::index::{ItemRow, SeenRow, Subject, SubscriptionRow, TermRow};
 use crate::kv::{Table, TableSpec};
@@ -16,8 +17,8 @@ use crate::transaction::TransactionLocation;
 
 /// The format this program reads and writes.
 ///
-/// History: 1, the first; 2, what is asked of assets, coins and wallets.
-pub const FORMAT: u64 = 2;
+/// History: 1, the first; 2, what is asked of assets, coins and wallets; 3, what stands beside coins.
+pub const FORMAT: u64 = 3;
 
 macro_rules! tables {
     ($all:ident, $list:ident;
@@ -49,8 +50,8 @@ tables! {
     ACTIVE = new "active": Height => BlockHash;
     /// The consensus state after the tip.
     STATE = new "state": StateKey => StateValue;
-    /// The coins of the state once more, by owner.
-    COIN_OWNER = new "coin_owner": (Lock, OutPoint) => Coin;
+    /// The coins of the state once more, by owner, with what stands beside them.
+    COIN_OWNER = new "coin_owner": (Lock, OutPoint) => OwnedCoin;
     /// Transactions of the active branch.
     TRANSACTION = new "transaction": Txid => TransactionLocation;
     /// Entities of the active branch by list and dense position, in order of creation.

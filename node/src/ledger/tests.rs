@@ -5,4 +5,5 @@ mod block;
 mod branch;
 mod pending;
 mod restart;
+mod supply;
 pub mod world;

@@ -11,6 +11,7 @@ use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
 use rota_chain::transaction::OutPoint;
 use rota_consensus::state::{Coin, EntityKind};
+use rota_storage::OwnedCoin;
 use rota_wallet::AddressInfo;
 use rota_wallet::select::Unit;
 use serde_json::{Map, Value};
@@ -119,9 +120,9 @@ impl<'c> Book<'c> {
 
     fn tally(&self, owner: &Lock) -> Result<Tally, RpcError> {
         let mut tally = Tally::default();
-        let add = |outpoint, coin: Coin, origin| {
-            if self.counting.takes(self.moment.ctx, &self.coins, &outpoint, &coin, origin) {
-                tally.add(&coin);
+        let add = |outpoint, owned: OwnedCoin, origin| {
+            if self.counting.takes(self.moment.ctx, &self.coins, &outpoint, &owned.coin, origin) {
+                tally.add(&owned.coin);
             }
             true
         };

@@ -206,10 +206,10 @@ fn own_coins(ctx: &Context) -> Vec<(OutPoint, Coin)> {
     let mut found = Vec::new();
     for owner in owners.iter().filter(|owner| ctx.wallet.can_sign(owner)) {
         let mut looked = 0;
-        let read = coins.for_each(owner, |outpoint, coin, _| {
+        let read = coins.for_each(owner, |outpoint, owned, _| {
             looked += 1;
-            if !ctx.coins.is_locked(&outpoint) && !ctx.coins.is_reserved(&outpoint) && !coin.coinbase {
-                found.push((outpoint, coin));
+            if !ctx.coins.is_locked(&outpoint) && !ctx.coins.is_reserved(&outpoint) && !owned.coin.coinbase {
+                found.push((outpoint, owned.coin));
             }
             looked < LOOKED_AT
         });

@@ -8,30 +8,31 @@ mod batch;
 mod change;
 mod judge;
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rota_api::error::{Code, ParameterRule, RpcError};
 use rota_chain::amount::{Amount, Height};
-use rota_chain::asset::AssetReference;
+use rota_chain::asset::{AssetQuantity, AssetReference};
 use rota_chain::codec::encoded_length;
 use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
-use rota_chain::operation::Operation;
 use rota_chain::permission::Permission;
-use rota_chain::transaction::{Coverage, Input, OutPoint, Output, Transaction};
+use rota_chain::transaction::{Coverage, Input, OutPoint, Output};
 use rota_consensus::authority;
+use rota_consensus::rules::Rules;
 use rota_consensus::state::{Coin, StateView};
+use rota_storage::OwnedCoin;
 use rota_wallet::select::{Candidate, Choice, Hindrance, Holding, Shortage, Unit, choose_coins};
 
 pub use self::batch::{Batch, Batching, batch, together};
 use self::judge::Judge;
 use super::resolve::{self, cannot_send, own_key, state_error, storage_error};
-use crate::coin::{Coins, Origin, Reservation};
+use crate::coin::{CoinLocks, Coins, Origin, Reservation};
 use crate::context::Context;
 use crate::pool::PoolLimits;
+use crate::view::SharedView;
 
 /// Coins of a source looked at first: enough for most, and read within milliseconds.
 const FIRST_LOOK: usize = 8_192;
@@ -51,8 +52,6 @@ pub const MOST_INPUTS: usize = 10_000;
 const RELEASE_WAIT: Duration = Duration::from_secs(10);
 /// Looks at coins that others may spend between look and reservation.
 const STALE_TRIES: usize = 8;
-/// Choices that are made again because a chosen coin turned out to hold data.
-const DATA_TRIES: usize = 16;
 /// Rounds in which a fee is fitted to the inputs that it needs itself.
 const FEE_ROUNDS: usize = 4;
 
@@ -95,6 +94,64 @@ pub struct Chosen {
     pub reservation: Reservation,
 }
 
+/// What choosing looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Purse<'a> {
+    /// The state, and what waits.
+    pub view: &'a SharedView,
+    /// The chain's rules.
+    pub rules: &'a Rules,
+    /// Coins set aside, and the fee that callers chose.
+    pub coins: &'a Arc<CoinLocks>,
+}
+
+impl<'a> Purse<'a> {
+    /// That of a running node.
+    #[must_use]
+    pub fn of(ctx: &'a Context) -> Purse<'a> {
+        Purse { view: &ctx.view, rules: &ctx.rules, coins: &ctx.coins }
+    }
+
+    /// Chooses among the coins of these addresses at once; none if coins would suffice that other transactions being
+    /// made have reserved.
+    ///
+    /// # Errors
+    /// -6 or -704 if they do not suffice.
+    pub fn choose(
+        self,
+        owners: &[Lock],
+        needs: &Holding,
+        choosing: Choosing,
+        named: Option<Lock>,
+    ) -> Result<Option<Chosen>, RpcError> {
+        for _ in 0..STALE_TRIES {
+            let search = Search::new(self, owners.to_vec(), choosing);
+            let Some((pick, fee)) = search.find_with_fee(needs)? else { return Ok(None) };
+            let Some(chosen) = pick.reserve(self, named, choosing, fee) else { return Ok(None) };
+            if self.are_there(&chosen.inputs)? {
+                return Ok(Some(chosen));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether no transaction spent the coins between the look at them and their reservation.
+    fn are_there(self, inputs: &[Input]) -> Result<bool, RpcError> {
+        let view = self.view.read();
+        for input in inputs {
+            if view.pool.state().coin(input.outpoint).map_err(state_error)?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn fee_of(self, bytes: usize) -> Amount {
+        let limits = self.view.read().pool.limits();
+        PoolLimits { relay_fee: limits.relay_fee.max(self.coins.fee_rate().0), ..limits }.fee(bytes)
+    }
+}
+
 /// Chooses coins that hold what is needed, waiting for those that other transactions of this wallet are about to give
 /// back. -6 or -704 if they do not suffice, -709 for a source that is not of this wallet.
 pub async fn choose(
@@ -129,27 +186,11 @@ pub fn choose_now(
     needs: &Holding,
     choosing: Choosing,
 ) -> Result<Option<Chosen>, RpcError> {
-    let owners = owners(ctx, source)?;
-    for _ in 0..STALE_TRIES {
-        let search = Search::new(ctx, owners.clone(), choosing);
-        let Some((pick, fee)) = search.find_with_fee(needs)? else { return Ok(None) };
-        let Some(chosen) = pick.reserve(ctx, source, choosing, fee) else { return Ok(None) };
-        if are_there(ctx, &chosen.inputs)? {
-            return Ok(Some(chosen));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether no transaction spent the coins between the look at them and their reservation.
-fn are_there(ctx: &Context, inputs: &[Input]) -> Result<bool, RpcError> {
-    let view = ctx.view.read();
-    for input in inputs {
-        if view.pool.state().coin(input.outpoint).map_err(state_error)?.is_none() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let named = match source {
+        Source::Address(lock) | Source::Watched(lock) => Some(*lock),
+        Source::Addresses(_) | Source::Wallet => None,
+    };
+    Purse::of(ctx).choose(&owners(ctx, source)?, needs, choosing, named)
 }
 
 /// The addresses whose coins are looked at: -709 for one that is not of this wallet, -704 for a named one that may not
@@ -214,24 +255,22 @@ pub async fn submit(
 /// The fee of a transaction of so many bytes: what the chain asks for at least, or what `settxfee` set if that is more.
 #[must_use]
 pub fn fee_of(ctx: &Context, bytes: usize) -> Amount {
-    let limits = ctx.view.read().pool.limits();
-    PoolLimits { relay_fee: limits.relay_fee.max(ctx.coins.fee_rate().0), ..limits }.fee(bytes)
+    Purse::of(ctx).fee_of(bytes)
 }
 
 /// Most inputs of a transaction of this chain: half of its bytes are left to what it does.
-fn most_inputs(ctx: &Context) -> usize {
-    (ctx.rules.maximum_transaction_size as usize / 2 / INPUT_BYTES).clamp(1, MOST_INPUTS)
+fn most_inputs(rules: &Rules) -> usize {
+    (rules.maximum_transaction_size as usize / 2 / INPUT_BYTES).clamp(1, MOST_INPUTS)
 }
 
 /// A search for coins at one moment.
 struct Search<'c> {
-    ctx: &'c Context,
+    purse: Purse<'c>,
     owners: Vec<Lock>,
     coins: Coins,
     height: Height,
     choosing: Choosing,
     most: usize,
-    with_data: RefCell<HashSet<OutPoint>>,
 }
 
 /// Coins found, with what they are.
@@ -253,14 +292,10 @@ impl Pick {
     }
 
     /// Reserves the coins, none if others were faster; native change too small for an output is left to the miner.
-    fn reserve(self, ctx: &Context, source: &Source, choosing: Choosing, fee: Amount) -> Option<Chosen> {
-        let reservation = ctx.coins.reserve(self.found.iter().map(|(outpoint, _)| *outpoint).collect())?;
-        let named = match source {
-            Source::Address(lock) | Source::Watched(lock) => Some(*lock),
-            Source::Addresses(_) | Source::Wallet => None,
-        };
+    fn reserve(self, purse: Purse<'_>, named: Option<Lock>, choosing: Choosing, fee: Amount) -> Option<Chosen> {
+        let reservation = purse.coins.reserve(self.found.iter().map(|(outpoint, _)| *outpoint).collect())?;
         let coins: Vec<Coin> = self.found.iter().map(|(_, coin)| coin.clone()).collect();
-        let (change, left) = change::outputs(&ctx.rules, &coins, &self.change, choosing.change_to.or(named));
+        let (change, left) = change::outputs(purse.rules, &coins, &self.change, choosing.change_to.or(named));
         let inputs = self.found.iter().map(|(outpoint, _)| Input { outpoint: *outpoint, coverage: Coverage::Full });
         let fee = Amount(fee.0.saturating_add(left.0));
         Some(Chosen { inputs: inputs.collect(), coins, change, fee, reservation })
@@ -273,20 +308,20 @@ impl Pick {
 }
 
 impl<'c> Search<'c> {
-    fn new(ctx: &'c Context, owners: Vec<Lock>, choosing: Choosing) -> Search<'c> {
+    fn new(purse: Purse<'c>, owners: Vec<Lock>, choosing: Choosing) -> Search<'c> {
         let (coins, height) = {
-            let view = ctx.view.read();
+            let view = purse.view.read();
             (Coins::of(&view, &owners), view.pool.place().height)
         };
-        Search { ctx, owners, coins, height, choosing, most: most_inputs(ctx), with_data: RefCell::default() }
+        Search { purse, owners, coins, height, choosing, most: most_inputs(purse.rules) }
     }
 
     /// Finds coins for the needs and for the fee that spending those very coins asks for.
     fn find_with_fee(&self, needs: &Holding) -> Result<Option<(Pick, Amount)>, RpcError> {
-        let mut fee = fee_of(self.ctx, self.choosing.bytes);
+        let mut fee = self.purse.fee_of(self.choosing.bytes);
         for _ in 0..FEE_ROUNDS {
             let Some(pick) = self.find(needs, fee)? else { return Ok(None) };
-            let due = fee_of(self.ctx, self.choosing.bytes + pick.bytes());
+            let due = self.purse.fee_of(self.choosing.bytes + pick.bytes());
             if due <= fee {
                 return Ok(Some((pick, fee)));
             }
@@ -297,35 +332,6 @@ impl<'c> Search<'c> {
         Err(error.rule("funds-fee").got(fee.0))
     }
 
-    /// Whether data stands in a coin's output.
-    fn holds_data(&self, outpoint: &OutPoint) -> Result<bool, RpcError> {
-        let waiting = self.ctx.view.read().pool.get(&outpoint.txid).map(|entry| Arc::clone(entry.tx.transaction()));
-        let mined = || -> Result<Option<Arc<Transaction>>, RpcError> {
-            let found = self.coins.snapshot.transaction(&outpoint.txid).map_err(storage_error)?;
-            Ok(found.map(|(transaction, _)| Arc::new(transaction)))
-        };
-        let transaction = match waiting {
-            Some(transaction) => Some(transaction),
-            None => mined()?,
-        };
-        let index = usize::try_from(outpoint.index).unwrap_or(usize::MAX);
-        let output = transaction.as_ref().and_then(|transaction| transaction.body.outputs.get(index));
-        let is_data = |operation: &Operation| matches!(operation, Operation::Data(_));
-        Ok(output.is_some_and(|output| output.operations.iter().any(is_data)))
-    }
-
-    /// Remembers coins of a choice that hold data; false if there are none.
-    fn sorts_out(&self, pick: &Pick) -> Result<bool, RpcError> {
-        let mut any = false;
-        for (outpoint, _) in &pick.found {
-            if self.holds_data(outpoint)? {
-                any = true;
-                self.with_data.borrow_mut().insert(*outpoint);
-            }
-        }
-        Ok(any)
-    }
-
     /// Looks at some coins, and at more as long as those do not suffice.
     fn find(&self, needs: &Holding, fee: Amount) -> Result<Option<Pick>, RpcError> {
         let mut wanted = needs.clone();
@@ -333,20 +339,11 @@ impl<'c> Search<'c> {
             let error = RpcError::parameter(ParameterRule::Range, "Amount out of range");
             return Err(error.allowed(format!("0 to {} raw units", u64::MAX)));
         }
-        let (mut look, mut tries) = (FIRST_LOOK, 0);
+        let mut look = FIRST_LOOK;
         loop {
             let (candidates, coins, whole) = self.look(&wanted, look)?;
             match self.choose(&candidates, &wanted) {
-                Ok(choice) => {
-                    let pick = Pick::of(&choice, &coins, &candidates);
-                    if !self.sorts_out(&pick)? {
-                        return Ok(Some(pick));
-                    }
-                    tries += 1;
-                    if tries >= DATA_TRIES {
-                        return Err(self.shortage(&Shortage::Hindered(Hindrance::Data), needs, false));
-                    }
-                }
+                Ok(choice) => return Ok(Some(Pick::of(&choice, &coins, &candidates))),
                 Err(_) if !whole => look = look.saturating_mul(LOOK_GROWTH),
                 Err(Shortage::Hindered(Hindrance::Busy)) => return Ok(None),
                 Err(shortage) => return Err(self.shortage(&shortage, needs, candidates.is_empty())),
@@ -357,7 +354,7 @@ impl<'c> Search<'c> {
     /// Chooses so that native change is no less than an output may hold, if coins suffice for that.
     fn choose(&self, candidates: &[Candidate], wanted: &Holding) -> Result<Choice, Shortage> {
         let choice = choose_coins(candidates, wanted, self.most)?;
-        let least = self.ctx.rules.minimum_per_output;
+        let least = self.purse.rules.minimum_per_output;
         if choice.change.amount == Amount::ZERO || choice.change.amount.0 >= least {
             return Ok(choice);
         }
@@ -370,32 +367,37 @@ impl<'c> Search<'c> {
         Ok(if with_least { larger } else { choice })
     }
 
-    /// Coins that hold something wanted, up to `limit` that may be spent; true if there are no others.
+    /// Coins that hold something wanted: at least `limit` that may be spent, and as many more as hold what is wanted;
+    /// true if there are no others.
     fn look(&self, wanted: &Holding, limit: usize) -> Result<(Vec<Candidate>, Vec<Coin>, bool), RpcError> {
         let (mut candidates, mut coins, mut free) = (Vec::new(), Vec::new(), 0usize);
-        let mut judge = Judge::new(self.ctx, self.height);
+        let mut judge = Judge::new(self.purse, self.height);
+        let mut missing = Missing::of(wanted);
         let mut failed = None;
         for owner in &self.owners {
             self.coins
-                .for_each(owner, |outpoint, coin, origin| {
-                    if !is_wanted(&coin, wanted) || !self.is_deep(&coin, origin) {
+                .for_each(owner, |outpoint, owned, origin| {
+                    if !is_wanted(&owned.coin, wanted) || !self.is_deep(&owned.coin, origin) {
                         return true;
                     }
-                    match self.candidate(&mut judge, outpoint, &coin, origin) {
+                    match self.candidate(&mut judge, outpoint, &owned, origin) {
                         Ok(candidate) => {
-                            free += usize::from(candidate.hindrance.is_none());
+                            if candidate.hindrance.is_none() {
+                                free += 1;
+                                missing.take(&candidate);
+                            }
                             candidates.push(candidate);
-                            coins.push(coin);
+                            coins.push(owned.coin);
                         }
                         Err(error) => failed = Some(error),
                     }
-                    free < limit && failed.is_none()
+                    (free < limit || !missing.is_nothing()) && failed.is_none()
                 })
                 .map_err(storage_error)?;
             if let Some(error) = failed {
                 return Err(error);
             }
-            if free >= limit {
+            if free >= limit && missing.is_nothing() {
                 return Ok((candidates, coins, false));
             }
         }
@@ -414,9 +416,10 @@ impl<'c> Search<'c> {
         &self,
         judge: &mut Judge<'_>,
         outpoint: OutPoint,
-        coin: &Coin,
+        owned: &OwnedCoin,
         origin: Origin,
     ) -> Result<Candidate, RpcError> {
+        let coin = &owned.coin;
         let assets = units(coin);
         let mut restricted = false;
         let mut permitted = judge.owner(&coin.owner)?;
@@ -426,16 +429,16 @@ impl<'c> Search<'c> {
             permitted &= verdict.permitted;
         }
         let mature =
-            !coin.coinbase || coin.height.0.saturating_add(self.ctx.rules.reward_spendable_delay) <= self.height.0;
+            !coin.coinbase || coin.height.0.saturating_add(self.purse.rules.reward_spendable_delay) <= self.height.0;
         let hindrance = if !permitted {
             Some(Hindrance::Permission)
-        } else if self.ctx.coins.is_locked(&outpoint) {
+        } else if self.purse.coins.is_locked(&outpoint) {
             Some(Hindrance::Locked)
         } else if !mature {
             Some(Hindrance::Immature)
-        } else if self.with_data.borrow().contains(&outpoint) {
+        } else if owned.beside.data {
             Some(Hindrance::Data)
-        } else if self.ctx.coins.is_reserved(&outpoint) {
+        } else if self.purse.coins.is_reserved(&outpoint) {
             Some(Hindrance::Busy)
         } else {
             None
@@ -477,21 +480,51 @@ impl<'c> Search<'c> {
     }
 }
 
-/// Whether a coin holds anything that is wanted.
-fn is_wanted(coin: &Coin, wanted: &Holding) -> bool {
-    let amount = wanted.amount > Amount::ZERO && coin.amount > Amount::ZERO;
-    amount || units(coin).iter().any(|(unit, _)| wanted.assets.contains_key(unit))
+/// What the coins looked at lack.
+struct Missing {
+    amount: u64,
+    assets: BTreeMap<Unit, u64>,
 }
 
-/// What a coin holds of assets, each unit once.
-#[must_use]
-pub fn units(coin: &Coin) -> Vec<(Unit, u64)> {
-    let mut units: BTreeMap<Unit, u64> = BTreeMap::new();
-    for quantity in &coin.assets {
-        if let AssetReference::Existing(asset) = quantity.asset {
-            let held = units.entry(Unit { asset, token: quantity.token.clone() }).or_default();
-            *held = held.saturating_add(quantity.quantity);
+impl Missing {
+    fn of(wanted: &Holding) -> Missing {
+        Missing { amount: wanted.amount.0, assets: wanted.assets.clone() }
+    }
+
+    fn take(&mut self, candidate: &Candidate) {
+        self.amount = self.amount.saturating_sub(candidate.amount.0);
+        for (unit, quantity) in &candidate.assets {
+            if let Some(missing) = self.assets.get_mut(unit) {
+                *missing = missing.saturating_sub(*quantity);
+                if *missing == 0 {
+                    self.assets.remove(unit);
+                }
+            }
         }
     }
-    units.into_iter().collect()
+
+    fn is_nothing(&self) -> bool {
+        self.amount == 0 && self.assets.is_empty()
+    }
+}
+
+/// Whether a coin holds anything that is wanted. Asked of every coin of an address: it takes no memory.
+fn is_wanted(coin: &Coin, wanted: &Holding) -> bool {
+    let holds = |quantity: &AssetQuantity| {
+        let of = |unit: &Unit| quantity.asset == AssetReference::Existing(unit.asset) && quantity.token == unit.token;
+        wanted.assets.keys().any(of)
+    };
+    (wanted.amount > Amount::ZERO && coin.amount > Amount::ZERO) || coin.assets.iter().any(holds)
+}
+
+/// What a coin holds of assets: rules see to it that no unit stands twice in an output.
+#[must_use]
+pub fn units(coin: &Coin) -> Vec<(Unit, u64)> {
+    let unit = |quantity: &AssetQuantity| match quantity.asset {
+        AssetReference::Existing(asset) => Some((Unit { asset, token: quantity.token.clone() }, quantity.quantity)),
+        AssetReference::New => None,
+    };
+    let mut units: Vec<(Unit, u64)> = coin.assets.iter().filter_map(unit).collect();
+    units.sort_unstable();
+    units
 }

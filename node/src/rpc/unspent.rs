@@ -16,6 +16,7 @@ use rota_chain::script::{payment_script, redeem_script};
 use rota_chain::transaction::{OutPoint, Output, TRANSACTION_VERSION};
 use rota_consensus::authority;
 use rota_consensus::state::{Coin, StateKey, StateValue, StateView};
+use rota_storage::OwnedCoin;
 use serde_json::{Map, Value, json};
 
 use super::balance::{coin_assets, is_mature};
@@ -64,11 +65,11 @@ fn listunspent(ctx: &Context, params: &Params) -> Answer {
     };
     let mut found = Vec::new();
     for owner in &owners {
-        let take = |outpoint, coin: Coin, origin| {
-            let depth = depth_of(&coins, &coin, origin);
-            let shown = (least..=most).contains(&depth) && is_mature(ctx, &coins, &coin);
+        let take = |outpoint, owned: OwnedCoin, origin| {
+            let depth = depth_of(&coins, &owned.coin, origin);
+            let shown = (least..=most).contains(&depth) && is_mature(ctx, &coins, &owned.coin);
             if shown && !ctx.coins.is_locked(&outpoint) {
-                found.push((depth, outpoint, coin));
+                found.push((depth, outpoint, owned));
             }
             true
         };
@@ -76,8 +77,8 @@ fn listunspent(ctx: &Context, params: &Params) -> Answer {
     }
     // Oldest first.
     found.sort_by_key(|(depth, outpoint, _)| (std::cmp::Reverse(*depth), *outpoint));
-    let mut list = Listing { moment, owners: HashMap::new(), transactions: HashMap::new() };
-    found.iter().map(|(depth, outpoint, coin)| list.unspent(*depth, *outpoint, coin)).collect()
+    let mut list = Listing { moment, owners: HashMap::new(), opened: None };
+    found.iter().map(|(depth, outpoint, owned)| list.unspent(*depth, *outpoint, owned)).collect()
 }
 
 fn depth_of(coins: &Coins, coin: &Coin, origin: Origin) -> i64 {
@@ -100,12 +101,14 @@ struct Owner {
 struct Listing<'c> {
     moment: Moment<'c>,
     owners: HashMap<Lock, Owner>,
-    transactions: HashMap<Txid, Option<Known>>,
+    /// The transaction opened last: another coin of it may follow.
+    opened: Option<(Txid, Option<Known>)>,
 }
 
 impl Listing<'_> {
-    fn unspent(&mut self, depth: i64, outpoint: OutPoint, coin: &Coin) -> Answer {
-        let parts = self.parts(outpoint)?;
+    fn unspent(&mut self, depth: i64, outpoint: OutPoint, owned: &OwnedCoin) -> Answer {
+        let OwnedCoin { coin, beside } = owned;
+        let parts = if beside.is_nothing() { Parts::default() } else { self.parts(outpoint)? };
         let assets = coin_assets(&self.moment, coin)?;
         let amount = self.moment.amount(i128::from(coin.amount.0));
         let owner = self.owner(&coin.owner)?;
@@ -128,20 +131,15 @@ impl Listing<'_> {
 
     /// What stands in the output beside its value.
     fn parts(&mut self, outpoint: OutPoint) -> Result<Parts, RpcError> {
-        if !self.transactions.contains_key(&outpoint.txid) {
-            let known = self.moment.transaction(&outpoint.txid)?;
-            // Kept only where another coin of the same transaction may follow.
-            self.transactions.retain(|_, _| false);
-            self.transactions.insert(outpoint.txid, known);
-        }
-        let known = self.transactions.get(&outpoint.txid).and_then(Option::as_ref);
-        let Some((known, output)) = known.and_then(|known| Some((known, output_of(known, outpoint.index)?))) else {
-            return Ok(Parts::default());
+        let opened = match self.opened.take().filter(|(txid, _)| *txid == outpoint.txid) {
+            Some((_, known)) => known,
+            None => self.moment.transaction(&outpoint.txid)?,
         };
-        if output.operations.is_empty() {
-            return Ok(Parts::default());
+        let (_, known) = self.opened.insert((outpoint.txid, opened));
+        match known.as_ref().and_then(|known| Some((known, output_of(known, outpoint.index)?))) {
+            Some((known, output)) => Parts::of(&self.moment, known, outpoint.index, output, Shown::Chain),
+            None => Ok(Parts::default()),
         }
-        Parts::of(&self.moment, known, outpoint.index, output, Shown::Chain)
     }
 
     fn owner(&mut self, lock: &Lock) -> Result<&Owner, RpcError> {

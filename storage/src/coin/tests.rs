@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use rota_chain::data::{Data, DataFormat};
+use rota_chain::operation::Operation;
+use rota_chain::permission::{BlockRange, Grant, Permission};
 use rota_chain::transaction::{OutPoint, Transaction};
 
 use crate::fixture::{Chain, author};
@@ -12,7 +15,7 @@ fn outpoint(transaction: &Transaction, index: u32) -> OutPoint {
 
 fn amounts(chain: &Chain, owner: u8) -> Vec<u64> {
     let coins = chain.store.snapshot().unwrap().coins_of(&author(owner), None, 100).unwrap();
-    let mut amounts: Vec<u64> = coins.iter().map(|(_, coin)| coin.amount.0).collect();
+    let mut amounts: Vec<u64> = coins.iter().map(|(_, owned)| owned.coin.amount.0).collect();
     amounts.sort_unstable();
     amounts
 }
@@ -59,6 +62,31 @@ fn a_coin_spent_by_a_branch_that_lost_is_its_owners_again() {
     other = chain.make(Some(other), vec![]);
     chain.store.commit(&chain.move_to(other)).unwrap();
     assert_eq!((amounts(&chain, 2), amounts(&chain, 3)), (vec![5], vec![]));
+    chain.assert_sound();
+}
+
+#[test]
+fn what_stands_beside_a_coin_is_known_again_after_its_spending_was_undone() {
+    let mut chain = Chain::new();
+    let mut made = chain.payment(&[], &[(2, 5), (2, 6), (2, 7)]);
+    let data = Data { format: DataFormat::Raw, bytes: vec![1] };
+    made.body.outputs[1].operations.push(Operation::Data(data));
+    let permissions = [Permission::Send].into_iter().collect();
+    let grant = Grant { entity: None, permissions, range: BlockRange::ALWAYS, timestamp: 0 };
+    made.body.outputs[2].operations.push(Operation::Grant(grant));
+    let base = chain.extend(vec![made.clone()]);
+    let beside = |chain: &Chain| -> Vec<(u64, bool, bool)> {
+        let coins = chain.store.snapshot().unwrap().coins_of(&author(2), None, 9).unwrap();
+        coins.iter().map(|(_, owned)| (owned.coin.amount.0, owned.beside.data, owned.beside.grants)).collect()
+    };
+    let expected = [(5, false, false), (6, true, false), (7, false, true)];
+    assert_eq!(beside(&chain), expected);
+    let spent: Vec<OutPoint> = (0..3).map(|index| outpoint(&made, index)).collect();
+    let spending = chain.payment(&spent, &[(3, 18)]);
+    chain.extend(vec![spending]);
+    assert_eq!(beside(&chain), []);
+    chain.store.commit(&chain.move_to(base)).unwrap();
+    assert_eq!(beside(&chain), expected);
     chain.assert_sound();
 }
 

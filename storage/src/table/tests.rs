@@ -2,22 +2,23 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use rota_chain::amount::Height;
+use rota_chain::amount::{Amount, Height};
 use rota_chain::hash::{BlockHash, ChunkHash, Txid};
 use rota_chain::lock::{KeyHash, Lock};
 use rota_chain::permission::Permission;
 use rota_chain::transaction::OutPoint;
-use rota_consensus::state::{PermissionKey, StateKey};
+use rota_consensus::state::{Coin, PermissionKey, StateKey};
 
 use crate::block::{Location, Tip};
 use crate::chunk::ChunkOwner;
+use crate::coin::{Beside, OwnedCoin};
 use crate::index::{Indexes, ItemRow, SeenRow, SubscriptionRow, TermRow};
 use crate::key::Key;
 use crate::table::{CHUNK_LIST, LIST};
 use crate::transaction::TransactionLocation;
 
 #[test]
-fn tables_are_those_of_format_2() {
+fn tables_are_those_of_format_3() {
     let names = |list: &[(&str, &str, &str)]| -> Vec<String> {
         list.iter().map(|(name, key, value)| format!("{name}: {key} => {value}")).collect()
     };
@@ -31,7 +32,7 @@ fn tables_are_those_of_format_2() {
             "block_at: (Height, BlockHash) => ()",
             "active: Height => BlockHash",
             "state: StateKey => StateValue",
-            "coin_owner: (Lock, OutPoint) => Coin",
+            "coin_owner: (Lock, OutPoint) => OwnedCoin",
             "transaction: Txid => TransactionLocation",
             "entity: (u8, u32) => Txid",
             "entity_history: (Txid, u32) => ItemRow",
@@ -67,7 +68,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn keys_have_the_bytes_of_format_2() {
+fn keys_have_the_bytes_of_format_3() {
     let one = "01".repeat(32);
     let key = |bytes: Vec<u8>| hex(&bytes);
     assert_eq!(key((Height(258), BlockHash([1; 32])).to_bytes()), format!("00000102{one}"));
@@ -87,7 +88,7 @@ fn keys_have_the_bytes_of_format_2() {
 }
 
 #[test]
-fn values_have_the_bytes_of_format_2() {
+fn values_have_the_bytes_of_format_3() {
     let value = |bytes: Vec<u8>| hex(&bytes);
     let encode = |location: &TransactionLocation| rota_chain::codec::encode(location);
     let place = Location { file: 1, offset: 2, length: 3 };
@@ -101,6 +102,16 @@ fn values_have_the_bytes_of_format_2() {
     assert_eq!(hex(&seen.hash()), SEEN_HASH);
     let term = TermRow { number: 1, count: 2, first: 3 };
     assert_eq!(value(rota_chain::codec::encode(&term)), "010000000200000003000000");
+    let coin = Coin {
+        owner: Lock::Key(KeyHash([2; 20])),
+        amount: Amount(3),
+        assets: vec![],
+        height: Height(4),
+        coinbase: true,
+    };
+    let owned = OwnedCoin { coin, beside: Beside { data: true, grants: false } };
+    let bytes = format!("00{}0300000000000000000000000400000001", "02".repeat(20));
+    assert_eq!(value(rota_chain::codec::encode(&owned)), format!("{bytes}0100"));
     let tip = Tip { hash: BlockHash([1; 32]), height: Height(2) };
     assert_eq!(value(rota_chain::codec::encode(&tip)), format!("{}02000000", "01".repeat(32)));
     let row = SubscriptionRow { id: 1, indexes: Indexes::ALL, retrieve: true, from: Height(2), next: Some(Height(3)) };

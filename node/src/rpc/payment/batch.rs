@@ -5,9 +5,10 @@ use rota_chain::amount::Amount;
 use rota_chain::lock::Lock;
 use rota_chain::transaction::{Coverage, Input, MAX_ASSETS, OutPoint, Output};
 use rota_consensus::state::Coin;
+use rota_storage::OwnedCoin;
 use rota_wallet::select::Holding;
 
-use super::{Choosing, Search, change, most_inputs, units};
+use super::{Choosing, Purse, Search, change, most_inputs, units};
 use crate::coin::Reservation;
 use crate::context::Context;
 use crate::rpc::resolve::storage_error;
@@ -42,8 +43,8 @@ pub fn batch(ctx: &Context, owner: Lock, batching: Batching) -> Result<Option<Ba
         return Ok(None);
     }
     let choosing = Choosing { confirmations: batching.confirmations, ..Choosing::default() };
-    let search = Search::new(ctx, vec![owner], choosing);
-    let coins = search.spendable(&owner, batching.most.min(most_inputs(ctx)))?;
+    let search = Search::new(Purse::of(ctx), vec![owner], choosing);
+    let coins = search.spendable(&owner, batching.most.min(most_inputs(&ctx.rules)))?;
     if coins.len() < batching.least {
         return Ok(None);
     }
@@ -78,11 +79,11 @@ pub fn together(ctx: &Context, batch: &Batch, fee: Amount) -> Vec<Output> {
 impl Search<'_> {
     /// Up to `limit` coins of an address that may be spent.
     fn spendable(&self, owner: &Lock, limit: usize) -> Result<Vec<(OutPoint, Coin)>, RpcError> {
-        let (mut judge, mut coins, mut failed) = (super::Judge::new(self.ctx, self.height), Vec::new(), None);
-        let take = |outpoint, coin: Coin, origin| {
-            if self.is_deep(&coin, origin) {
-                match self.candidate(&mut judge, outpoint, &coin, origin) {
-                    Ok(candidate) if candidate.hindrance.is_none() => coins.push((outpoint, coin)),
+        let (mut judge, mut coins, mut failed) = (super::Judge::new(self.purse, self.height), Vec::new(), None);
+        let take = |outpoint, owned: OwnedCoin, origin| {
+            if self.is_deep(&owned.coin, origin) {
+                match self.candidate(&mut judge, outpoint, &owned, origin) {
+                    Ok(candidate) if candidate.hindrance.is_none() => coins.push((outpoint, owned.coin)),
                     Ok(_) => {}
                     Err(error) => failed = Some(error),
                 }
@@ -90,15 +91,6 @@ impl Search<'_> {
             coins.len() < limit && failed.is_none()
         };
         self.coins.for_each(owner, take).map_err(storage_error)?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        let mut plain = Vec::with_capacity(coins.len());
-        for (outpoint, coin) in coins {
-            if !self.holds_data(&outpoint)? {
-                plain.push((outpoint, coin));
-            }
-        }
-        Ok(plain)
+        failed.map_or(Ok(coins), Err)
     }
 }

@@ -11,7 +11,7 @@ use rota_chain::permission::Permission;
 use rota_consensus::authority;
 use rota_consensus::state::{EntityKind, StateView};
 
-use crate::context::Context;
+use super::Purse;
 use crate::rpc::resolve::state_error;
 
 /// What an asset asks of who moves it.
@@ -25,15 +25,15 @@ pub(super) struct Verdict {
 
 /// Remembers what it asked.
 pub(super) struct Judge<'c> {
-    ctx: &'c Context,
+    purse: Purse<'c>,
     height: Height,
     owners: HashMap<Lock, bool>,
     assets: HashMap<(Lock, Txid), Verdict>,
 }
 
 impl<'c> Judge<'c> {
-    pub fn new(ctx: &'c Context, height: Height) -> Judge<'c> {
-        Judge { ctx, height, owners: HashMap::new(), assets: HashMap::new() }
+    pub fn new(purse: Purse<'c>, height: Height) -> Judge<'c> {
+        Judge { purse, height, owners: HashMap::new(), assets: HashMap::new() }
     }
 
     /// Whether an address may send, and receive what comes back.
@@ -41,8 +41,8 @@ impl<'c> Judge<'c> {
         if let Some(known) = self.owners.get(lock) {
             return Ok(*known);
         }
-        let view = self.ctx.view.read();
-        let may = |permission| authority::may(view.pool.state(), &self.ctx.rules, permission, lock, self.height);
+        let view = self.purse.view.read();
+        let may = |permission| authority::may(view.pool.state(), self.purse.rules, permission, lock, self.height);
         let both = may(Permission::Send).map_err(state_error)? && may(Permission::Receive).map_err(state_error)?;
         self.owners.insert(*lock, both);
         Ok(both)
@@ -53,7 +53,7 @@ impl<'c> Judge<'c> {
         if let Some(known) = self.assets.get(&(*lock, asset)) {
             return Ok(*known);
         }
-        let view = self.ctx.view.read();
+        let view = self.purse.view.read();
         let state = view.pool.state();
         let entity = state.entity(&asset).map_err(state_error)?;
         let rules = match entity.map(|entity| entity.kind) {
