@@ -255,6 +255,14 @@ impl Params {
         }
     }
 
+    /// A required list of secrets: as [`Params::list`], but a refusal repeats none of them.
+    pub fn secrets(&self, index: usize) -> Result<Vec<String>, RpcError> {
+        self.list(index).map_err(|error| match error.data().rule.as_ref() == ParameterRule::Twice.name() {
+            true => RpcError::parameter(ParameterRule::Twice, "Invalid parameter, duplicate value"),
+            false => error,
+        })
+    }
+
     /// A required list of identifiers: as [`Params::list`], but a plain string is one identifier, never split.
     pub fn identifiers(&self, index: usize) -> Result<Vec<String>, RpcError> {
         match self.value(index) {

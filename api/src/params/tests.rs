@@ -161,3 +161,12 @@ fn hex_of_a_wrong_form_length_or_type_is_minus_eight() {
         assert_eq!(failed(params(wrong).hex(0, 64, "txid")).0, -8);
     }
 }
+
+#[test]
+fn a_refused_list_of_secrets_repeats_none_of_them() {
+    let params = Params::new(vec![json!("word,word")]);
+    assert!(params.list(0).unwrap_err().message.contains("word"));
+    let error = params.secrets(0).unwrap_err();
+    assert_eq!((error.code.number(), error.data().got), (-8, None));
+    assert!(!error.message.contains("word"), "{}", error.message);
+}

@@ -247,7 +247,7 @@ fn importprivkey(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer
 }
 
 fn import_keys(ctx: &Context, params: &Params) -> Answer {
-    let words = params.list(0)?;
+    let words = params.secrets(0)?;
     let label = params.text_or(1, "")?;
     let past = rescan(ctx, params, 2)?;
     let refused = |_| bad_key("Invalid private key encoding").rule("key-form");
