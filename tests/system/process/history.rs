@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::chain::Chain;
 use crate::harness::node::Node;
 use crate::harness::view::text;
+use crate::harness::wait::{check, until};
 
 async fn txids(node: &Node, method: &str, params: Value) -> Vec<String> {
     let list = node.call(method, params).await;
@@ -106,4 +107,31 @@ async fn explorer_lists_need_the_setting_and_find_what_addresses_did() {
     a.open_stream("t", false).await;
     let new = a.publish("t", "k", "2").await;
     a.wait_item("t", &new).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_assets_are_followed_by_autosubscribe_and_by_explorers_alone() {
+    let chain = Chain::create("c").node("a").start().await;
+    let a = chain.node("a");
+    let address = a.address().await;
+    let issue = async |name: &str| {
+        let txid = text(&a.call("issue", json!([address, name, 10])).await);
+        a.wait_confirmed(&txid).await;
+        txid
+    };
+    issue("before").await;
+    for (option, name) in [("-autosubscribe=assets", "gold"), ("-explorersupport=2", "silver")] {
+        a.stop().await;
+        a.start_with("c", &[option]).await;
+        let txid = issue(name).await;
+        let asset = until(&format!("{name} to be followed"), async || {
+            let asset = a.call("listassets", json!([name])).await[0].clone();
+            check(asset["synchronized"] == json!(true), &asset).map(|()| asset)
+        })
+        .await;
+        assert_eq!((&asset["subscribed"], &asset["transactions"]), (&json!(true), &json!(1)), "{asset}");
+        assert_eq!(txids(a, "listassettransactions", json!([name])).await, [&*txid]);
+        let followed = a.call("listassets", json!(["before"])).await[0]["subscribed"].clone();
+        assert_eq!(followed, json!(option.contains("explorer")), "an explorer takes up what is there, too");
+    }
 }
