@@ -1,7 +1,7 @@
 //! What the parameter reader takes and refuses, most of it as recorded from the original.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use super::{Page, Params, Selection};
+use super::{Detail, Page, Params, Selection};
 use crate::error::RpcError;
 use serde_json::{Value, json};
 
@@ -153,4 +153,13 @@ fn hex_of_a_wrong_form_length_or_type_is_minus_eight() {
     for wrong in [json!(["zz"]), json!([""]), json!([5]), json!(["abcd"])] {
         assert_eq!(failed(params(wrong).hex(0, 64, "txid")).0, -8);
     }
+}
+
+#[test]
+fn a_dash_for_verbose_asks_for_the_length_of_a_list() {
+    let given = params(json!(["-", true, false, null, "x", 1]));
+    let details: Vec<Detail> = (0..4).map(|index| given.detail(index).unwrap()).collect();
+    assert_eq!(details, [Detail::Number, Detail::Verbose, Detail::Brief, Detail::Brief]);
+    assert_eq!(given.detail(9).unwrap(), Detail::Brief);
+    assert_eq!((failed(given.detail(4)).0, failed(given.detail(5)).0), (-8, -8));
 }
