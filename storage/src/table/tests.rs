@@ -17,7 +17,7 @@ use crate::table::{CHUNK_LIST, LIST};
 use crate::transaction::TransactionLocation;
 
 #[test]
-fn tables_are_those_of_format_2() {
+fn tables_are_those_of_format_3() {
     let names = |list: &[(&str, &str, &str)]| -> Vec<String> {
         list.iter().map(|(name, key, value)| format!("{name}: {key} => {value}")).collect()
     };
@@ -45,6 +45,7 @@ fn tables_are_those_of_format_2() {
             "index_term: (u32, u8, Vec<u8>) => TermRow",
             "index_term_list: (u32, u8, u32) => Vec<u8>",
             "index_posting: (u32, u8, u32, u32) => u32",
+            "index_total: (u32, u32, u32) => u128",
             "lost: Txid => Transaction",
         ]
     );
@@ -67,11 +68,12 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn keys_have_the_bytes_of_format_2() {
+fn keys_have_the_bytes_of_format_3() {
     let one = "01".repeat(32);
     let key = |bytes: Vec<u8>| hex(&bytes);
     assert_eq!(key((Height(258), BlockHash([1; 32])).to_bytes()), format!("00000102{one}"));
     assert_eq!(key((7u32, 2u8, b"k".to_vec()).to_bytes()), "00000007026b");
+    assert_eq!(key((7u32, 3u32, 9u32).to_bytes()), "000000070000000300000009");
     assert_eq!(key((7u32, 1u8, 3u32, 9u32).to_bytes()), "00000007010000000300000009");
     assert_eq!(key((ChunkHash([1; 32]), ChunkOwner::Own).to_bytes()), format!("{one}00"));
     assert_eq!(key((ChunkOwner::Stream(Txid([1; 32])), ChunkHash([1; 32])).to_bytes()), format!("01{one}{one}"));
@@ -87,7 +89,7 @@ fn keys_have_the_bytes_of_format_2() {
 }
 
 #[test]
-fn values_have_the_bytes_of_format_2() {
+fn values_have_the_bytes_of_format_3() {
     let value = |bytes: Vec<u8>| hex(&bytes);
     let encode = |location: &TransactionLocation| rota_chain::codec::encode(location);
     let place = Location { file: 1, offset: 2, length: 3 };
@@ -101,6 +103,7 @@ fn values_have_the_bytes_of_format_2() {
     assert_eq!(hex(&seen.hash()), SEEN_HASH);
     let term = TermRow { number: 1, count: 2, first: 3 };
     assert_eq!(value(rota_chain::codec::encode(&term)), "010000000200000003000000");
+    assert_eq!(value(rota_chain::codec::encode(&258u128)), format!("0201{}", "00".repeat(14)));
     let tip = Tip { hash: BlockHash([1; 32]), height: Height(2) };
     assert_eq!(value(rota_chain::codec::encode(&tip)), format!("{}02000000", "01".repeat(32)));
     let row = SubscriptionRow { id: 1, indexes: Indexes::ALL, retrieve: true, from: Height(2), next: Some(Height(3)) };

@@ -90,9 +90,9 @@ async fn explorer_lists_need_the_setting_and_find_what_addresses_did() {
     a.start_with("c", &["-explorersupport=2"]).await;
     let all = a.call("explorerlisttransactions", json!([true, 1000])).await;
     let found = all.as_array().unwrap().iter().find(|entry| entry["txid"] == json!(item)).unwrap().clone();
-    assert_eq!(found["tags"], json!(["stream-item"]));
+    assert_eq!(found["tags"], json!(["onchain-stream-item"]));
     let entry = &a.call("explorerlistaddresses", json!([[address], true])).await[0];
-    assert!(entry["transactions"].as_u64().unwrap() >= 3 && entry["last"]["txid"].is_string(), "{entry}");
+    assert!(entry["txs"].as_u64().unwrap() >= 3 && entry["last"]["txid"].is_string(), "{entry}");
     let of_address = txids(a, "explorerlistaddresstransactions", json!([address, false, 1000])).await;
     assert!(of_address.contains(&item));
     let streams = a.call("explorerlistaddressstreams", json!([address])).await;
@@ -103,6 +103,7 @@ async fn explorer_lists_need_the_setting_and_find_what_addresses_did() {
     assert_eq!(raw["vout"][0]["redeem"], Value::Null);
     let redeemed = a.call("explorerlistredeemtransactions", json!([item, [0]])).await;
     assert_eq!(redeemed, json!([{"txid": null, "vin": null, "vout": 0}]));
+    assert_eq!(a.call("explorerlistredeemtransactions", json!([item, 1])).await, json!([null]));
     // A stream that comes later is followed by itself.
     a.open_stream("t", false).await;
     let new = a.publish("t", "k", "2").await;
