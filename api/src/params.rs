@@ -50,6 +50,17 @@ impl Page {
     }
 }
 
+/// What a caller asks for of a list that can tell its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// The number of entries alone.
+    Number,
+    /// Entries.
+    Brief,
+    /// Entries with all that is known of each.
+    Verbose,
+}
+
 /// A list parameter where `*` or nothing stands for every entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
@@ -201,6 +212,14 @@ impl Params {
     /// The usual `verbose` switch.
     pub fn verbose(&self, index: usize) -> Result<bool, RpcError> {
         self.switch(index, "verbose")
+    }
+
+    /// The `verbose` switch of a list that can tell its length: `-` stands for that, another text is -8.
+    pub fn detail(&self, index: usize) -> Result<Detail, RpcError> {
+        if self.given(index).is_some_and(|value| value == "-") {
+            return Ok(Detail::Number);
+        }
+        Ok(if self.verbose(index)? { Detail::Verbose } else { Detail::Brief })
     }
 
     /// A verbosity level given as boolean or integer from 0 to `highest`; -8 outside, -1 on another type.

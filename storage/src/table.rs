@@ -17,7 +17,8 @@ use crate::transaction::TransactionLocation;
 
 /// The format this program reads and writes.
 ///
-/// History: 1, the first; 2, what is asked of assets, coins and wallets; 3, what stands beside coins.
+/// History: 1, the first; 2, what is asked of assets, coins and wallets; 3, what stands beside coins, and totals of what
+/// addresses use.
 pub const FORMAT: u64 = 3;
 
 macro_rules! tables {
@@ -78,6 +79,9 @@ tables! {
     INDEX_TERM_LIST = new "index_term_list": (u32, u8, u32) => Vec<u8>;
     /// Items of a key or publisher but its first: their positions. (subscription, space, term's number, position)
     INDEX_POSTING = new "index_posting": (u32, u8, u32, u32) => u32;
+    /// What an address has of something after each transaction that changes it: raw units, or items written.
+    /// (subscription, number of the pair, position among its transactions)
+    INDEX_TOTAL = new "index_total": (u32, u32, u32) => u128;
     /// Transactions that are indexed in local order but neither on the active branch nor waiting any more.
     LOST = new "lost": Txid => Transaction;
 }

@@ -163,10 +163,10 @@ pub(super) const MEANINGS: &[(&str, &str)] = &[
     ("value", "the new value"),
     ("variable", "name, reference or creating txid of a variable"),
     ("variables", "variables, * for all"),
-    ("verbose", "true or a higher number for more"),
+    ("verbose", "true or a higher number for more; - for the number of entries, where a string is allowed"),
     ("vin", "index of an input"),
     ("vout", "index of an output"),
-    ("vouts", "index or indexes of outputs"),
+    ("vouts", "how many outputs from the first on, or an array of their indexes"),
     ("wait", r#"{"wait":false} to return at once while the history is indexed"#),
     ("with-upgrades", "whether later upgrades are applied"),
 ];

@@ -1,7 +1,7 @@
 //! What the parameter reader takes and refuses, most of it as recorded from the original.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use super::{Page, Params, Selection};
+use super::{Detail, Page, Params, Selection};
 use crate::cursor::{After, Paging};
 use crate::error::RpcError;
 use serde_json::{Value, json};
@@ -169,4 +169,13 @@ fn a_refused_list_of_secrets_repeats_none_of_them() {
     let error = params.secrets(0).unwrap_err();
     assert_eq!((error.code.number(), error.data().got), (-8, None));
     assert!(!error.message.contains("word"), "{}", error.message);
+}
+
+#[test]
+fn a_dash_for_verbose_asks_for_the_length_of_a_list() {
+    let given = params(json!(["-", true, false, null, "x", 1]));
+    let details: Vec<Detail> = (0..4).map(|index| given.detail(index).unwrap()).collect();
+    assert_eq!(details, [Detail::Number, Detail::Verbose, Detail::Brief, Detail::Brief]);
+    assert_eq!(given.detail(9).unwrap(), Detail::Brief);
+    assert_eq!((failed(given.detail(4)).0, failed(given.detail(5)).0), (-8, -8));
 }

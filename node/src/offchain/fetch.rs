@@ -90,7 +90,7 @@ fn fetched(ctx: &Context) -> impl Fn(&Txid) -> bool {
     move |stream| ctx.store.subscription(stream).is_some_and(|known| known.retrieve)
 }
 
-/// Follows the stream that a transaction creates, if so set, and notes its off-chain items.
+/// Follows the stream or asset that a transaction creates, if so set, and notes its off-chain items.
 fn note_transaction(ctx: &Context, txid: Txid, tx: &Transaction) -> Result<(), StorageError> {
     follow::follow_new(ctx, txid, tx)?;
     ctx.offchain.want_transaction(txid, tx, &fetched(ctx))
@@ -125,10 +125,10 @@ async fn note_blocks(ctx: &Arc<Context>, hashes: Vec<BlockHash>) {
     .await;
 }
 
-/// Whether a transaction creates a stream or carries an off-chain item.
+/// Whether a transaction creates what may be followed, or carries an off-chain item.
 fn concerns(tx: &Transaction) -> bool {
     tx.operations().any(|(_, operation)| match operation {
-        Operation::CreateStream(_) => true,
+        Operation::CreateStream(_) | Operation::IssueAsset(_) => true,
         Operation::Publish(publish) => matches!(publish.data, ItemData::Offchain(_)),
         _ => false,
     })

@@ -21,15 +21,15 @@ use rota_wallet::EncryptionState;
 use serde_json::{Map, Value, json};
 
 use super::blockchain::{block_named, chain_kind, chain_rewards, chain_tips, difficulty, entry_of, ledger_error};
-use super::resolve::{shape, short, state_error, stopped, storage_error};
-use super::{Answer, Answerer, balance, mining, network};
+use super::resolve::{heavy, shape, short, state_error, stopped, storage_error};
+use super::{Answer, Answerer, balance, explorer, mining, network};
 use crate::context::Context;
 use crate::pause::Task;
 
 /// The methods answered here.
 pub const ANSWERS: &[(&str, Answerer)] = &[
     ("getinfo", Answerer::Later(getinfo)),
-    ("getchaintotals", Answerer::Now(getchaintotals)),
+    ("getchaintotals", Answerer::Later(|ctx, params| heavy(ctx, params, getchaintotals))),
     ("getinitstatus", Answerer::Now(getinitstatus)),
     ("rpc.discover", Answerer::Now(|ctx, _| Ok(discover(ctx.facts.allow_methods.as_ref())))),
     ("stop", Answerer::Now(stop)),
@@ -166,11 +166,12 @@ fn getchaintotals(ctx: &Context, _params: &Params) -> Answer {
         let view = ctx.view.read();
         (view.snapshot.clone(), view.tip.height)
     };
+    let (addresses, transactions) = explorer::totals(ctx)?.unzip();
     shape(&ChainTotals {
         blocks: i64::from(tip.0),
         rewards: chain_rewards(ctx, tip),
-        addresses: None,
-        transactions: None,
+        addresses: addresses.map(u64::cast_signed),
+        transactions: transactions.map(u64::cast_signed),
         assets: count(&snapshot, EntityList::Assets)?,
         streams: count(&snapshot, EntityList::Streams)?,
         filters: 0,

@@ -1,257 +1,143 @@
-//! What a block explorer asks: every transaction by its addresses, what addresses use, and who spent an output.
-//! Answered by nodes with `explorersupport`, from an index of chain order; what waits comes last.
+//! What a block explorer asks: lists of transactions, and who spent an output; of addresses in `address`, of one
+//! transaction in `raw`. Answered by nodes with `explorersupport`, from an index of chain order; what waits comes last.
 
-pub mod tag;
+mod address;
+mod quantity;
+mod raw;
+mod tag;
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use rota_api::error::{Code, EntityKind as Wanted, RpcError};
-use rota_api::params::{ALL_ENTRIES, Params, Selection};
+use rota_api::cursor::Paging;
+use rota_api::error::{Code, ParameterRule, RpcError};
+use rota_api::params::{Detail, Params};
 use rota_chain::amount::Height;
 use rota_chain::codec::encode;
 use rota_chain::hash::{BlockHash, Txid};
-use rota_chain::lock::Lock;
 use rota_chain::transaction::{OutPoint, Transaction};
-use rota_storage::index::party::{Kind, Pair, Used, addresses};
-use rota_storage::index::{ItemRef, Order, PairList, Selector, StreamReader, Subject, TermKind};
+use rota_storage::index::party::addresses;
+use rota_storage::index::{ItemRef, Order, Selector, StreamReader, Subject};
 use serde_json::{Map, Value, json};
 
 use super::cursor::list::{List, Stand};
 use super::cursor::token::{ChainPlace, ListName};
-use super::decode::asset::unit;
 use super::decode::movement::write_place;
-use super::decode::wallet::spent_outputs;
-use super::decode::{self, Known, Moment};
-use super::history::Index;
-use super::resolve::{address, entity_in, entity_value, heavy, short, storage_error, txid};
+use super::decode::{Known, Moment};
+use super::history::{Index, waiting};
+use super::resolve::{self, heavy, short, storage_error, txid};
 use super::{Answer, Answerer, cursor};
 use crate::context::Context;
 
 /// Entries of a list unless the caller says how many.
 const LISTED: i64 = 10;
+/// Outputs of a call of explorerlistredeemtransactions at most: each is looked up by itself.
+const REDEEMS: usize = 10_000;
 
 /// The methods answered here.
 pub const ANSWERS: &[(&str, Answerer)] = &[
     ("explorerlisttransactions", Answerer::Later(|ctx, params| heavy(ctx, params, transactions))),
-    ("explorerlistaddresses", Answerer::Later(|ctx, params| heavy(ctx, params, list_addresses))),
+    ("explorerlistaddresses", Answerer::Later(|ctx, params| heavy(ctx, params, address::list))),
     ("explorerlistaddresstransactions", Answerer::Later(|ctx, params| heavy(ctx, params, address_transactions))),
     ("explorerlistblocktransactions", Answerer::Later(|ctx, params| heavy(ctx, params, block_transactions))),
     ("explorerlistredeemtransactions", Answerer::Later(|ctx, params| heavy(ctx, params, redeem_transactions))),
-    ("explorerlistaddressassets", Answerer::Later(|ctx, params| heavy(ctx, params, address_assets))),
-    ("explorerlistaddressstreams", Answerer::Later(|ctx, params| heavy(ctx, params, address_streams))),
-    ("explorerlistassetaddresses", Answerer::Later(|ctx, params| heavy(ctx, params, asset_addresses))),
+    ("explorerlistaddressassets", Answerer::Later(|ctx, params| heavy(ctx, params, address::assets))),
+    ("explorerlistaddressstreams", Answerer::Later(|ctx, params| heavy(ctx, params, address::streams))),
+    ("explorerlistassetaddresses", Answerer::Later(|ctx, params| heavy(ctx, params, address::holders))),
     (
         "explorerlistaddressassettransactions",
-        Answerer::Later(|ctx, params| heavy(ctx, params, address_asset_transactions)),
+        Answerer::Later(|ctx, params| heavy(ctx, params, address::asset_transactions)),
     ),
-    ("explorergetrawtransaction", Answerer::Later(|ctx, params| heavy(ctx, params, raw_transaction))),
+    ("explorergetrawtransaction", Answerer::Later(|ctx, params| heavy(ctx, params, raw::transaction))),
 ];
 
 /// The index and its moment: -702 without `explorersupport`.
 fn index(ctx: &Context) -> Result<(Moment<'_>, StreamReader), RpcError> {
     let missing =
         || RpcError::not_supported("Explorer calls need a node started with -explorersupport=2").rule("explorer-off");
+    known_index(ctx)?.ok_or_else(missing)
+}
+
+fn known_index(ctx: &Context) -> Result<Option<(Moment<'_>, StreamReader)>, RpcError> {
     if !ctx.facts.explorer {
-        return Err(missing());
+        return Ok(None);
     }
     let moment = Moment::fresh(ctx)?;
     let reader = moment.snapshot.index(Subject::Explorer).map_err(storage_error)?;
-    Ok((moment, reader.ok_or_else(missing)?))
+    Ok(reader.map(|reader| (moment, reader)))
+}
+
+/// Numbers of addresses and transactions, as the lists of all have them: none without `explorersupport`.
+///
+/// # Errors
+/// -32603 if storage fails.
+pub fn totals(ctx: &Context) -> Result<Option<(u64, u64)>, RpcError> {
+    let Some((moment, reader)) = known_index(ctx)? else { return Ok(None) };
+    let addresses = reader.publisher_count(Order::Chain).map_err(storage_error)?;
+    let indexed = reader.count(Order::Chain, Selector::All).map_err(storage_error)?;
+    Ok(Some((addresses, indexed + waiting(&moment, |_| true).len() as u64)))
 }
 
 /// A transaction in a list; verbose adds what it does.
-fn shown(moment: &Moment<'_>, known: &Known, verbose: bool) -> Answer {
+fn shown(moment: &Moment<'_>, known: &Known, detail: Detail) -> Map<String, Value> {
     let mut map = Map::new();
     write_place(moment, known, &mut map);
-    if verbose {
-        map.insert("tags".into(), tag::of_transaction(&known.tx).into());
+    if known.mined.is_none() {
+        map.insert("blockheight".into(), Value::Null);
+    }
+    if detail == Detail::Verbose {
+        map.insert("tags".into(), tag::of_transaction(known).into());
         map.insert("addresses".into(), addresses(&known.tx).iter().map(|lock| moment.address(lock)).collect());
     }
-    Ok(Value::Object(map))
+    map
+}
+
+/// A page of what a selector selects and of what waits and is `concerned`, or how many there are.
+fn list(index: &Index<'_, '_>, (detail, paging): (Detail, Paging), concerned: impl Fn(&Known) -> bool) -> Answer {
+    if detail == Detail::Number {
+        let indexed = index.reader.count(index.order, index.selector).map_err(storage_error)?;
+        return Ok((indexed + waiting(index.moment, concerned).len() as u64).into());
+    }
+    index.answer(paging, concerned, |known| Ok(Some(Value::Object(shown(index.moment, known, detail)))))
 }
 
 fn transactions(ctx: &Context, params: &Params) -> Answer {
-    let verbose = params.verbose(0)?;
-    let paging = params.paging(1, 2, LISTED)?;
+    let asked = (params.detail(0)?, params.paging(1, 2, LISTED)?);
     let (moment, reader) = index(ctx)?;
     let (order, selector) = (Order::Chain, Selector::All);
     let index = Index { moment: &moment, reader: &reader, method: "explorerlisttransactions", order, selector };
-    index.answer(paging, |_| true, |known| shown(&moment, known, verbose).map(Some))
+    list(&index, asked, |_| true)
 }
 
 fn address_transactions(ctx: &Context, params: &Params) -> Answer {
-    let lock = address(ctx, params.text(0)?)?;
-    let verbose = params.verbose(1)?;
-    let paging = params.paging(2, 3, LISTED)?;
+    let lock = resolve::address(ctx, params.text(0)?)?;
+    let asked = (params.detail(1)?, params.paging(2, 3, LISTED)?);
     let (moment, reader) = index(ctx)?;
-    let concerned = |known: &Known| addresses(&known.tx).contains(&lock);
     let (order, selector) = (Order::Chain, Selector::Publisher(&lock));
     let index = Index { moment: &moment, reader: &reader, method: "explorerlistaddresstransactions", order, selector };
-    index.answer(paging, concerned, |known| shown(&moment, known, verbose).map(Some))
-}
-
-fn address_asset_transactions(ctx: &Context, params: &Params) -> Answer {
-    let lock = address(ctx, params.text(0)?)?;
-    let (asset, _) = entity_in(&ctx.view.read(), params.text(1)?, Wanted::Asset)?;
-    let verbose = params.verbose(2)?;
-    let paging = params.paging(3, 4, LISTED)?;
-    let (moment, reader) = index(ctx)?;
-    let pair = Pair { address: lock, used: Used::Asset(asset) };
-    // Whether a waiting transaction takes the asset from the address needs what it spends: asked of few.
-    let concerned = |known: &Known| {
-        let takes =
-            known.tx.body.outputs.iter().any(|out| {
-                out.recipient == Some(lock) && out.assets.iter().any(|held| unit(known.txid, held).0 == asset)
-            });
-        let gives = || {
-            let spent = spent_outputs(&moment, known).unwrap_or_default();
-            spent.iter().any(|(outpoint, out)| {
-                out.as_ref().is_some_and(|out| {
-                    let holds = out.assets.iter().any(|held| unit(outpoint.txid, held).0 == asset);
-                    out.recipient == Some(lock) && holds
-                })
-            })
-        };
-        takes || (addresses(&known.tx).contains(&lock) && gives())
-    };
-    let mined = page_of_waiting(&moment, concerned);
-    let (order, selector) = (Order::Chain, Selector::Pair(&pair));
-    let method = "explorerlistaddressassettransactions";
-    let index = Index { moment: &moment, reader: &reader, method, order, selector };
-    index.answer(paging, |known| mined.contains(&known.txid), |known| shown(&moment, known, verbose).map(Some))
-}
-
-/// Waiting transactions that are `concerned`, looked at one by one without holding the view.
-fn page_of_waiting(moment: &Moment<'_>, concerned: impl Fn(&Known) -> bool) -> std::collections::HashSet<Txid> {
-    let waiting: Vec<Known> = moment.ctx.view.read().pool.entries().map(|entry| Known::waiting(entry)).collect();
-    waiting.iter().filter(|known| concerned(known)).map(|known| known.txid).collect()
-}
-
-fn list_addresses(ctx: &Context, params: &Params) -> Answer {
-    let selection = params.selection(0)?;
-    let verbose = params.verbose(1)?;
-    let paging = params.paging(2, 3, ALL_ENTRIES)?;
-    let (moment, reader) = index(ctx)?;
-    let chosen = match selection {
-        Selection::All => None,
-        Selection::These(words) => Some(words.iter().map(|word| address(ctx, word)).collect::<Result<Vec<Lock>, _>>()?),
-    };
-    let part = |positions: Range<u64>| match &chosen {
-        None => reader.publishers(Order::Chain, positions).map_err(storage_error),
-        Some(locks) => {
-            let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
-            Ok(locks.get(place(positions.start)..place(positions.end)).unwrap_or_default().to_vec())
-        }
-    };
-    let entries = |positions: Range<u64>| {
-        let entry = |lock: &Lock| {
-            let mut map = Map::new();
-            map.insert("address".into(), moment.address(lock).into());
-            let known = summary(&moment, &reader, Selector::Publisher(lock), verbose, &mut map)?;
-            Ok(if known { Value::Object(map) } else { json!({"address": moment.address(lock), "transactions": 0}) })
-        };
-        part(positions)?.iter().map(entry).collect::<Result<Vec<Value>, RpcError>>()
-    };
-    let method = "explorerlistaddresses";
-    let list = match &chosen {
-        None => List::of_terms(&moment.snapshot, &reader, method, Order::Chain, TermKind::Publisher)?,
-        Some(locks) => List::given(ListName::new(method, &[params.value(0).to_string().as_bytes()]), locks.len()),
-    };
-    cursor::answer(&moment.snapshot, list, paging, entries)
-}
-
-/// Writes the number of transactions and, verbose, the first and the last; whether there are any.
-fn summary(
-    moment: &Moment<'_>,
-    reader: &StreamReader,
-    selector: Selector<'_>,
-    verbose: bool,
-    map: &mut Map<String, Value>,
-) -> Result<bool, RpcError> {
-    let Some(found) = reader.summary(Order::Chain, selector).map_err(storage_error)? else { return Ok(false) };
-    map.insert("transactions".into(), found.items.into());
-    if verbose {
-        for (name, row) in [("first", &found.first), ("last", &found.last)] {
-            if let Some(known) = moment.listed(row)? {
-                map.insert(name.into(), shown(moment, &known, true)?);
-            }
-        }
-    }
-    Ok(true)
-}
-
-/// One page of a list of pairs, each shown by `name` with its number of transactions.
-fn pairs(
-    ctx: &Context,
-    params: &Params,
-    method: &str,
-    list: PairList,
-    name: impl Fn(&Moment<'_>, &Pair, &mut Map<String, Value>) -> Result<(), RpcError>,
-) -> Answer {
-    let verbose = params.verbose(1)?;
-    let paging = params.paging(2, 3, ALL_ENTRIES)?;
-    let (moment, reader) = index(ctx)?;
-    cursor::answer(&moment.snapshot, List::of_pairs(&reader, method, list)?, paging, |positions| {
-        let entry = |pair: &Pair| {
-            let mut map = Map::new();
-            name(&moment, pair, &mut map)?;
-            summary(&moment, &reader, Selector::Pair(pair), verbose, &mut map)?;
-            Ok(Value::Object(map))
-        };
-        reader.pairs(list, positions).map_err(storage_error)?.iter().map(entry).collect()
-    })
-}
-
-/// Writes what an address uses, as other answers refer to it.
-fn write_used(moment: &Moment<'_>, pair: &Pair, map: &mut Map<String, Value>) -> Result<(), RpcError> {
-    let (Used::Asset(entity) | Used::Stream(entity)) = pair.used;
-    if let Some(found) = moment.entity(&entity)?
-        && let Value::Object(named) = entity_value(&entity, &found)
-    {
-        map.extend(named);
-    }
-    let id = if matches!(pair.used, Used::Asset(_)) { "issuetxid" } else { "createtxid" };
-    map.insert(id.into(), entity.to_string().into());
-    Ok(())
-}
-
-fn address_assets(ctx: &Context, params: &Params) -> Answer {
-    let lock = address(ctx, params.text(0)?)?;
-    pairs(ctx, params, "explorerlistaddressassets", PairList::Of(lock, Kind::Asset), write_used)
-}
-
-fn address_streams(ctx: &Context, params: &Params) -> Answer {
-    let lock = address(ctx, params.text(0)?)?;
-    pairs(ctx, params, "explorerlistaddressstreams", PairList::Of(lock, Kind::Stream), write_used)
-}
-
-fn asset_addresses(ctx: &Context, params: &Params) -> Answer {
-    let (asset, _) = entity_in(&ctx.view.read(), params.text(0)?, Wanted::Asset)?;
-    pairs(ctx, params, "explorerlistassetaddresses", PairList::By(Used::Asset(asset)), |moment, pair, map| {
-        map.insert("address".into(), moment.address(&pair.address).into());
-        Ok(())
-    })
+    list(&index, asked, |known| addresses(&known.tx).contains(&lock))
 }
 
 fn block_transactions(ctx: &Context, params: &Params) -> Answer {
-    let verbose = params.verbose(1)?;
+    let detail = params.detail(1)?;
     let paging = params.paging(2, 3, LISTED)?;
     let (moment, _) = index(ctx)?;
     let hash = block_hash(&moment, params.value(0))?;
     let missing = || RpcError::new(Code::BlockNotFound, "Block not found on the active chain").got(hash.to_string());
-    let height = moment.snapshot.block_entry(&hash).map_err(storage_error)?.ok_or_else(missing)?.height;
+    let entry = moment.snapshot.block_entry(&hash).map_err(storage_error)?.ok_or_else(missing)?;
+    if detail == Detail::Number {
+        return Ok(entry.transactions.into());
+    }
     let block = moment.snapshot.block(&hash).map_err(storage_error)?.ok_or_else(missing)?;
     let size = block.transactions.len() as u64;
-    let place = |index: u32| ChainPlace { height: height.0, index, vout: 0, ordinal: 0 };
+    let place = |index: u32| ChainPlace { height: entry.height.0, index, vout: 0, ordinal: 0 };
     let stand = |position: u64| Ok(Stand::alone(place(u32::try_from(position).unwrap_or(u32::MAX))));
     let name = ListName::new("explorerlistblocktransactions", &[params.value(0).to_string().as_bytes()]);
     let transactions: Vec<Arc<Transaction>> = block.transactions.into_iter().map(Arc::new).collect();
     cursor::answer(&moment.snapshot, List::in_chain_order(name, size, stand), paging, |positions| {
         let mut list = Vec::new();
         for (index, tx) in (0u32..).zip(&transactions).filter(|(index, _)| positions.contains(&u64::from(*index))) {
-            if let Some(known) = moment.mined(tx.txid(), Arc::clone(tx), height, index)? {
-                list.push(shown(&moment, &known, verbose)?);
+            if let Some(known) = moment.mined(tx.txid(), Arc::clone(tx), entry.height, index)? {
+                list.push(Value::Object(shown(&moment, &known, detail)));
             }
         }
         Ok(list)
@@ -261,8 +147,7 @@ fn block_transactions(ctx: &Context, params: &Params) -> Answer {
 /// A block of the active chain by height or hash.
 fn block_hash(moment: &Moment<'_>, value: &Value) -> Result<BlockHash, RpcError> {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let missing =
-        || RpcError::new(Code::BlockNotFound, format!("Block not found: {}", short(&text))).got(text.as_str());
+    let missing = || RpcError::new(Code::BlockNotFound, format!("Block not found: {}", short(&text)));
     let found = match text.parse::<u32>() {
         Ok(height) => moment.snapshot.block_hash(Height(height)).map_err(storage_error)?,
         Err(_) => text.parse().ok(),
@@ -272,71 +157,64 @@ fn block_hash(moment: &Moment<'_>, value: &Value) -> Result<BlockHash, RpcError>
 }
 
 /// The transaction and input that spend an output on the active chain.
-fn redeemer(
-    moment: &Moment<'_>,
-    reader: &StreamReader,
-    outpoint: OutPoint,
-) -> Result<Option<(Known, usize)>, RpcError> {
+fn redeemer(moment: &Moment<'_>, reader: &StreamReader, outpoint: OutPoint) -> Result<Option<(Txid, usize)>, RpcError> {
     let rows = reader.page(Order::Chain, Selector::Key(&encode(&outpoint)), 0..1).map_err(storage_error)?;
     let Some(row) = rows.first() else { return Ok(None) };
     debug_assert!(matches!(row, ItemRef::Chain(_)), "explorers have chain order alone");
     let Some(known) = moment.listed(row)? else { return Ok(None) };
     let place = known.tx.body.inputs.iter().position(|input| input.outpoint == outpoint);
-    Ok(place.map(|place| (known, place)))
+    Ok(place.map(|place| (known.txid, place)))
+}
+
+/// Which outputs of a transaction a caller asks about.
+enum Outputs {
+    /// So many, from the first on: an entry of what was not spent is null.
+    First(u32),
+    /// These.
+    Listed(Vec<u32>),
+}
+
+impl Outputs {
+    fn read(value: &Value) -> Result<Outputs, RpcError> {
+        let number = |value: &Value| {
+            let sentence = "Invalid vouts, should be a number of outputs, or an array of indexes from 0";
+            let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+            number.ok_or_else(|| RpcError::not_whole(value, format!("0 to {}", u32::MAX), sentence))
+        };
+        match value {
+            Value::Array(values) => values.iter().map(number).collect::<Result<_, _>>().map(Outputs::Listed),
+            value => number(value).map(Outputs::First),
+        }
+    }
+
+    /// Their indexes in a transaction of so many outputs; those of a list are taken as they are.
+    fn indexes(&self, count: usize) -> Result<Vec<u32>, RpcError> {
+        let indexes = match self {
+            Outputs::First(asked) => (0..(*asked).min(u32::try_from(count).unwrap_or(u32::MAX))).collect(),
+            Outputs::Listed(indexes) => indexes.clone(),
+        };
+        if indexes.len() <= REDEEMS {
+            return Ok(indexes);
+        }
+        let sentence = format!("Invalid vouts, at most {REDEEMS} outputs are looked up at once, not {}", indexes.len());
+        Err(RpcError::parameter(ParameterRule::Size, sentence).got(indexes.len()).allowed(REDEEMS))
+    }
 }
 
 fn redeem_transactions(ctx: &Context, params: &Params) -> Answer {
     let id = txid(params.text(0)?, "txid")?;
-    let number = |value: &Value| {
-        let index = value.as_u64().and_then(|index| u32::try_from(index).ok());
-        let sentence = "Invalid vout, should be an integer from 0 or an array of them";
-        index.ok_or_else(|| RpcError::not_whole(value, format!("0 to {}", u32::MAX), sentence))
-    };
-    let vouts = match params.value(1) {
-        Value::Array(values) => values.iter().map(number).collect::<Result<Vec<u32>, _>>()?,
-        value => vec![number(value)?],
-    };
+    let outputs = Outputs::read(params.value(1))?;
     let (moment, reader) = index(ctx)?;
-    let mut list = Vec::with_capacity(vouts.len());
-    for vout in vouts {
-        list.push(match redeemer(&moment, &reader, OutPoint { txid: id, index: vout })? {
-            Some((known, vin)) => json!({"txid": known.txid.to_string(), "vin": vin, "vout": vout}),
-            None => json!({"txid": null, "vin": null, "vout": vout}),
-        });
-    }
-    Ok(Value::Array(list))
-}
-
-fn raw_transaction(ctx: &Context, params: &Params) -> Answer {
-    let id = txid(params.text(0)?, "txid")?;
-    let verbose = match params.given(1) {
-        None => false,
-        Some(Value::Bool(verbose)) => *verbose,
-        Some(value) => value.as_i64().is_some_and(|level| level != 0),
+    let unspent = |vout: u32| match outputs {
+        Outputs::First(_) => Value::Null,
+        Outputs::Listed(_) => json!({"txid": null, "vin": null, "vout": vout}),
     };
-    let (moment, reader) = index(ctx)?;
     let known = moment.transaction(&id)?.ok_or_else(|| RpcError::tx_not_found(&id.to_string()))?;
-    if !verbose {
-        return Ok(Value::from(hex::encode(encode(known.tx.as_ref()))));
-    }
-    let mut shown = decode::raw_transaction(&moment, &known)?;
-    shown["tags"] = tag::of_transaction(&known.tx).into();
-    let spent = spent_outputs(&moment, &known)?;
-    for (index, input) in decode::wallet::shown_inputs(&moment, &spent)?.into_iter().enumerate() {
-        let vin = &mut shown["vin"][index];
-        vin["addresses"] = input["addresses"].clone();
-        vin["amount"] = input["amount"].clone();
-        vin["assets"] = input.get("assets").cloned().unwrap_or_else(|| json!([]));
-        vin["tags"] = tag::of_input(spent.get(index).and_then(|(_, out)| out.as_ref())).into();
-    }
-    for (index, out) in (0u32..).zip(&known.tx.body.outputs) {
-        let redeemed = redeemer(&moment, &reader, OutPoint { txid: id, index })?;
-        let vout = &mut shown["vout"][index as usize];
-        vout["tags"] = tag::of_output(&known.tx, out).into();
-        vout["redeem"] = redeemed.map_or(Value::Null, |(by, vin)| json!({"txid": by.txid.to_string(), "vin": vin}));
-        if vout.get("assets").is_none() {
-            vout["assets"] = json!([]);
-        }
-    }
-    Ok(shown)
+    let indexes = outputs.indexes(known.tx.body.outputs.len())?;
+    let entry = |vout: u32| {
+        let redeemed = redeemer(&moment, &reader, OutPoint { txid: id, index: vout })?;
+        let shown = |(by, vin): (Txid, usize)| json!({"txid": by.to_string(), "vin": vin, "vout": vout});
+        Ok(redeemed.map_or_else(|| unspent(vout), shown))
+    };
+    indexes.into_iter().map(entry).collect()
 }

@@ -123,7 +123,7 @@ pub fn page_of(
     concerned: impl Fn(&Known) -> bool,
 ) -> Result<Vec<Known>, RpcError> {
     let indexed = reader.count(order, selector).map_err(storage_error)?;
-    let waiting = if order == Order::Local { Vec::new() } else { waiting(moment, concerned)? };
+    let waiting = if order == Order::Local { Vec::new() } else { waiting(moment, concerned) };
     let window = page.window(indexed + waiting.len() as u64);
     let rows = window.start.min(indexed)..window.end.min(indexed);
     let rows = reader.page(order, selector, rows).map_err(storage_error)?;
@@ -136,8 +136,9 @@ pub fn page_of(
     Ok(found)
 }
 
-/// Transactions that wait, as they arrived, less those that the moment's chain has already.
-fn waiting(moment: &Moment<'_>, concerned: impl Fn(&Known) -> bool) -> Result<Vec<Known>, RpcError> {
+/// Transactions that wait and are `concerned`, as they arrived, less those that the moment's chain has already.
+#[must_use]
+pub fn waiting(moment: &Moment<'_>, concerned: impl Fn(&Known) -> bool) -> Vec<Known> {
     let (mut found, settled) = {
         let view = moment.ctx.view.read();
         let waiting: Vec<Known> = view.pool.entries().map(|entry| Known::waiting(entry)).filter(concerned).collect();
@@ -148,7 +149,7 @@ fn waiting(moment: &Moment<'_>, concerned: impl Fn(&Known) -> bool) -> Result<Ve
             |known: &Known| moment.snapshot.transaction_location(&known.txid).is_ok_and(|place| place.is_some());
         found.retain(|known| !mined(known));
     }
-    Ok(found)
+    found
 }
 
 fn getassettransaction(ctx: &Context, params: &Params) -> Answer {

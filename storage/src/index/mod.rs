@@ -170,8 +170,8 @@ pub(crate) struct Entry {
     pub keys: Vec<Vec<u8>>,
     /// Distinct publishers, or addresses.
     pub publishers: Vec<Vec<u8>>,
-    /// Distinct pairs of an address and what it uses.
-    pub pairs: Vec<party::Pair>,
+    /// Distinct pairs of an address and what it uses, with what changes of it.
+    pub pairs: Vec<party::PairChange>,
 }
 
 impl Entry {

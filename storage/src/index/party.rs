@@ -1,6 +1,6 @@
 //! Whom a transaction concerns: its addresses, the assets it moves, and what each address uses.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use rota_chain::amount::{Amount, Height};
@@ -12,7 +12,7 @@ use rota_chain::lock::Lock;
 use rota_chain::operation::Operation;
 use rota_chain::transaction::{OutPoint, Transaction};
 use rota_chain::witness::Witness;
-use rota_consensus::state::{StateKey, StateValue};
+use rota_consensus::state::{Coin, StateKey, StateValue};
 
 use crate::index::{Entry, distinct, items};
 
@@ -26,6 +26,8 @@ pub enum Used {
     Asset(Txid),
     /// A stream that it writes to.
     Stream(Txid),
+    /// Native currency that it gives or takes.
+    Native,
 }
 
 /// An address and what it uses.
@@ -41,17 +43,25 @@ impl Pair {
     /// The terms that list this pair: address and kind, and what is used.
     pub(crate) fn lists(&self) -> [Vec<u8>; 2] {
         let kind = match self.used {
-            Used::Asset(_) => Kind::Asset,
+            Used::Asset(_) | Used::Native => Kind::Asset,
             Used::Stream(_) => Kind::Stream,
         };
         [kind.list_of(&self.address), encode(&self.used)]
     }
 }
 
+/// A pair that a transaction concerns, and what it adds to the pair's total: raw units that the address takes less
+/// those that it gives, or items that it writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PairChange {
+    pub(crate) pair: Pair,
+    pub(crate) change: i128,
+}
+
 /// The kinds of what an address uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Assets.
+    /// Assets, and native currency.
     Asset,
     /// Streams.
     Stream,
@@ -152,6 +162,7 @@ pub(crate) fn wallet_entry(
 #[derive(Clone, Debug)]
 pub(crate) struct Spent {
     owner: Lock,
+    amount: Amount,
     assets: Vec<AssetQuantity>,
 }
 
@@ -169,7 +180,8 @@ impl SpentOutputs {
         let mut spent = HashMap::new();
         for (key, value) in before {
             if let (StateKey::Coin(outpoint), Some(StateValue::Coin(coin))) = (key, value) {
-                spent.insert(*outpoint, Spent { owner: coin.owner, assets: coin.assets.clone() });
+                let Coin { owner, amount, assets, .. } = coin.clone();
+                spent.insert(*outpoint, Spent { owner, amount, assets });
             }
         }
         let places: HashMap<&Txid, &Transaction> = txids.iter().zip(&block.transactions).collect();
@@ -177,37 +189,57 @@ impl SpentOutputs {
             let Some(source) = places.get(&input.outpoint.txid) else { continue };
             let output = source.body.outputs.get(input.outpoint.index as usize);
             if let Some((owner, output)) = output.and_then(|output| output.recipient.map(|owner| (owner, output))) {
-                spent.insert(input.outpoint, Spent { owner, assets: output.assets.clone() });
+                let assets = output.assets.clone();
+                spent.insert(input.outpoint, Spent { owner, amount: output.amount, assets });
             }
         }
         SpentOutputs(spent)
     }
 }
 
+/// What the owner of a coin of transaction `own` has by it: each asset and native currency, with raw units.
+pub fn uses<'q>(
+    own: &Txid,
+    amount: Amount,
+    assets: &'q [AssetQuantity],
+) -> impl Iterator<Item = (Used, i128)> + use<'q> {
+    let own = *own;
+    let native = (amount > Amount::ZERO).then_some((Used::Native, i128::from(amount.0)));
+    let assets = assets.iter().map(move |held| match held.asset {
+        AssetReference::New => (Used::Asset(own), i128::from(held.quantity)),
+        AssetReference::Existing(asset) => (Used::Asset(asset), i128::from(held.quantity)),
+    });
+    assets.chain(native)
+}
+
 /// A transaction as explorers list it: by its addresses, by the outputs it spends, and with what each address uses.
 pub(crate) fn explorer_entry(txid: &Txid, transaction: &Transaction, spent: &SpentOutputs) -> Entry {
-    let asset = |own: &Txid, quantity: &AssetQuantity| match quantity.asset {
-        AssetReference::New => Used::Asset(*own),
-        AssetReference::Existing(asset) => Used::Asset(asset),
+    let mut pairs: BTreeMap<Pair, i128> = BTreeMap::new();
+    let mut add = |address: Lock, used: Used, change: i128| {
+        *pairs.entry(Pair { address, used }).or_default() += change;
     };
-    let mut pairs = BTreeSet::new();
     for output in &transaction.body.outputs {
         let Some(address) = output.recipient else { continue };
-        pairs.extend(output.assets.iter().map(|quantity| Pair { address, used: asset(txid, quantity) }));
+        for (used, units) in uses(txid, output.amount, &output.assets) {
+            add(address, used, units);
+        }
     }
     for input in &transaction.body.inputs {
         let Some(coin) = spent.0.get(&input.outpoint) else { continue };
-        let used = coin.assets.iter().map(|quantity| asset(&input.outpoint.txid, quantity));
-        pairs.extend(used.map(|used| Pair { address: coin.owner, used }));
+        for (used, units) in uses(&input.outpoint.txid, coin.amount, &coin.assets) {
+            add(coin.owner, used, -units);
+        }
     }
     for item in items(transaction) {
-        let used = Used::Stream(item.publish.stream);
-        pairs.extend(transaction.answering_locks(item.vout).into_iter().map(|address| Pair { address, used }));
+        let writers: BTreeSet<Lock> = transaction.answering_locks(item.vout).into_iter().collect();
+        for address in writers {
+            add(address, Used::Stream(item.publish.stream), 1);
+        }
     }
     Entry {
         keys: distinct(transaction.body.inputs.iter().map(|input| encode(&input.outpoint))),
         publishers: addresses(transaction).iter().map(encode).collect(),
-        pairs: pairs.into_iter().collect(),
+        pairs: pairs.into_iter().map(|(pair, change)| PairChange { pair, change }).collect(),
         ..Entry::default()
     }
 }

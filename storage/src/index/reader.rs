@@ -19,7 +19,8 @@ use crate::index::{
 use crate::kv::Read;
 use crate::snapshot::Snapshot;
 use crate::table::{
-    ENTITY_BLOCK, INDEX_CHAIN, INDEX_COUNT, INDEX_LOCAL, INDEX_POSTING, INDEX_TERM, INDEX_TERM_LIST, SUBSCRIPTION,
+    ENTITY_BLOCK, INDEX_CHAIN, INDEX_COUNT, INDEX_LOCAL, INDEX_POSTING, INDEX_TERM, INDEX_TERM_LIST, INDEX_TOTAL,
+    SUBSCRIPTION,
 };
 use crate::transaction::TransactionLocation;
 
@@ -266,6 +267,29 @@ impl StreamReader {
             Pair::try_from_slice(&bytes).map_err(|error| StorageError::Corrupt(format!("a pair in an index: {error}")))
         };
         self.postings(PAIR_LIST, &row, start, end)?.into_iter().map(pair).collect()
+    }
+
+    /// What the address of a pair has of what is used: raw units of an asset or native currency, or items written.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    pub fn total(&self, pair: &Pair) -> Result<u128> {
+        let count = self.count(Order::Chain, Selector::Pair(pair))?;
+        let Some(last) = count.checked_sub(1) else { return Ok(0) };
+        Ok(self.totals(pair, last..count)?.last().copied().unwrap_or(0))
+    }
+
+    /// The same after each of the pair's transactions, by position.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    pub fn totals(&self, pair: &Pair, positions: Range<u64>) -> Result<Vec<u128>> {
+        let (start, end) = clamp(&positions);
+        let Term::Found(_, row) = self.term_of(Order::Chain, Selector::Pair(pair))? else { return Ok(Vec::new()) };
+        let limit = end.min(row.count).saturating_sub(start) as usize;
+        let prefix = (self.row.id, row.number);
+        let rows = self.snapshot.view().scan_from(&INDEX_TOTAL, &prefix, &(self.row.id, row.number, start))?;
+        rows.take(limit).map(|row| row.map(|(_, total)| total)).collect()
     }
 
     fn pair_list(&self, list: PairList) -> Result<Option<TermRow>> {

@@ -11,8 +11,8 @@ use crate::index::{Order, Subject, SubscriptionRow, TermKind, item_counter, spac
 use crate::kv::{Batch, Durability, Read};
 use crate::store::{Store, WriterState};
 use crate::table::{
-    INDEX_ADDRESS, INDEX_CHAIN, INDEX_COUNT, INDEX_LOCAL, INDEX_POSTING, INDEX_SEEN, INDEX_TERM, INDEX_TERM_LIST, LOST,
-    META, Meta, SUBSCRIPTION, TIP,
+    INDEX_ADDRESS, INDEX_CHAIN, INDEX_COUNT, INDEX_LOCAL, INDEX_POSTING, INDEX_SEEN, INDEX_TERM, INDEX_TERM_LIST,
+    INDEX_TOTAL, LOST, META, Meta, SUBSCRIPTION, TIP,
 };
 
 /// Which indexes a subscription keeps.
@@ -335,5 +335,6 @@ pub(crate) fn drop_rows(batch: &mut Batch, id: u32) -> Result<()> {
     batch.delete_prefix(&INDEX_SEEN, &id)?;
     batch.delete_prefix(&INDEX_TERM, &id)?;
     batch.delete_prefix(&INDEX_TERM_LIST, &id)?;
-    batch.delete_prefix(&INDEX_POSTING, &id)
+    batch.delete_prefix(&INDEX_POSTING, &id)?;
+    batch.delete_prefix(&INDEX_TOTAL, &id)
 }

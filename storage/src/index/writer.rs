@@ -12,7 +12,7 @@ use rota_chain::transaction::Transaction;
 use rota_consensus::state::{StateKey, StateValue};
 
 use crate::error::{Result, StorageError};
-use crate::index::party::{MemberRow, Pair, SpentOutputs, assets, explorer_entry, wallet_entry};
+use crate::index::party::{MemberRow, PairChange, SpentOutputs, assets, explorer_entry, wallet_entry};
 use crate::index::wallet::Members;
 use crate::index::{
     Entry, ItemRow, Order, PAIR, PAIR_LIST, SeenRow, Subject, SubscriptionRow, TermKind, TermRow, item_counter, items,
@@ -22,7 +22,7 @@ use crate::kv::{Batch, Database, Read};
 use crate::store::WriterState;
 use crate::table::{
     ENTITY_BLOCK, INDEX_ADDRESS, INDEX_CHAIN, INDEX_COUNT, INDEX_LOCAL, INDEX_POSTING, INDEX_SEEN, INDEX_TERM,
-    INDEX_TERM_LIST, LOST, SUBSCRIPTION,
+    INDEX_TERM_LIST, INDEX_TOTAL, LOST, SUBSCRIPTION,
 };
 use crate::transaction::TransactionLocation;
 
@@ -57,6 +57,8 @@ pub(crate) struct IndexWriter<'a> {
     changed: Changed,
     counts: HashMap<(u32, u8), u32>,
     terms: HashMap<(u32, u8, Vec<u8>), Option<TermRow>>,
+    /// Totals of the pairs that this batch changed, by subscription and number of the pair.
+    totals: HashMap<(u32, u32), u128>,
     seen: HashSet<(u32, [u8; 16])>,
 }
 
@@ -69,6 +71,7 @@ impl<'a> IndexWriter<'a> {
             changed: Changed::default(),
             counts: HashMap::new(),
             terms: HashMap::new(),
+            totals: HashMap::new(),
             seen: HashSet::new(),
         }
     }
@@ -308,8 +311,8 @@ impl<'a> IndexWriter<'a> {
             let position = self.next_position(row.id, item_counter(Order::Chain))?;
             batch.put(&INDEX_CHAIN, &(row.id, position), &value)?;
             self.push_terms(batch, row, Order::Chain, entry, position)?;
-            for pair in &entry.pairs {
-                self.push_pair(batch, row.id, pair, position)?;
+            for changed in &entry.pairs {
+                self.push_pair(batch, row.id, changed, position)?;
             }
         }
         self.push_local(batch, row, txid, entry)?;
@@ -353,24 +356,48 @@ impl<'a> IndexWriter<'a> {
         Ok(())
     }
 
-    /// Pushes a pair; when it appears first, it is listed by its address and by what is used.
-    fn push_pair(&mut self, batch: &mut Batch, id: u32, pair: &Pair, position: u32) -> Result<()> {
-        let row = self.push_term(batch, id, PAIR, encode(pair), position)?;
+    /// Pushes a pair with its total after this transaction; when it appears first, it is listed by its address and by
+    /// what is used.
+    fn push_pair(&mut self, batch: &mut Batch, id: u32, changed: &PairChange, position: u32) -> Result<()> {
+        let row = self.push_term(batch, id, PAIR, encode(&changed.pair), position)?;
+        let place = row.count.saturating_sub(1);
+        let before = match place.checked_sub(1) {
+            Some(last) => self.total(id, row.number, last)?,
+            None => 0,
+        };
+        let total = before.checked_add_signed(changed.change).ok_or_else(|| uneven(id))?;
+        batch.put(&INDEX_TOTAL, &(id, row.number, place), &total)?;
+        self.totals.insert((id, row.number), total);
         if row.count == 1 {
-            for list in pair.lists() {
+            for list in changed.pair.lists() {
                 self.push_term(batch, id, PAIR_LIST, list, row.number)?;
             }
         }
         Ok(())
     }
 
-    fn pop_pair(&mut self, batch: &mut Batch, id: u32, pair: &Pair) -> Result<()> {
-        if self.pop_term(batch, id, PAIR, encode(pair))? {
-            for list in pair.lists().into_iter().rev() {
+    fn pop_pair(&mut self, batch: &mut Batch, id: u32, changed: &PairChange) -> Result<()> {
+        let key = (id, PAIR, encode(&changed.pair));
+        let row = self.term(&key)?.ok_or_else(|| uneven(id))?;
+        let place = row.count.checked_sub(1).ok_or_else(|| uneven(id))?;
+        let total = self.total(id, row.number, place)?;
+        let before = change_back(total, changed.change).ok_or_else(|| uneven(id))?;
+        batch.delete(&INDEX_TOTAL, &(id, row.number, place))?;
+        self.totals.insert((id, row.number), before);
+        if self.pop_term(batch, id, PAIR, key.2)? {
+            for list in changed.pair.lists().into_iter().rev() {
                 self.pop_term(batch, id, PAIR_LIST, list)?;
             }
         }
         Ok(())
+    }
+
+    /// The total of a pair after its last transaction, which stands at `last`.
+    fn total(&self, id: u32, number: u32, last: u32) -> Result<u128> {
+        match self.totals.get(&(id, number)) {
+            Some(total) => Ok(*total),
+            None => self.database.get(&INDEX_TOTAL, &(id, number, last))?.ok_or_else(|| uneven(id)),
+        }
     }
 
     fn push_term(&mut self, batch: &mut Batch, id: u32, space: u8, term: Vec<u8>, position: u32) -> Result<TermRow> {
@@ -397,8 +424,8 @@ impl<'a> IndexWriter<'a> {
         }
         let position = self.last_position(row.id, item_counter(Order::Chain))?;
         batch.delete(&INDEX_CHAIN, &(row.id, position))?;
-        for pair in entry.pairs.iter().rev() {
-            self.pop_pair(batch, row.id, pair)?;
+        for changed in entry.pairs.iter().rev() {
+            self.pop_pair(batch, row.id, changed)?;
         }
         for (kind, terms) in wanted_terms(row, Order::Chain, entry).into_iter().rev() {
             let space = space(Order::Chain, kind);
@@ -486,6 +513,11 @@ fn wanted_terms<'e>(row: &SubscriptionRow, order: Order, entry: &'e Entry) -> Ve
         terms.push((TermKind::Publisher, entry.publishers.as_slice()));
     }
     terms
+}
+
+/// A total without a change.
+fn change_back(total: u128, change: i128) -> Option<u128> {
+    total.checked_add_signed(change.checked_neg()?)
 }
 
 fn too_many() -> StorageError {

@@ -46,6 +46,7 @@ fn tables_are_those_of_format_3() {
             "index_term: (u32, u8, Vec<u8>) => TermRow",
             "index_term_list: (u32, u8, u32) => Vec<u8>",
             "index_posting: (u32, u8, u32, u32) => u32",
+            "index_total: (u32, u32, u32) => u128",
             "lost: Txid => Transaction",
         ]
     );
@@ -73,6 +74,7 @@ fn keys_have_the_bytes_of_format_3() {
     let key = |bytes: Vec<u8>| hex(&bytes);
     assert_eq!(key((Height(258), BlockHash([1; 32])).to_bytes()), format!("00000102{one}"));
     assert_eq!(key((7u32, 2u8, b"k".to_vec()).to_bytes()), "00000007026b");
+    assert_eq!(key((7u32, 3u32, 9u32).to_bytes()), "000000070000000300000009");
     assert_eq!(key((7u32, 1u8, 3u32, 9u32).to_bytes()), "00000007010000000300000009");
     assert_eq!(key((ChunkHash([1; 32]), ChunkOwner::Own).to_bytes()), format!("{one}00"));
     assert_eq!(key((ChunkOwner::Stream(Txid([1; 32])), ChunkHash([1; 32])).to_bytes()), format!("01{one}{one}"));
@@ -112,6 +114,7 @@ fn values_have_the_bytes_of_format_3() {
     let owned = OwnedCoin { coin, beside: Beside { data: true, grants: false } };
     let bytes = format!("00{}0300000000000000000000000400000001", "02".repeat(20));
     assert_eq!(value(rota_chain::codec::encode(&owned)), format!("{bytes}0100"));
+    assert_eq!(value(rota_chain::codec::encode(&258u128)), format!("0201{}", "00".repeat(14)));
     let tip = Tip { hash: BlockHash([1; 32]), height: Height(2) };
     assert_eq!(value(rota_chain::codec::encode(&tip)), format!("{}02000000", "01".repeat(32)));
     let row = SubscriptionRow { id: 1, indexes: Indexes::ALL, retrieve: true, from: Height(2), next: Some(Height(3)) };

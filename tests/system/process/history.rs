@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::chain::Chain;
 use crate::harness::node::Node;
 use crate::harness::view::text;
+use crate::harness::wait::{check, until};
 
 async fn txids(node: &Node, method: &str, params: Value) -> Vec<String> {
     let list = node.call(method, params).await;
@@ -89,9 +90,9 @@ async fn explorer_lists_need_the_setting_and_find_what_addresses_did() {
     a.start_with("c", &["-explorersupport=2"]).await;
     let all = a.call("explorerlisttransactions", json!([true, 1000])).await;
     let found = all.as_array().unwrap().iter().find(|entry| entry["txid"] == json!(item)).unwrap().clone();
-    assert_eq!(found["tags"], json!(["stream-item"]));
+    assert_eq!(found["tags"], json!(["onchain-stream-item"]));
     let entry = &a.call("explorerlistaddresses", json!([[address], true])).await[0];
-    assert!(entry["transactions"].as_u64().unwrap() >= 3 && entry["last"]["txid"].is_string(), "{entry}");
+    assert!(entry["txs"].as_u64().unwrap() >= 3 && entry["last"]["txid"].is_string(), "{entry}");
     let of_address = txids(a, "explorerlistaddresstransactions", json!([address, false, 1000])).await;
     assert!(of_address.contains(&item));
     let streams = a.call("explorerlistaddressstreams", json!([address])).await;
@@ -102,8 +103,36 @@ async fn explorer_lists_need_the_setting_and_find_what_addresses_did() {
     assert_eq!(raw["vout"][0]["redeem"], Value::Null);
     let redeemed = a.call("explorerlistredeemtransactions", json!([item, [0]])).await;
     assert_eq!(redeemed, json!([{"txid": null, "vin": null, "vout": 0}]));
+    assert_eq!(a.call("explorerlistredeemtransactions", json!([item, 1])).await, json!([null]));
     // A stream that comes later is followed by itself.
     a.open_stream("t", false).await;
     let new = a.publish("t", "k", "2").await;
     a.wait_item("t", &new).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_assets_are_followed_by_autosubscribe_and_by_explorers_alone() {
+    let chain = Chain::create("c").node("a").start().await;
+    let a = chain.node("a");
+    let address = a.address().await;
+    let issue = async |name: &str| {
+        let txid = text(&a.call("issue", json!([address, name, 10])).await);
+        a.wait_confirmed(&txid).await;
+        txid
+    };
+    issue("before").await;
+    for (option, name) in [("-autosubscribe=assets", "gold"), ("-explorersupport=2", "silver")] {
+        a.stop().await;
+        a.start_with("c", &[option]).await;
+        let txid = issue(name).await;
+        let asset = until(&format!("{name} to be followed"), async || {
+            let asset = a.call("listassets", json!([name])).await[0].clone();
+            check(asset["synchronized"] == json!(true), &asset).map(|()| asset)
+        })
+        .await;
+        assert_eq!((&asset["subscribed"], &asset["transactions"]), (&json!(true), &json!(1)), "{asset}");
+        assert_eq!(txids(a, "listassettransactions", json!([name])).await, [&*txid]);
+        let followed = a.call("listassets", json!(["before"])).await[0]["subscribed"].clone();
+        assert_eq!(followed, json!(option.contains("explorer")), "an explorer takes up what is there, too");
+    }
 }

@@ -7,6 +7,7 @@ use rota_chain::asset::{AssetQuantity, AssetReference, IssueAsset, IssueMore};
 use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
 use rota_chain::operation::Operation;
+use rota_chain::transaction::Transaction;
 use rota_consensus::state::{Entity, EntityKind};
 use serde_json::{Map, Value, json};
 
@@ -88,33 +89,65 @@ pub fn output_quantity(
     view: View,
 ) -> Result<Value, RpcError> {
     let mut map = quantity(moment, &unit(known.txid, held), i128::from(held.quantity), view)?;
-    map.insert("type".into(), word(known, index, held).into());
+    map.insert("type".into(), Arrival::of(&known.tx, index, held).word().into());
     Ok(Value::Object(map))
 }
 
-/// `issuefirst`, `issuemore`, `issuetoken` or `transfer`. Where units of one kind are both spent and issued, the first output that
-/// holds exactly what is issued has the new ones.
-fn word(known: &Known, index: u32, held: &AssetQuantity) -> &'static str {
-    let AssetReference::Existing(asset) = held.asset else { return "issuefirst" };
-    let issued: u64 = known
-        .tx
-        .operations()
-        .filter_map(|(_, operation)| match operation {
-            Operation::IssueMore(issue) if issue.asset == asset && issue.token == held.token => Some(issue.quantity),
-            _ => None,
-        })
-        .sum();
-    let same = |other: &AssetQuantity| other.asset == held.asset && other.token == held.token;
-    let places = || {
-        let outputs = (0u32..).zip(&known.tx.body.outputs);
-        outputs.flat_map(|(at, output)| output.assets.iter().map(move |held| (at, held))).filter(|(_, held)| same(held))
-    };
-    let all: u64 = places().map(|(_, held)| held.quantity).fold(0, u64::saturating_add);
-    let first = places().find(|(_, held)| held.quantity == issued).map(|(at, _)| at);
-    match issued > 0 && (all == issued || first == Some(index)) {
-        true if held.token.is_some() => "issuetoken",
-        true => "issuemore",
-        false => "transfer",
+/// How a quantity came to its output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Issued with the asset.
+    IssueFirst,
+    /// Issued later.
+    IssueMore,
+    /// Issued as a token.
+    IssueToken,
+    /// Moved.
+    Transfer,
+}
+
+impl Arrival {
+    /// How the quantity of the output at `index` came there. Where units of one kind are both spent and issued, the
+    /// first output that holds exactly what is issued has the new ones.
+    #[must_use]
+    pub fn of(tx: &Transaction, index: u32, held: &AssetQuantity) -> Arrival {
+        let AssetReference::Existing(asset) = held.asset else { return Arrival::IssueFirst };
+        let issued: u64 = tx
+            .operations()
+            .filter_map(|(_, operation)| match operation {
+                Operation::IssueMore(issue) if issue.asset == asset && issue.token == held.token => {
+                    Some(issue.quantity)
+                }
+                _ => None,
+            })
+            .fold(0, u64::saturating_add);
+        if issued == 0 {
+            return Arrival::Transfer;
+        }
+        let same = |other: &AssetQuantity| other.asset == held.asset && other.token == held.token;
+        let places = || {
+            let outputs = (0u32..).zip(&tx.body.outputs);
+            let held = outputs.flat_map(|(at, output)| output.assets.iter().map(move |held| (at, held)));
+            held.filter(|(_, held)| same(held))
+        };
+        let all: u64 = places().map(|(_, held)| held.quantity).fold(0, u64::saturating_add);
+        let first = places().find(|(_, held)| held.quantity == issued).map(|(at, _)| at);
+        match all == issued || first == Some(index) {
+            true if held.token.is_some() => Arrival::IssueToken,
+            true => Arrival::IssueMore,
+            false => Arrival::Transfer,
+        }
+    }
+
+    /// The word for it in answers.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Arrival::IssueFirst => "issuefirst",
+            Arrival::IssueMore => "issuemore",
+            Arrival::IssueToken => "issuetoken",
+            Arrival::Transfer => "transfer",
+        }
     }
 }
 

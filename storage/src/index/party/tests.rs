@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use rota_chain::amount::Amount;
 use rota_chain::asset::{AssetQuantity, AssetReference, AssetRules, IssueAsset};
 use rota_chain::codec::encode;
 use rota_chain::hash::{BlockHash, Txid};
@@ -9,8 +10,8 @@ use rota_chain::lock::Lock;
 use rota_chain::operation::Operation;
 use rota_chain::transaction::{OutPoint, Transaction};
 
-use crate::fixture::{Chain, answers, author};
-use crate::index::party::{Kind, Pair, Used};
+use crate::fixture::{Chain, answers, author, publish};
+use crate::index::party::{Kind, Pair, Used, uses};
 use crate::index::{Indexes, Order, PairList, Selector, StreamReader, Subject};
 
 /// An asset of which author `to` holds all.
@@ -112,11 +113,64 @@ fn explored(chain: &Chain) -> Vec<String> {
             for pair in explorer.pairs(PairList::Of(address, kind), 0..999).unwrap() {
                 let by = explorer.pairs(PairList::By(pair.used), 0..999).unwrap();
                 let moved = list(chain, Subject::Explorer, Order::Chain, Selector::Pair(&pair));
-                lines.push(format!("{pair:?} {by:?} {moved:?}"));
+                let totals = explorer.totals(&pair, 0..999).unwrap();
+                assert_eq!(totals.len(), moved.len());
+                assert_eq!(explorer.total(&pair).unwrap(), *totals.last().unwrap());
+                lines.push(format!("{pair:?} {by:?} {moved:?} {totals:?}"));
             }
         }
     }
     lines
+}
+
+/// Compares the totals of addresses with the sums over their coins; but for rewards, which are a model's.
+fn assert_totals_are_sums_of_coins(chain: &Chain) {
+    let snapshot = chain.store.snapshot().unwrap();
+    let explorer = reader(chain, Subject::Explorer);
+    for address in explorer.publishers(Order::Chain, 0..999).unwrap().into_iter().filter(|known| *known != author(9)) {
+        let coins = snapshot.coins_of(&address, None, 999).unwrap();
+        for pair in explorer.pairs(PairList::Of(address, Kind::Asset), 0..999).unwrap() {
+            let units = coins.iter().map(|(own, coin)| match pair.used {
+                Used::Native => u128::from(coin.amount.0),
+                used => uses(&own.txid, Amount(0), &coin.assets)
+                    .filter(|(held, _)| *held == used)
+                    .map(|(_, units)| units.unsigned_abs())
+                    .sum(),
+            });
+            assert_eq!(explorer.total(&pair).unwrap(), units.sum::<u128>(), "{pair:?}");
+        }
+    }
+}
+
+#[test]
+fn each_transaction_of_a_pair_has_the_total_after_it() {
+    let mut chain = Chain::new();
+    chain.store.subscribe(Subject::Explorer, Indexes::CHAIN, false, true).unwrap();
+    chain.extend(vec![]);
+    let (gold, stream, made) = (asset(&mut chain, 2), chain.stream("s"), chain.payment(&[], &[(2, 8)]));
+    let (id, stream_id) = (gold.txid(), stream.txid());
+    let sent = chain.transfer(2, &[coin(id, 0)], &[(3, id, 4), (2, id, 6)]);
+    let back = chain.transfer(3, &[coin(sent.txid(), 0)], &[(2, id, 3), (3, id, 1)]);
+    let base = chain.extend(vec![gold, stream, sent]);
+    let paid = chain.payment(&[coin(made.txid(), 0)], &[(3, 5), (2, 3)]);
+    let twice = chain.transaction(3, vec![publish(stream_id, &["k"]), publish(stream_id, &[])]);
+    let once = chain.item(3, stream_id, &["k"]);
+    chain.extend(vec![back, made, paid, twice, once]);
+    let totals = |chain: &Chain, number: u8, used| {
+        reader(chain, Subject::Explorer).totals(&Pair { address: author(number), used }, 0..9).unwrap()
+    };
+    assert_eq!(totals(&chain, 2, Used::Asset(id)), [10, 6, 9]);
+    assert_eq!(totals(&chain, 3, Used::Asset(id)), [4, 1]);
+    assert_eq!(totals(&chain, 2, Used::Native), [8, 3], "made and spent in one block");
+    assert_eq!(totals(&chain, 3, Used::Native), [5]);
+    assert_eq!(totals(&chain, 3, Used::Stream(stream_id)), [2, 3], "items, not transactions");
+    let gold = Pair { address: author(2), used: Used::Asset(id) };
+    assert_eq!(reader(&chain, Subject::Explorer).totals(&gold, 1..2).unwrap(), [6]);
+    assert_totals_are_sums_of_coins(&chain);
+    chain.store.commit(&chain.move_to(base)).unwrap();
+    assert_eq!(totals(&chain, 2, Used::Asset(id)), [10, 6]);
+    assert_eq!(totals(&chain, 3, Used::Stream(stream_id)), []);
+    assert_eq!(reader(&chain, Subject::Explorer).total(&Pair { used: Used::Native, ..gold }).unwrap(), 0);
 }
 
 #[test]
@@ -143,10 +197,15 @@ fn an_index_of_addresses_that_lived_through_reorganisations_equals_one_made_anew
             (held, holder) = (coin(payment.txid(), 0), to);
             transactions.push(payment);
             transactions.push(chain.item(u8::try_from(next(4)).unwrap(), stream_id, &["k"]));
+            // Native currency that a block makes, and partly spends.
+            let made = chain.payment(&[], &[(to, 5), (0, 1)]);
+            transactions.push(chain.payment(&[coin(made.txid(), 1)], &[(1, 1)]));
+            transactions.insert(0, made);
         }
         let block = chain.make(Some(parent), transactions);
         tips.push((block, held, holder));
         chain.store.commit(&chain.move_to(block)).unwrap();
+        assert_totals_are_sums_of_coins(&chain);
         if round % 10 == 9 {
             let kept = explored(&chain);
             assert!(chain.store.unsubscribe(Subject::Explorer).unwrap());
