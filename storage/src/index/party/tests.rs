@@ -131,8 +131,8 @@ fn assert_totals_are_sums_of_coins(chain: &Chain) {
         let coins = snapshot.coins_of(&address, None, 999).unwrap();
         for pair in explorer.pairs(PairList::Of(address, Kind::Asset), 0..999).unwrap() {
             let units = coins.iter().map(|(own, coin)| match pair.used {
-                Used::Native => u128::from(coin.amount.0),
-                used => uses(&own.txid, Amount(0), &coin.assets)
+                Used::Native => u128::from(coin.coin.amount.0),
+                used => uses(&own.txid, Amount(0), &coin.coin.assets)
                     .filter(|(held, _)| *held == used)
                     .map(|(_, units)| units.unsigned_abs())
                     .sum(),
