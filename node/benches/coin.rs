@@ -44,7 +44,7 @@ fn outputs(owner: Lock, number: u32) -> Vec<Output> {
             |asset| vec![AssetQuantity { asset: AssetReference::Existing(asset), token: None, quantity: units }];
         let assets = match (number, index) {
             (93, 17) => carries(RARE),
-            _ if index % 3 == 0 => carries(COMMON),
+            _ if index.is_multiple_of(3) => carries(COMMON),
             _ => Vec::new(),
         };
         let amount = if assets.is_empty() { units } else { 0 };
