@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 
 use super::blockchain::{block_named, chain_kind, chain_rewards, chain_tips, difficulty, entry_of, ledger_error};
 use super::resolve::{shape, short, state_error, stopped, storage_error};
-use super::{Answer, Answerer, balance, mining, network};
+use super::{Answer, Answerer, balance, explorer, mining, network};
 use crate::context::Context;
 use crate::pause::Task;
 
@@ -126,6 +126,7 @@ fn getinfo(ctx: Arc<Context>, _params: Params) -> BoxFuture<'static, Answer> {
         let entry = entry_of(&snapshot, &tip.hash)?;
         let figures = wallet_figures(&ctx);
         let balance = balance::native_balance(Arc::clone(&ctx)).await?;
+        let explored = explorer::totals(&ctx)?;
         let clock = network::clock_warning(network::time_offset(&peers));
         shape(&Info {
             version: VERSION.to_owned(),
@@ -150,9 +151,9 @@ fn getinfo(ctx: Arc<Context>, _params: Params) -> BoxFuture<'static, Answer> {
             chainrewards: chain_rewards(&ctx, tip.height),
             assets: count(&snapshot, EntityList::Assets)?,
             streams: count(&snapshot, EntityList::Streams)?,
-            addresses: None,
-            transactions: None,
-            peers: None,
+            addresses: explored.map(|(addresses, _)| addresses),
+            transactions: explored.map(|(_, transactions)| transactions),
+            peers: explored.map(|_| i64::try_from(peers.len()).unwrap_or(i64::MAX)),
             timeoffset: network::time_offset(&peers),
             connections: i64::try_from(peers.len()).unwrap_or(i64::MAX),
             proxy: String::new(),
@@ -162,7 +163,7 @@ fn getinfo(ctx: Arc<Context>, _params: Params) -> BoxFuture<'static, Answer> {
             keypoolsize: figures.keypool_size,
             unlocked_until: figures.unlocked_until,
             paytxfee: balance::displayed(&ctx, ctx.coins.fee_rate().0.into()),
-            relayfee: 0.0,
+            relayfee: balance::relay_fee(&ctx),
             errors: [clock.unwrap_or_default(), warnings(&ctx)].join(" ").trim().to_owned(),
         })
     })
@@ -177,17 +178,18 @@ fn getchaintotals(ctx: &Context, _params: &Params) -> Answer {
         let view = ctx.view.read();
         (view.snapshot.clone(), view.tip.height)
     };
+    let explored = explorer::totals(ctx)?;
     shape(&ChainTotals {
         blocks: i64::from(tip.0),
         rewards: chain_rewards(ctx, tip),
-        addresses: None,
-        transactions: None,
+        addresses: explored.map(|(addresses, _)| addresses),
+        transactions: explored.map(|(_, transactions)| transactions),
         assets: count(&snapshot, EntityList::Assets)?,
         streams: count(&snapshot, EntityList::Streams)?,
         filters: 0,
         variables: count(&snapshot, EntityList::Variables)?,
         libraries: 0,
-        upgrades: 0,
+        upgrades: count(&snapshot, EntityList::Upgrades)?,
         licenses: 0,
     })
 }

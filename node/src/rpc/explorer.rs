@@ -54,6 +54,21 @@ fn index(ctx: &Context) -> Result<(Moment<'_>, StreamReader), RpcError> {
     Ok((moment, reader.ok_or_else(missing)?))
 }
 
+/// Addresses and transactions that an explorer's index has, none without one.
+///
+/// # Errors
+/// -32603 if storage fails.
+pub fn totals(ctx: &Context) -> Result<Option<(i64, i64)>, RpcError> {
+    if !ctx.facts.explorer {
+        return Ok(None);
+    }
+    let Some(reader) = ctx.view.snapshot().index(Subject::Explorer).map_err(storage_error)? else { return Ok(None) };
+    let addresses = reader.publisher_count(Order::Chain).map_err(storage_error)?;
+    let transactions = reader.count(Order::Chain, Selector::All).map_err(storage_error)?;
+    let whole = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    Ok(Some((whole(addresses), whole(transactions))))
+}
+
 /// A transaction in a list; verbose adds what it does.
 fn shown(moment: &Moment<'_>, known: &Known, verbose: bool) -> Answer {
     let mut map = Map::new();
@@ -303,6 +318,12 @@ fn raw_transaction(ctx: &Context, params: &Params) -> Answer {
     let mut shown = decode::raw_transaction(&moment, &known)?;
     shown["tags"] = tag::of_transaction(&known.tx).into();
     let spent = spent_outputs(&moment, &known)?;
+    if known.tx.is_coinbase() {
+        let vin = &mut shown["vin"][0];
+        vin["addresses"] = json!([]);
+        vin["assets"] = json!([]);
+        vin["tags"] = json!(["coinbase"]);
+    }
     for (index, input) in decode::wallet::shown_inputs(&moment, &spent)?.into_iter().enumerate() {
         let vin = &mut shown["vin"][index];
         vin["addresses"] = input["addresses"].clone();
@@ -317,6 +338,9 @@ fn raw_transaction(ctx: &Context, params: &Params) -> Answer {
         vout["redeem"] = redeemed.map_or(Value::Null, |(by, vin)| json!({"txid": by.txid.to_string(), "vin": vin}));
         if vout.get("assets").is_none() {
             vout["assets"] = json!([]);
+        }
+        if vout["scriptPubKey"].get("addresses").is_none() {
+            vout["scriptPubKey"]["addresses"] = json!([]);
         }
     }
     Ok(shown)
