@@ -6,6 +6,7 @@ mod coin;
 mod crash;
 mod data;
 mod exchange;
+mod field;
 mod history;
 mod identity;
 mod join;

@@ -265,6 +265,9 @@ fn setgenerate(ctx: &Context, params: &Params) -> Answer {
     let Some(on) = params.value(0).as_bool() else {
         return Err(RpcError::invalid("generate should be boolean: mining single blocks on demand is not supported"));
     };
+    if params.given(1).is_some_and(|threads| !threads.is_i64()) {
+        return Err(RpcError::invalid("genproclimit should be a whole number: it is kept for old callers"));
+    }
     ctx.settings_mut().gen_enabled = on;
     tracing::info!(on, "mining was switched by setgenerate");
     Ok(Value::Null)
