@@ -40,14 +40,15 @@ pub fn amount_value(raw: i64, multiple: i64) -> Value {
     Number::from_f64(raw as f64 / multiple as f64).map_or(Value::Null, Value::Number)
 }
 
-/// The raw amount of native currency for a JSON number, to the nearest unit, half a unit away from zero. Fails with -1
-/// on other types and with -8 on an amount that does not fit.
+/// The raw amount of native currency for a JSON number, to the nearest unit, half a unit away from zero; at most -1 for
+/// a negative one, however small, so that none passes for nothing. Fails with -1 on other types and with -8 on an amount
+/// that does not fit.
 pub fn amount_raw(value: &Value, multiple: i64) -> Result<i64, RpcError> {
     Scaled::of(value, multiple)?.nearest(Half::Away).ok_or_else(|| out_of_range(value))
 }
 
-/// The raw quantity of an asset for a JSON number, to the nearest unit, half a unit towards zero. Fails as
-/// [`amount_raw`].
+/// The raw quantity of an asset for a JSON number, to the nearest unit, half a unit towards zero; at most -1 for a
+/// negative one. Fails as [`amount_raw`].
 pub fn quantity_raw(value: &Value, multiple: i64) -> Result<i64, RpcError> {
     Scaled::of(value, multiple)?.nearest(Half::Towards).ok_or_else(|| out_of_range(value))
 }
@@ -127,7 +128,8 @@ impl Scaled {
             Half::Towards => (self.divisor - 1) / 2,
         };
         let moved = self.product.checked_add(added * self.product.signum())?;
-        i64::try_from(moved / self.divisor).ok()
+        let nearest = moved / self.divisor;
+        i64::try_from(if self.product < 0 { nearest.min(-1) } else { nearest }).ok()
     }
 }
 
@@ -200,10 +202,19 @@ mod tests {
     #[test]
     fn half_a_unit_of_an_asset_is_not_counted_and_more_than_half_is() {
         let raw = |amount: f64| quantity_raw(&json!(amount), 10).unwrap();
-        assert_eq!((raw(0.05), raw(0.051), raw(0.25), raw(-0.05), raw(2.5), raw(1e-300)), (0, 1, 2, 0, 25, 0));
+        assert_eq!((raw(0.05), raw(0.051), raw(0.25), raw(2.5), raw(1e-300)), (0, 1, 2, 25, 0));
         assert_eq!(quantity_raw(&json!(0.1 + 0.2), 1_000_000_000).unwrap(), 300_000_000);
         assert_eq!(quantity_raw(&json!(1_234_567_890_123.45), 100).unwrap(), 123_456_789_012_345);
         assert_eq!(quantity_raw(&json!(7), 100).unwrap(), 700);
+    }
+
+    #[test]
+    fn a_negative_amount_however_small_is_not_nothing() {
+        for amount in [-0.5, -0.05, -1e-9, -1e-300] {
+            assert!(amount_raw(&json!(amount), 1).unwrap() < 0, "{amount}");
+            assert!(quantity_raw(&json!(amount), 10).unwrap() < 0, "{amount}");
+        }
+        assert_eq!((amount_raw(&json!(-0.0), 1).unwrap(), quantity_raw(&json!(0), 10).unwrap()), (0, 0));
     }
 
     #[test]

@@ -355,7 +355,10 @@ fn decimal(
             return Err(RuntimeError::Type { name, expected: "a number with a decimal point, or text" });
         }
     };
-    let number = crate::number::Number::parse(&text).map(|number| number.millionths).filter(|value| fits(*value));
+    // What is below zero is so however small: it is no nothing.
+    let below = text.trim_start().starts_with('-') && text.contains(|digit: char| ('1'..='9').contains(&digit));
+    let parsed = crate::number::Number::parse(&text).map(|number| number.millionths);
+    let number = parsed.filter(|value| fits(*value) && !(below && *value == 0));
     number.and_then(|value| i32::try_from(value).ok()).ok_or_else(|| wrong(name, &text, allowed))
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBIteratorWithThreadMode,
-    DBPinnableSlice, Direction, IteratorMode, Options, PrefixRange, ReadOptions, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBPinnableSlice,
+    DBRawIteratorWithThreadMode, Options, PrefixRange, ReadOptions, WriteBatch, WriteOptions,
 };
 use rota_chain::codec::{decode, encode};
 use self_cell::self_cell;
@@ -431,8 +431,8 @@ impl Read for Database {
     }
 
     fn rows(&self, spec: TableSpec, prefix: Vec<u8>, from: Start) -> Result<Rows<'_>> {
-        let rows = self.0.db.iterator_cf_opt(self.0.column(spec)?, bounded(prefix), mode(&from));
-        Ok(Rows { rows, path: &self.0.path })
+        let rows = self.0.db.raw_iterator_cf_opt(self.0.column(spec)?, bounded(prefix));
+        Ok(Rows::new(rows, &from, &self.0.path))
     }
 }
 
@@ -445,8 +445,8 @@ impl Read for Snapshot {
 
     fn rows(&self, spec: TableSpec, prefix: Vec<u8>, from: Start) -> Result<Rows<'_>> {
         let inner = self.0.borrow_owner();
-        let rows = self.0.borrow_dependent().iterator_cf_opt(inner.column(spec)?, bounded(prefix), mode(&from));
-        Ok(Rows { rows, path: &inner.path })
+        let rows = self.0.borrow_dependent().raw_iterator_cf_opt(inner.column(spec)?, bounded(prefix));
+        Ok(Rows::new(rows, &from, &inner.path))
     }
 }
 
@@ -456,22 +456,43 @@ fn bounded(prefix: Vec<u8>) -> ReadOptions {
     options
 }
 
-fn mode(start: &Start) -> IteratorMode<'_> {
-    match start {
-        Start::First => IteratorMode::Start,
-        Start::Last => IteratorMode::End,
-        Start::At(key) => IteratorMode::From(key, Direction::Forward),
-    }
-}
-
 fn decode_value<V: Value>(spec: TableSpec, bytes: &[u8]) -> Result<V> {
     decode(bytes).map_err(|error| StorageError::Corrupt(format!("a value of table {}: {error}", spec.name)))
 }
 
 /// Rows as bytes.
 pub struct Rows<'a> {
-    rows: DBIteratorWithThreadMode<'a, DB>,
+    rows: DBRawIteratorWithThreadMode<'a, DB>,
+    back: bool,
+    failed: bool,
     path: &'a Path,
+}
+
+impl<'a> Rows<'a> {
+    fn new(mut rows: DBRawIteratorWithThreadMode<'a, DB>, from: &Start, path: &'a Path) -> Rows<'a> {
+        match from {
+            Start::First => rows.seek_to_first(),
+            Start::Last => rows.seek_to_last(),
+            Start::At(key) => rows.seek(key),
+        }
+        Rows { rows, back: matches!(from, Start::Last), failed: false, path }
+    }
+
+    /// Reads the next row where it lies: nothing is copied but what `read` takes.
+    fn next_with<T>(&mut self, read: impl FnOnce(&[u8], &[u8]) -> T) -> Option<Result<T>> {
+        let Some((key, value)) = self.rows.item().filter(|_| !self.failed) else {
+            let failed = std::mem::replace(&mut self.failed, true);
+            let error = self.rows.status().err().filter(|_| !failed)?;
+            return Some(Err(StorageError::from_rocksdb(self.path, &error)));
+        };
+        let taken = read(key, value);
+        if self.back {
+            self.rows.prev();
+        } else {
+            self.rows.next();
+        }
+        Some(Ok(taken))
+    }
 }
 
 impl std::fmt::Debug for Rows<'_> {
@@ -487,8 +508,7 @@ impl Iterator for Rows<'_> {
     type Item = Result<RawRow>;
 
     fn next(&mut self) -> Option<Result<RawRow>> {
-        let row = self.rows.next()?;
-        Some(row.map_err(|error| StorageError::from_rocksdb(self.path, &error)))
+        self.next_with(|key, value| (Box::from(key), Box::from(value)))
     }
 }
 
@@ -504,14 +524,12 @@ impl<K: Key, V: Value> Iterator for Scan<'_, K, V> {
     type Item = Result<(K, V)>;
 
     fn next(&mut self) -> Option<Result<(K, V)>> {
-        let (key, value) = match self.rows.next()? {
-            Ok(row) => row,
-            Err(error) => return Some(Err(error)),
+        let spec = self.spec;
+        let read = |key: &[u8], value: &[u8]| {
+            let key = K::from_bytes(key).ok_or_else(|| StorageError::Corrupt(format!("a key of table {}", spec.name)));
+            Ok((key?, decode_value(spec, value)?))
         };
-        let Some(key) = K::from_bytes(&key) else {
-            return Some(Err(StorageError::Corrupt(format!("a key of table {}", self.spec.name))));
-        };
-        Some(decode_value(self.spec, &value).map(|value| (key, value)))
+        Some(self.rows.next_with(read)?.flatten())
     }
 }
 

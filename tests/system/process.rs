@@ -7,6 +7,7 @@ mod crash;
 mod cursor;
 mod data;
 mod exchange;
+mod field;
 mod help;
 mod history;
 mod identity;

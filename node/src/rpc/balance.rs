@@ -1,6 +1,8 @@
 //! Balances: what addresses hold of native currency, assets and tokens, summed over their coins alone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod grouping;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rota_api::Selection;
@@ -33,7 +35,7 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("getassetbalances", Answerer::Later(|ctx, params| heavy(ctx, params, getassetbalances))),
     ("getbalance", Answerer::Later(|ctx, params| heavy(ctx, params, getbalance))),
     ("getunconfirmedbalance", Answerer::Later(|ctx, params| heavy(ctx, params, getunconfirmedbalance))),
-    ("listaddressgroupings", Answerer::Later(|ctx, params| heavy(ctx, params, listaddressgroupings))),
+    ("listaddressgroupings", Answerer::Later(|ctx, params| heavy(ctx, params, grouping::listaddressgroupings))),
     ("getreceivedbyaddress", Answerer::Now(|_, _| Err(no_accounts()))),
     ("listreceivedbyaddress", Answerer::Now(|_, _| Err(no_accounts()))),
 ];
@@ -416,6 +418,11 @@ pub fn displayed(ctx: &Context, raw: u128) -> f64 {
     raw as f64 / (ctx.parameters.native_currency_multiple() as f64).max(1.0)
 }
 
+/// What a transaction pays for every 1,000 bytes begun, in displayed units, to be taken into the pool.
+pub fn relay_fee(ctx: &Context) -> f64 {
+    displayed(ctx, ctx.view.read().pool.limits().relay_fee.into())
+}
+
 /// Native currency of the wallet in displayed units, read on a thread for long work if the chain has any.
 ///
 /// # Errors
@@ -434,23 +441,4 @@ fn getunconfirmedbalance(ctx: &Context, _params: &Params) -> Answer {
     let coins = Coins::of(&ctx.view.read(), &owners);
     let raw: u128 = owners.iter().flat_map(|owner| coins.waiting(owner)).map(|coin| u128::from(coin.amount.0)).sum();
     Ok(amount_value(whole(raw), ctx.parameters.native_currency_multiple()))
-}
-
-/// Addresses with coins, each by itself: which ones were spent together is not kept.
-fn listaddressgroupings(ctx: &Context, _params: &Params) -> Answer {
-    let owners = wallet_locks(ctx, false);
-    let labels: HashMap<Lock, String> = ctx.wallet.locks().into_iter().map(|info| (info.lock, info.label)).collect();
-    let book = Book::open(ctx, &owners, Counting::SPENDABLE);
-    let mut groups = Vec::new();
-    for owner in &owners {
-        let tally = book.tally(owner)?;
-        if tally.coins == 0 {
-            continue;
-        }
-        let mut member: Vec<Value> = vec![book.moment.address(owner).into()];
-        member.push(book.moment.amount(i128::try_from(tally.amount).unwrap_or(i128::MAX)));
-        member.extend(labels.get(owner).filter(|label| !label.is_empty()).map(|label| Value::from(label.as_str())));
-        groups.push(Value::Array(vec![Value::Array(member)]));
-    }
-    Ok(Value::Array(groups))
 }

@@ -115,6 +115,7 @@ fn getinfo(ctx: Arc<Context>, _params: Params) -> BoxFuture<'static, Answer> {
         let entry = entry_of(&snapshot, &tip.hash)?;
         let figures = wallet_figures(&ctx);
         let balance = balance::native_balance(Arc::clone(&ctx)).await?;
+        let explored = explorer::totals(&ctx)?;
         let clock = network::clock_warning(network::time_offset(&peers));
         shape(&Info {
             version: VERSION.to_owned(),
@@ -139,9 +140,9 @@ fn getinfo(ctx: Arc<Context>, _params: Params) -> BoxFuture<'static, Answer> {
             chainrewards: chain_rewards(&ctx, tip.height),
             assets: count(&snapshot, EntityList::Assets)?,
             streams: count(&snapshot, EntityList::Streams)?,
-            addresses: None,
-            transactions: None,
-            peers: None,
+            addresses: explored.map(|(addresses, _)| addresses.cast_signed()),
+            transactions: explored.map(|(_, transactions)| transactions.cast_signed()),
+            peers: explored.map(|_| i64::try_from(peers.len()).unwrap_or(i64::MAX)),
             timeoffset: network::time_offset(&peers),
             connections: i64::try_from(peers.len()).unwrap_or(i64::MAX),
             proxy: String::new(),
@@ -151,7 +152,7 @@ fn getinfo(ctx: Arc<Context>, _params: Params) -> BoxFuture<'static, Answer> {
             keypoolsize: figures.keypool_size,
             unlocked_until: figures.unlocked_until,
             paytxfee: balance::displayed(&ctx, ctx.coins.fee_rate().0.into()),
-            relayfee: 0.0,
+            relayfee: balance::relay_fee(&ctx),
             errors: [clock.unwrap_or_default(), warnings(&ctx)].join(" ").trim().to_owned(),
         })
     })
@@ -177,7 +178,7 @@ fn getchaintotals(ctx: &Context, _params: &Params) -> Answer {
         filters: 0,
         variables: count(&snapshot, EntityList::Variables)?,
         libraries: 0,
-        upgrades: 0,
+        upgrades: count(&snapshot, EntityList::Upgrades)?,
         licenses: 0,
     })
 }

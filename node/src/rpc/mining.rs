@@ -268,6 +268,10 @@ fn setgenerate(ctx: &Context, params: &Params) -> Answer {
         let sentence = "generate should be boolean: mining single blocks on demand is not supported";
         return Err(RpcError::mistyped(params.value(0), "bool", sentence));
     };
+    if let Some(threads) = params.given(1).filter(|threads| !threads.is_i64()) {
+        let sentence = "genproclimit should be a whole number: it is kept for old callers";
+        return Err(RpcError::mistyped(threads, "int", sentence));
+    }
     ctx.settings_mut().gen_enabled = on;
     tracing::info!(on, "mining was switched by setgenerate");
     Ok(Value::Null)

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::control::{VERSION, version_number};
 use super::resolve::{shape, short};
-use super::{Answer, Answerer};
+use super::{Answer, Answerer, balance};
 use crate::context::Context;
 use crate::network::{MAX_ADDED, NetworkError};
 use crate::sync::SKEW_SECONDS;
@@ -89,7 +89,7 @@ fn getnetworkinfo(ctx: Arc<Context>, _params: Params) -> BoxFuture<'static, Answ
             timeoffset: time_offset(&peers),
             connections: number(peers.len() as u64),
             networks: vec![reach("ipv4", true), reach("ipv6", true), reach("onion", false)],
-            relayfee: 0.0,
+            relayfee: balance::relay_fee(&ctx),
             localaddresses: hosts.iter().map(local).collect(),
         })
     })

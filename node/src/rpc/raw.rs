@@ -48,7 +48,7 @@ fn truthy(params: &Params, index: usize) -> Result<bool, RpcError> {
     match params.given(index) {
         None => Ok(false),
         Some(Value::Bool(value)) => Ok(*value),
-        Some(Value::Number(number)) => Ok(number.as_f64() != Some(0.0)),
+        Some(Value::Number(number)) if !number.is_f64() => Ok(number.as_i64() != Some(0)),
         Some(Value::String(text)) => Ok(!matches!(text.as_str(), "" | "0" | "false")),
         Some(other) => {
             let sentence = format!("Invalid value for 'verbose' parameter: {}", type_word(other));

@@ -66,6 +66,7 @@ fn options_out_of_range_are_refused() {
         "-port=0",
         "-maxshowndata=-1",
         "-miningturnover=1.1",
+        "-miningturnover=-0.000000001",
         "-mineemptyrounds=-2",
         "-mineemptyrounds=1001",
         "-bantx=zz",

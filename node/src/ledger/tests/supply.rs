@@ -21,13 +21,13 @@ use rota_consensus::state::{Coin, EntityKind, StateKey, StateValue};
 use rota_params::Parameter;
 
 use self::books::{Books, Held, Schedule, Unit};
-use self::tree::Tree;
+use self::tree::{Spot, Tree};
 use self::wish::{Desk, Verdict, Wish, wish};
 use super::world::{Chain, Node};
 use crate::ledger::BlockOutcome;
 
 /// Histories of a usual run: each opens a database, a fifth of a second where the disk is idle.
-const CASES: u32 = 64;
+const CASES: u32 = 48;
 /// Variable of the environment that asks for more.
 const CASES_VARIABLE: &str = "ROTA_SUPPLY_CASES";
 /// Raw units that parameters allow an output at most.
@@ -125,6 +125,15 @@ struct Tally {
     deepest: u32,
 }
 
+/// What came of the wishes for a block.
+struct Judged {
+    taken: Vec<Transaction>,
+    /// What must be refused, with its rule and how many were taken before: it may be valid later in the block.
+    refused: Vec<(usize, Transaction, &'static str)>,
+    /// Reward and fees.
+    allowed: u64,
+}
+
 /// One node, and all branches it was offered.
 struct History {
     chain: Chain,
@@ -189,39 +198,7 @@ impl History {
             On::Recent(back) => self.tree.recent(back),
         };
         let spot = self.tree.spot(&parent).unwrap().clone();
-        let rules = Arc::clone(&self.tree.rules);
-        let mut desk = Desk {
-            books: spot.books.clone(),
-            rules: &rules,
-            height: spot.height + 1,
-            spent: Vec::new(),
-            nonce: &mut self.nonce,
-        };
-        let mut taken: Vec<Transaction> = Vec::new();
-        // With how many were taken before: what is refused there may be valid later in the block.
-        let mut refused: Vec<(usize, Transaction, &'static str)> = Vec::new();
-        let mut allowed = spot.books.schedule.reward(spot.height + 1);
-        for wish in wishes {
-            let Some((transaction, verdict)) = desk.write(wish) else { continue };
-            let judged = self.tree.judge(&spot, &taken, &transaction);
-            match (&judged, verdict) {
-                (Ok(_), Verdict::Valid | Verdict::Either) | (Err(_), Verdict::Refused(None) | Verdict::Either) => {}
-                (Err(rule), Verdict::Refused(Some(code))) => assert_eq!(rule.code(), code, "{wish:?}: {rule}"),
-                (judged, verdict) => panic!("{wish:?} must be {verdict:?}, and is {judged:?}"),
-            }
-            match judged {
-                Ok(fee) => {
-                    let spent = transaction.body.inputs.iter().map(|input| input.outpoint);
-                    desk.spent.extend(spent.map(|outpoint| (outpoint, desk.books.coins[&outpoint].clone())));
-                    assert_eq!(desk.books.read(&transaction, spot.height + 1, false), u128::from(fee));
-                    // A block whose fees no longer fit is not made.
-                    let Some(sum) = allowed.checked_add(fee) else { continue };
-                    allowed = sum;
-                    taken.push(transaction);
-                }
-                Err(rule) => refused.push((taken.len(), transaction, rule.code())),
-            }
-        }
+        let Judged { taken, refused, allowed } = self.judge(&spot, wishes);
         for (before, transaction, code) in refused {
             let all: Vec<Transaction> = taken[..before].iter().cloned().chain([transaction]).collect();
             let block = self.tree.build(&spot, 0, &all);
@@ -242,6 +219,36 @@ impl History {
         let outcome = self.node.take(&block);
         assert!(matches!(outcome, BlockOutcome::Applied | BlockOutcome::Stored), "{outcome:?}");
         self.tally.confirmed += taken.len();
+    }
+
+    /// Makes transactions of wishes, one upon the other, and holds each verdict against the one that it must meet.
+    fn judge(&mut self, spot: &Spot, wishes: &[Wish]) -> Judged {
+        let rules = Arc::clone(&self.tree.rules);
+        let height = spot.height + 1;
+        let books = spot.books.clone();
+        let mut desk = Desk { books, rules: &rules, height, spent: Vec::new(), nonce: &mut self.nonce };
+        let allowed = spot.books.schedule.reward(height);
+        let mut judged = Judged { taken: Vec::new(), refused: Vec::new(), allowed };
+        for wish in wishes {
+            let Some((transaction, verdict)) = desk.write(wish) else { continue };
+            let found = self.tree.judge(spot, &judged.taken, &transaction);
+            match (&found, verdict) {
+                (Ok(_), Verdict::Valid | Verdict::Either) | (Err(_), Verdict::Refused(None) | Verdict::Either) => {}
+                (Err(rule), Verdict::Refused(Some(code))) => assert_eq!(rule.code(), code, "{wish:?}: {rule}"),
+                (found, verdict) => panic!("{wish:?} must be {verdict:?}, and is {found:?}"),
+            }
+            match found {
+                Ok(fee) => {
+                    let spent = transaction.body.inputs.iter().map(|input| input.outpoint);
+                    desk.spent.extend(spent.map(|outpoint| (outpoint, desk.books.coins[&outpoint].clone())));
+                    assert_eq!(desk.books.read(&transaction, height, false), u128::from(fee));
+                    judged.allowed += fee;
+                    judged.taken.push(transaction);
+                }
+                Err(rule) => judged.refused.push((judged.taken.len(), transaction, rule.code())),
+            }
+        }
+        judged
     }
 
     /// Offers a block that breaks a rule: on the tip of the heaviest branch it is refused at once, elsewhere before it

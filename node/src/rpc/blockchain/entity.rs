@@ -8,8 +8,9 @@ use crate::context::Context;
 use crate::rpc::Answer;
 use crate::rpc::resolve::entity_in;
 
-/// An empty list; -708 for whatever is named.
+/// An empty list, verbose or not; -708 for whatever is named.
 fn empty(ctx: &Context, params: &Params, wanted: Wanted) -> Answer {
+    params.verbose(1)?;
     if let Selection::These(words) = params.identifier_selection(0)? {
         let view = ctx.view.read();
         for word in &words {

@@ -40,7 +40,8 @@ pub(super) fn transaction(ctx: &Context, params: &Params) -> Answer {
     shown["tags"] = tag::of_transaction(&known).into();
     shown["assets"] = changes(&moment, &known, &spent)?;
     if known.tx.is_coinbase() {
-        shown["vin"][0]["tags"] = json!(["coinbase"]);
+        let vin = &mut shown["vin"][0];
+        (vin["addresses"], vin["assets"], vin["tags"]) = (json!([]), json!([]), json!(["coinbase"]));
     }
     for (index, (outpoint, out)) in spent.iter().enumerate() {
         write_spent(&moment, outpoint, out.as_ref(), &mut shown["vin"][index])?;
@@ -83,6 +84,9 @@ fn write_output(
         assets.push(Value::Object(quantity(moment, None, i128::from(out.amount.0))?));
     }
     vout["assets"] = assets.into();
+    if vout["scriptPubKey"].get("addresses").is_none() {
+        vout["scriptPubKey"]["addresses"] = json!([]);
+    }
     Ok(())
 }
 

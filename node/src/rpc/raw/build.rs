@@ -116,6 +116,10 @@ pub(super) fn create(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, An
             let given = inputs(&worker, &params, 0)?;
             let action = Action::read(params.text_or(3, "")?)?;
             let signer = Signer::read(&worker, &params, 4, given.previous)?;
+            if params.given(1).is_none() {
+                let sentence = "Invalid addresses, should be object or array of objects";
+                return Err(RpcError::mistyped(params.value(1), "obj or array", sentence));
+            }
             let mut draft = Draft::read(&worker, params.value(1), data_of(&params, 2)?)?;
             let fresh = std::mem::take(&mut draft.fresh);
             let body = body(&worker, given.inputs, given.authors, draft.outputs());

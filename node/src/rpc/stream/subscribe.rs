@@ -196,8 +196,15 @@ fn wish(params: &Params) -> Result<(Wish, bool), RpcError> {
                 }
             }
             Value::Bool(rescan) if index == 1 => wish.history = *rescan,
-            Value::String(words) if index == 2 && !words.is_empty() => (wish.indexes, wish.retrieve) = indexes(words)?,
-            _ => {}
+            Value::String(words) if index == 2 && words.is_empty() => {}
+            Value::String(words) if index == 2 => (wish.indexes, wish.retrieve) = indexes(words)?,
+            Value::Null => {}
+            _ if index == 1 => {}
+            _ if index == 2 => {
+                let sentence = "Invalid parameters, should be a string of index names";
+                return Err(RpcError::mistyped(value, "str or obj", sentence));
+            }
+            _ => return Err(RpcError::mistyped(value, "obj", "Invalid options, should be {\"wait\":boolean}")),
         }
     }
     Ok((wish, wait))

@@ -121,6 +121,7 @@ impl Books {
         let reward = u128::from(self.schedule.reward(height));
         let paid: u128 = coinbase.body.outputs.iter().map(|output| u128::from(output.amount.0)).sum();
         self.read(coinbase, height, true);
+        assert!(paid <= reward + fees, "a coinbase of {paid}; the reward is {reward}, and fees are {fees}");
         self.scheduled += reward;
         self.fees += fees;
         self.allowed += reward + fees;
