@@ -155,6 +155,7 @@ def address_pages(addresses):
         if read(method, entry, address=str, txs=int, confirmed=int, assets=int, streams=int, first=dict, last=dict):
             placed(f"{method} first", entry["first"])
             placed(f"{method} last", entry["last"])
+    count(method, ask(method, "*", "-"), everything)
     names = [entry["address"] for entry in everything]
     expect(f"{method} COUNT START", [entry["address"] for entry in ask(method, "*", True, 2, 1) or []], names[1:3])
     for address in addresses:
@@ -227,6 +228,7 @@ def holder_page(asset, address, qty, at_least=1):
     where = f"{method} [asset, address]"
     entries = listed(where, ask(method, asset, address, True, LARGEST_COUNT, 0))
     count(where, ask(method, asset, address, "-"), entries)
+    count(f"{method} [address, asset]", ask(method, address, asset, "-"), entries)
     if len(entries) < at_least:
         finding(where, f"{len(entries)} transactions of {asset!r}, wanted at least {at_least}")
     balance = 0
@@ -618,6 +620,7 @@ def issued_and_reissued(address):
 
 
 story, *addresses = tell()
+call("pause", "mining")  # a block between two calls would change what they tell
 chain_pages()
 block_pages()
 transaction_pages(story)
@@ -626,6 +629,7 @@ holder_pages(addresses)
 asset_pages()
 raw_transactions(story)
 redeem_lists(story)
+call("resume", "mining")
 demo_pages(addresses)
 waiting_transaction(addresses[0])
 for line in findings:

@@ -136,3 +136,54 @@ async fn new_assets_are_followed_by_autosubscribe_and_by_explorers_alone() {
         assert_eq!(followed, json!(option.contains("explorer")), "an explorer takes up what is there, too");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn explorers_see_what_waits_in_quantities_and_balances_and_none_of_it_twice() {
+    let chain = Chain::create("c").node("a").start().await;
+    let a = chain.node("a");
+    a.stop().await;
+    a.start_with("c", &["-explorersupport=2"]).await;
+    let first = a.address().await;
+    let second = text(&a.call("getnewaddress", json!([])).await);
+    a.wait_confirmed(&text(&a.call("grant", json!([second, "send,receive"])).await)).await;
+    a.wait_confirmed(&text(&a.call("issue", json!([first, "gold", 10, 0.1])).await)).await;
+    a.open_stream("s", false).await;
+    let sent = text(&a.call("sendasset", json!([second, "gold", 2.5])).await);
+    let item = a.publish("s", "k", "1").await;
+    a.wait_confirmed(&sent).await;
+    a.wait_confirmed(&item).await;
+    a.call("pause", json!(["mining"])).await;
+    let back = text(&a.call("sendassetfrom", json!([second, first, "gold", 0.5])).await);
+    a.call("sendassetfrom", json!([first, second, "gold", 8])).await;
+    a.publish("s", "k", "2").await;
+    for settled in [false, true] {
+        if settled {
+            a.call("resume", json!(["mining"])).await;
+            a.wait_confirmed(&back).await;
+            until("nothing to wait", async || {
+                let waiting = a.call("getrawmempool", json!([])).await;
+                check(waiting == json!([]), waiting)
+            })
+            .await;
+        }
+        let moves = a.call("explorerlistaddressassettransactions", json!(["gold", first])).await;
+        let shown: Vec<Value> =
+            moves.as_array().unwrap().iter().map(|entry| json!([entry["amount"], entry["balance"]])).collect();
+        assert_eq!(json!(shown), json!([[10, 10], [-2.5, 7.5], [0.5, 8], [-8, 0]]), "{moves}");
+        assert_eq!(moves[2]["txid"], json!(back));
+        assert_eq!(moves[2]["blockheight"].is_u64(), settled, "{moves}");
+        let page = a.call("explorerlistaddressassettransactions", json!([first, "gold", false, 2, 1])).await;
+        assert_eq!([&page[0]["balance"], &page[1]["balance"]], [&json!(7.5), &json!(8)], "{page}");
+        let number = a.call("explorerlistaddressassettransactions", json!([first, "gold", "-"])).await;
+        assert_eq!(number, json!(4));
+        let holders = a.call("explorerlistassetaddresses", json!(["gold"])).await;
+        let quantities: Vec<Value> =
+            holders.as_array().unwrap().iter().map(|holder| json!([holder["address"], holder["raw"]])).collect();
+        assert_eq!(json!(quantities), json!([[first, 0], [second, 100]]), "{holders}");
+        let streams = a.call("explorerlistaddressstreams", json!([first])).await;
+        let stream = streams.as_array().unwrap().iter().find(|stream| stream["name"] == json!("s")).unwrap();
+        assert_eq!((&stream["items"], &stream["confirmed"]), (&json!(2), &json!(if settled { 2 } else { 1 })));
+        let entry = &a.call("explorerlistaddresses", json!([[second]])).await[0];
+        assert_eq!(entry["txs"].as_u64().unwrap() - entry["confirmed"].as_u64().unwrap(), if settled { 0 } else { 2 });
+    }
+}
