@@ -136,6 +136,10 @@ async fn start(prepared: &Prepared) -> anyhow::Result<Running> {
     let peer = config::port(options, "port", set.default_network_port())?;
     let rpc_port = config::port(options, "rpcport", set.default_rpc_port())?;
     let ports = Ports { peer, rpc: rpc_port, listen: config::listen_addresses(options, peer)? };
+    // What cannot be understood is refused before anything is opened.
+    let facts = facts(directory, options, &ports)?;
+    let timers = config::offchain_settings(options)?;
+    let programs = config::programs(options)?;
     let (shutdown, stopping) = watch::channel(false);
     let (phase, phases) = watch::channel(Phase::Starting("Loading the ledger".to_owned()));
     let (methods, method_table) = watch::channel(Methods::new());
@@ -144,7 +148,6 @@ async fn start(prepared: &Prepared) -> anyhow::Result<Running> {
 
     let ground = open_ground(prepared)?;
     let (ledger, ledger_thread) = spawn_ledger(prepared, &ground)?;
-    let timers = config::offchain_settings(options)?;
     let offchain = Arc::new(Offchain::new(Arc::clone(&ground.store), Arc::clone(&ground.rules), timers)?);
     let network = make_network(prepared, &ground, &ledger, &offchain, &ports)?;
     let (miner_status, miner) = watch::channel(MinerStatus::default());
@@ -165,7 +168,7 @@ async fn start(prepared: &Prepared) -> anyhow::Result<Running> {
         paused: Arc::clone(&ground.paused),
         offchain,
         shutdown,
-        facts: facts(directory, options, &ports)?,
+        facts,
     });
     let mut tasks = JoinSet::new();
     tasks.spawn(network.clone().run(stopping.clone()));
@@ -173,7 +176,7 @@ async fn start(prepared: &Prepared) -> anyhow::Result<Running> {
     let Ground { rules, settings, wallet, view, paused, .. } = ground;
     let miner_parts = MinerParts { view, ledger, wallet: Arc::clone(&wallet), rules, settings, paused, network };
     tasks.spawn(miner::run(miner_parts, miner_status, stopping.clone()));
-    tasks.spawn(notify::run(Arc::clone(&context), config::programs(options)?, stopping.clone()));
+    tasks.spawn(notify::run(Arc::clone(&context), programs, stopping.clone()));
     tasks.spawn(combine::run(Arc::clone(&context), stopping.clone()));
     tasks.spawn(lock_wallet_when_due(wallet, stopping));
     methods.send_replace(rpc::methods(Arc::clone(&context))?);
