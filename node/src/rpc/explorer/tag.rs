@@ -11,6 +11,7 @@ use rota_chain::operation::Operation;
 use rota_chain::permission::{Grant, Permission};
 use rota_chain::stream::ItemData;
 use rota_chain::transaction::{Output, Transaction};
+use rota_consensus::authority::granting_right;
 
 use crate::rpc::decode::Known;
 use crate::rpc::decode::asset::{Arrival, unit};
@@ -86,25 +87,8 @@ impl Tags {
 }
 
 /// Whether activators may grant a right of the chain; the others are for administrators.
-const fn is_low(permission: Permission) -> bool {
-    match permission {
-        Permission::Connect
-        | Permission::Send
-        | Permission::Receive
-        | Permission::Write
-        | Permission::Read
-        | Permission::Low1
-        | Permission::Low2
-        | Permission::Low3 => true,
-        Permission::Create
-        | Permission::Issue
-        | Permission::Mine
-        | Permission::Activate
-        | Permission::Admin
-        | Permission::High1
-        | Permission::High2
-        | Permission::High3 => false,
-    }
+fn is_low(permission: Permission) -> bool {
+    granting_right(permission) == Permission::Activate
 }
 
 /// The words of a transaction: those of what its outputs do, and what it moves.
