@@ -23,7 +23,7 @@ use super::cursor::list::{List, Stand};
 use super::cursor::token::{ChainPlace, ListName};
 use super::decode::movement::write_place;
 use super::decode::{Known, Moment};
-use super::history::{Index, waiting};
+use super::history::{Index, waiting, waiting_count};
 use super::resolve::{self, heavy, short, storage_error, txid};
 use super::{Answer, Answerer, cursor};
 use crate::context::Context;
@@ -74,7 +74,7 @@ pub fn totals(ctx: &Context) -> Result<Option<(u64, u64)>, RpcError> {
     let Some((moment, reader)) = known_index(ctx)? else { return Ok(None) };
     let addresses = reader.publisher_count(Order::Chain).map_err(storage_error)?;
     let indexed = reader.count(Order::Chain, Selector::All).map_err(storage_error)?;
-    Ok(Some((addresses, indexed + waiting(&moment, |_| true).len() as u64)))
+    Ok(Some((addresses, indexed + waiting_count(&moment))))
 }
 
 /// A transaction in a list; verbose adds what it does.

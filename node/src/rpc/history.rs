@@ -152,6 +152,19 @@ pub fn waiting(moment: &Moment<'_>, concerned: impl Fn(&Known) -> bool) -> Vec<K
     found
 }
 
+/// Number of transactions that wait, less those that the moment's chain has already: counted without a copy where pool
+/// and moment stand on the same tip.
+#[must_use]
+pub fn waiting_count(moment: &Moment<'_>) -> u64 {
+    {
+        let view = moment.ctx.view.read();
+        if view.tip.hash == moment.tip.hash {
+            return view.pool.len() as u64;
+        }
+    }
+    waiting(moment, |_| true).len() as u64
+}
+
 fn getassettransaction(ctx: &Context, params: &Params) -> Answer {
     let (identifier, id) = (params.text(0)?, txid(params.text(1)?, "txid")?);
     let verbose = params.verbose(2)?;
