@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 
 use super::blockchain::{block_named, chain_kind, chain_rewards, chain_tips, difficulty, entry_of, ledger_error};
 use super::resolve::{heavy, shape, short, state_error, stopped, storage_error};
-use super::{Answer, Answerer, balance, explorer, mining, network};
+use super::{Answer, Answerer, balance, explorer, help, mining, network};
 use crate::context::Context;
 use crate::pause::Task;
 
@@ -52,7 +52,7 @@ const WALLET_DATABASE_VERSION: i64 = 3;
 
 /// The OpenRPC document over the methods that may be called here.
 fn discover(allowed: Option<&HashSet<String>>) -> Value {
-    openrpc(VERSION, &|name| name == "help" || allowed.is_none_or(|allowed| allowed.contains(name)))
+    openrpc(VERSION, &|name| help::is_allowed(allowed, name))
 }
 
 /// The release as one number: two digits each for major, minor and patch, and a last pair for builds.

@@ -49,7 +49,7 @@ fn help(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
 }
 
 /// Whether a method may be called here; help always may.
-fn is_allowed(allowed: Option<&HashSet<String>>, name: &str) -> bool {
+pub fn is_allowed(allowed: Option<&HashSet<String>>, name: &str) -> bool {
     name == "help" || allowed.is_none_or(|allowed| allowed.contains(name))
 }
 
@@ -122,19 +122,22 @@ impl Here {
     fn look(ctx: &Context, own: Lock, method: &Method, example: &[String]) -> Here {
         let names = |sample: &str| example.iter().any(|word| word.contains(sample));
         let mut here = Here { own, values: Vec::new(), coin: None };
-        let coins = own_coins(ctx);
+        let holds = [sample::TXID, sample::ASSET, sample::TOKENS, sample::RAW_TRANSACTION].into_iter().any(names);
+        let coins = if holds { own_coins(ctx) } else { Vec::new() };
         here.coin = coins.first().map(|(outpoint, _)| *outpoint);
-        let tip = ctx.view.tip();
         here.values.push((sample::ADDRESS, ctx.scheme.encode(&own)));
-        let other = match takes_away(method) {
-            true => others(ctx, &own).next(),
-            false => Some(recipient(ctx, &own).unwrap_or(own)),
-        };
-        here.add(sample::OTHER_ADDRESS, other.map(|other| ctx.scheme.encode(&other)));
-        here.values.push((sample::BLOCK, tip.hash.to_string()));
+        here.values.push((sample::BLOCK, ctx.view.tip().hash.to_string()));
+        if names(sample::OTHER_ADDRESS) {
+            let other = match takes_away(method) {
+                true => others(ctx, &own).next(),
+                false => Some(recipient(ctx, &own).unwrap_or(own)),
+            };
+            here.add(sample::OTHER_ADDRESS, other.map(|other| ctx.scheme.encode(&other)));
+        }
         let asset = if names(sample::ASSET) && !makes_entity(method) { fungible(ctx, &coins) } else { None };
         let (tokens, token) = if names(sample::TOKENS) { tokens(ctx, &coins) } else { (None, None) };
-        let stream = if makes_entity(method) { None } else { stream(ctx) };
+        let reads_stream = names(sample::STREAM) || names(sample::TXID);
+        let stream = if reads_stream && !makes_entity(method) { stream(ctx) } else { None };
         let txid = match here.coin.filter(|_| takes_coin(method)) {
             Some(coin) => Some(coin.txid),
             None if names(sample::ASSET) => asset.as_ref().map(|(issue, _)| *issue),
