@@ -3,18 +3,10 @@
 "use strict";
 
 const assert = require("node:assert/strict");
+const {node, PATIENCE, pause} = require("./expect");
 const {promisify} = require("node:util");
 
-const library = require("generalised-multichain-node")({
-    host: process.env.ROTA_HOST,
-    port: process.env.ROTA_PORT,
-    user: process.env.ROTA_USER,
-    pass: process.env.ROTA_PASSWORD,
-});
-
-const PATIENCE = 60_000; // milliseconds until a transaction counts as never confirmed
-
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const library = require("generalised-multichain-node")(node);
 const call = (name, args) => promisify(library[name])(args);
 
 async function confirm(txid) {

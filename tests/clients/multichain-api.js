@@ -3,19 +3,16 @@
 "use strict";
 
 const assert = require("node:assert/strict");
+const {node, PATIENCE, pause} = require("./expect");
 const {Commands, RpcClient} = require("multichain-api");
 
 const client = RpcClient({
     protocol: "http",
-    host: process.env.ROTA_HOST,
-    port: Number(process.env.ROTA_PORT),
-    username: process.env.ROTA_USER,
-    password: process.env.ROTA_PASSWORD,
+    host: node.host,
+    port: Number(node.port),
+    username: node.user,
+    password: node.pass,
 });
-
-const PATIENCE = 60_000; // milliseconds until a transaction counts as never confirmed
-
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 async function call(name, ...args) {
     const response = await client(Commands[name](...args));

@@ -3,16 +3,8 @@
 "use strict";
 
 const assert = require("node:assert/strict");
-const multichain = require("multichain-node")({
-    host: process.env.ROTA_HOST,
-    port: process.env.ROTA_PORT,
-    user: process.env.ROTA_USER,
-    pass: process.env.ROTA_PASSWORD,
-});
-
-const PATIENCE = 60_000; // milliseconds until a transaction counts as never confirmed
-
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const {node, PATIENCE, pause} = require("./expect");
+const multichain = require("multichain-node")(node);
 
 async function confirm(...txids) {
     const deadline = Date.now() + PATIENCE;

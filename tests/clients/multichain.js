@@ -3,16 +3,8 @@
 "use strict";
 
 const assert = require("node:assert/strict");
-const client = new (require("multichain").Client)({
-    host: process.env.ROTA_HOST,
-    port: process.env.ROTA_PORT,
-    user: process.env.ROTA_USER,
-    pass: process.env.ROTA_PASSWORD,
-});
-
-const PATIENCE = 60_000; // milliseconds until a transaction counts as never confirmed
-
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const {node, PATIENCE, pause} = require("./expect");
+const client = new (require("multichain").Client)(node);
 
 // A method that the library has a name for, and one that it has not.
 const own = (name, ...args) => new Promise((resolve, reject) =>
