@@ -113,8 +113,10 @@ impl Node {
         self.wait_ready().await;
     }
 
-    /// Starts a prepared command as this node's process, its output appended to console.log.
+    /// Starts a prepared command as this node's process, its output appended to console.log. The process before it
+    /// has ended: two of one node would race for the lock of its directory.
     pub fn spawn(&self, mut command: Command) {
+        assert!(self.slot().is_none() || self.exit_status().is_some(), "node {} runs already", self.name);
         let log =
             std::fs::File::options().create(true).append(true).open(self.home.join("console.log")).expect("a log file");
         command.stdout(log.try_clone().expect("a second handle")).stderr(log).stdin(Stdio::null());

@@ -82,6 +82,7 @@ async fn locked_coins_are_neither_listed_nor_spent_and_a_restart_frees_them() {
         (locked, address)
     };
     let a = chain.node("a");
+    a.stop().await;
     a.restart().await;
     assert_eq!(a.call("listlockunspent", json!([])).await, json!([]));
     a.call("combineunspent", json!([address, 0])).await;
