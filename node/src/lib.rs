@@ -1,5 +1,6 @@
 //! What runs: the one writer, sync, pool, miner, answers to callers, notifications.
 
+pub mod clock;
 pub mod coin;
 pub mod combine;
 pub mod config;

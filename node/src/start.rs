@@ -25,6 +25,7 @@ use rota_wallet::Wallet;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::clock::Clock;
 use crate::context::{Context, NodeFacts, unix_time};
 use crate::directory_lock::DirectoryLock;
 use crate::ledger::{self, LedgerHandle, LedgerParts};
@@ -240,6 +241,7 @@ fn spawn_ledger(prepared: &Prepared, ground: &Ground) -> anyhow::Result<(LedgerH
         settings,
         paused,
         sync_transactions: options.flag("txsync", false),
+        clock: Clock::System,
     })?;
     Ok(spawned)
 }

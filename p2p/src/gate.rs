@@ -68,6 +68,20 @@ pub struct GateRules {
     pub behind: bool,
 }
 
+impl GateRules {
+    /// How far an address is let in. `counted` tells how many unknown inbound peers are let in to sync already.
+    #[must_use]
+    pub fn admission(&self, address: &KeyHash, inbound: bool, counted: usize) -> Admission {
+        if self.permitted.admits(address) {
+            Admission::Full
+        } else if !inbound || (self.behind && counted < UNKNOWN_INBOUND) {
+            Admission::Sync
+        } else {
+            Admission::Porch
+        }
+    }
+}
+
 impl Default for GateRules {
     fn default() -> Self {
         GateRules { permitted: Permitted::Listed(Arc::default()), behind: false }
@@ -129,13 +143,7 @@ pub(crate) struct Table {
 impl Table {
     /// How far an address is let in now. `counted` tells how many unknown inbound peers are let in to sync.
     pub fn judge(&self, address: &KeyHash, inbound: bool, counted: usize) -> Admission {
-        if self.rules.permitted.admits(address) {
-            Admission::Full
-        } else if !inbound || (self.rules.behind && counted < UNKNOWN_INBOUND) {
-            Admission::Sync
-        } else {
-            Admission::Porch
-        }
+        self.rules.admission(address, inbound, counted)
     }
 
     /// Inbound connections let in to sync, other than `besides`.

@@ -1,5 +1,7 @@
 //! A thin typed layer over RocksDB: databases, tables, atomic batches, snapshots and scans. Knows no content, so that
-//! other floors may keep databases of their own with it.
+//! other floors may keep databases of their own with it. Tables may be in memory instead (`memory`).
+
+mod memory;
 
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
@@ -14,8 +16,11 @@ use rocksdb::{
 use rota_chain::codec::{decode, encode};
 use self_cell::self_cell;
 
+pub use memory::MemoryTables;
+
 use crate::error::{Result, StorageError};
 use crate::key::Key;
+use memory::{MemoryRows, MemorySnapshot, Write, end_of};
 
 /// Bytes of log after which RocksDB flushes tables that hold it back: what a start after a crash replays at most.
 const LOG_BYTES: u64 = 64 << 20;
@@ -116,14 +121,27 @@ pub enum Durability {
     Written,
 }
 
+/// Where the rows are.
+enum Engine {
+    Disk(DB),
+    Memory(MemoryTables),
+}
+
 struct Inner {
-    db: DB,
+    engine: Engine,
     path: PathBuf,
 }
 
 impl Inner {
-    fn column(&self, spec: TableSpec) -> Result<&ColumnFamily> {
-        self.db.cf_handle(spec.name).ok_or_else(|| StorageError::Corrupt(format!("table {} is missing", spec.name)))
+    fn column<'a>(&self, db: &'a DB, spec: TableSpec) -> Result<&'a ColumnFamily> {
+        db.cf_handle(spec.name).ok_or_else(|| StorageError::Corrupt(format!("table {} is missing", spec.name)))
+    }
+
+    fn disk_column(&self, spec: TableSpec) -> Result<&ColumnFamily> {
+        match &self.engine {
+            Engine::Disk(db) => self.column(db, spec),
+            Engine::Memory(_) => Err(StorageError::Order("the tables are in memory".to_owned())),
+        }
     }
 
     fn error(&self, error: &rocksdb::Error) -> StorageError {
@@ -157,7 +175,13 @@ impl Database {
             .map(|spec| ColumnFamilyDescriptor::new(spec.name, table_options(spec.profile, &cache, memory)));
         let db = DB::open_cf_descriptors(&options, path, columns)
             .map_err(|error| StorageError::from_rocksdb(path, &error))?;
-        Ok(Database(Arc::new(Inner { db, path: path.to_path_buf() })))
+        Ok(Database(Arc::new(Inner { engine: Engine::Disk(db), path: path.to_path_buf() })))
+    }
+
+    /// A database over tables in memory.
+    #[must_use]
+    pub fn in_memory(tables: MemoryTables) -> Database {
+        Database(Arc::new(Inner { engine: Engine::Memory(tables), path: PathBuf::from("memory") }))
     }
 
     /// Removes the database in the folder `path`, if there is one.
@@ -179,7 +203,11 @@ impl Database {
 
     /// An empty batch.
     pub fn batch(&self) -> Batch {
-        Batch { database: self.0.clone(), writes: WriteBatch::default() }
+        let writes = match &self.0.engine {
+            Engine::Disk(_) => Writes::Disk(WriteBatch::default()),
+            Engine::Memory(_) => Writes::Memory(Vec::new()),
+        };
+        Batch { database: self.0.clone(), writes }
     }
 
     /// Writes a batch as a whole.
@@ -187,9 +215,15 @@ impl Database {
     /// # Errors
     /// [`StorageError`]; then nothing of the batch was written.
     pub fn write(&self, batch: Batch, durability: Durability) -> Result<()> {
-        let mut options = WriteOptions::default();
-        options.set_sync(durability == Durability::Synced);
-        self.0.db.write_opt(batch.writes, &options).map_err(|error| self.0.error(&error))
+        match (&self.0.engine, batch.writes) {
+            (Engine::Disk(db), Writes::Disk(writes)) => {
+                let mut options = WriteOptions::default();
+                options.set_sync(durability == Durability::Synced);
+                db.write_opt(writes, &options).map_err(|error| self.0.error(&error))
+            }
+            (Engine::Memory(tables), Writes::Memory(writes)) => tables.write(writes, durability),
+            _ => Err(StorageError::Order("the batch is of another database".to_owned())),
+        }
     }
 
     /// Makes all writes so far safe from power loss.
@@ -197,13 +231,22 @@ impl Database {
     /// # Errors
     /// [`StorageError`] if the disk fails.
     pub fn sync(&self) -> Result<()> {
-        self.0.db.flush_wal(true).map_err(|error| self.0.error(&error))
+        match &self.0.engine {
+            Engine::Disk(db) => db.flush_wal(true).map_err(|error| self.0.error(&error)),
+            Engine::Memory(tables) => {
+                tables.sync();
+                Ok(())
+            }
+        }
     }
 
     /// A view of the database as it is now, which later writes do not change.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot(SnapshotCell::new(self.0.clone(), |inner| inner.db.snapshot()))
+        Snapshot(SnapshotCell::new(self.0.clone(), |inner| match &inner.engine {
+            Engine::Disk(db) => Look::Disk(db.snapshot()),
+            Engine::Memory(tables) => Look::Memory(tables.snapshot()),
+        }))
     }
 
     /// Moves what is in memory to table files and rewrites those, for measurements of size.
@@ -211,10 +254,11 @@ impl Database {
     /// # Errors
     /// [`StorageError`] if the disk fails.
     pub fn compact(&self, tables: &[TableSpec]) -> Result<()> {
+        let Engine::Disk(db) = &self.0.engine else { return Ok(()) };
         for spec in tables {
-            let column = self.0.column(*spec)?;
-            self.0.db.flush_cf(column).map_err(|error| self.0.error(&error))?;
-            self.0.db.compact_range_cf(column, None::<&[u8]>, None::<&[u8]>);
+            let column = self.0.column(db, *spec)?;
+            db.flush_cf(column).map_err(|error| self.0.error(&error))?;
+            db.compact_range_cf(column, None::<&[u8]>, None::<&[u8]>);
         }
         Ok(())
     }
@@ -274,12 +318,21 @@ fn table_options(profile: Profile, cache: &Cache, memory: Memory) -> Options {
 #[must_use = "a batch does nothing until it is written"]
 pub struct Batch {
     database: Arc<Inner>,
-    writes: WriteBatch,
+    writes: Writes,
+}
+
+enum Writes {
+    Disk(WriteBatch),
+    Memory(Vec<Write>),
 }
 
 impl std::fmt::Debug for Batch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Batch({} writes)", self.writes.len())
+        let count = match &self.writes {
+            Writes::Disk(writes) => writes.len(),
+            Writes::Memory(writes) => writes.len(),
+        };
+        write!(f, "Batch({count} writes)")
     }
 }
 
@@ -289,7 +342,11 @@ impl Batch {
     /// # Errors
     /// [`StorageError`] if the table is not one of this database.
     pub fn put<K: Key, V: Value>(&mut self, table: &Table<K, V>, key: &K, value: &V) -> Result<()> {
-        self.writes.put_cf(self.database.column(table.spec)?, key.to_bytes(), encode(value));
+        let (key, value) = (key.to_bytes(), encode(value));
+        match &mut self.writes {
+            Writes::Disk(writes) => writes.put_cf(self.database.disk_column(table.spec)?, key, value),
+            Writes::Memory(writes) => writes.push(Write::Put(table.spec.name, key, value)),
+        }
         Ok(())
     }
 
@@ -298,7 +355,10 @@ impl Batch {
     /// # Errors
     /// [`StorageError`] if the table is not one of this database.
     pub fn delete<K: Key, V: Value>(&mut self, table: &Table<K, V>, key: &K) -> Result<()> {
-        self.writes.delete_cf(self.database.column(table.spec)?, key.to_bytes());
+        match &mut self.writes {
+            Writes::Disk(writes) => writes.delete_cf(self.database.disk_column(table.spec)?, key.to_bytes()),
+            Writes::Memory(writes) => writes.push(Write::Delete(table.spec.name, key.to_bytes())),
+        }
         Ok(())
     }
 
@@ -308,38 +368,49 @@ impl Batch {
     /// [`StorageError`] if the table is not one of this database.
     pub fn delete_prefix<K: Key, V: Value, P: Key>(&mut self, table: &Table<K, V>, prefix: &P) -> Result<()> {
         let first = prefix.to_bytes();
-        let mut end = first.clone();
-        while let Some(last) = end.pop() {
-            if let Some(next) = last.checked_add(1) {
-                end.push(next);
-                self.writes.delete_range_cf(self.database.column(table.spec)?, first, end);
-                return Ok(());
-            }
+        let end = end_of(&first).ok_or(StorageError::Limit {
+            what: "prefix of a range to delete",
+            got: u64::MAX,
+            limit: u64::MAX - 1,
+        })?;
+        match &mut self.writes {
+            Writes::Disk(writes) => writes.delete_range_cf(self.database.disk_column(table.spec)?, first, end),
+            Writes::Memory(writes) => writes.push(Write::DeleteRange(table.spec.name, first, end)),
         }
-        Err(StorageError::Limit { what: "prefix of a range to delete", got: u64::MAX, limit: u64::MAX - 1 })
+        Ok(())
     }
 
     /// Whether nothing is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.writes.is_empty()
+        match &self.writes {
+            Writes::Disk(writes) => writes.is_empty(),
+            Writes::Memory(writes) => writes.is_empty(),
+        }
     }
 
     /// Bytes it takes.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.writes.size_in_bytes()
+        match &self.writes {
+            Writes::Disk(writes) => writes.size_in_bytes(),
+            Writes::Memory(writes) => writes.iter().map(Write::size).sum(),
+        }
     }
 }
 
-type RocksSnapshot<'a> = rocksdb::Snapshot<'a>;
+/// What a snapshot looks at.
+enum Look<'a> {
+    Disk(rocksdb::Snapshot<'a>),
+    Memory(MemorySnapshot),
+}
 
 self_cell!(
     struct SnapshotCell {
         owner: Arc<Inner>,
 
         #[covariant]
-        dependent: RocksSnapshot,
+        dependent: Look,
     }
 );
 
@@ -352,13 +423,32 @@ impl std::fmt::Debug for Snapshot {
     }
 }
 
+/// The bytes of a row, as they lie in the database.
+pub enum Bytes<'a> {
+    /// In a block of a table file.
+    Disk(DBPinnableSlice<'a>),
+    /// In memory.
+    Memory(Arc<[u8]>),
+}
+
+impl std::ops::Deref for Bytes<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Bytes::Disk(bytes) => bytes,
+            Bytes::Memory(bytes) => bytes,
+        }
+    }
+}
+
 /// Reading: the database as it is now, or a snapshot.
 pub trait Read {
     /// The bytes of a row.
     ///
     /// # Errors
     /// [`StorageError`] if storage fails.
-    fn raw(&self, spec: TableSpec, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>>;
+    fn raw(&self, spec: TableSpec, key: &[u8]) -> Result<Option<Bytes<'_>>>;
 
     /// Rows in the order of their keys' bytes, from `from` within keys that begin with `prefix`.
     ///
@@ -425,28 +515,49 @@ pub enum Start {
 }
 
 impl Read for Database {
-    fn raw(&self, spec: TableSpec, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>> {
-        let column = self.0.column(spec)?;
-        self.0.db.get_pinned_cf(column, key).map_err(|error| self.0.error(&error))
+    fn raw(&self, spec: TableSpec, key: &[u8]) -> Result<Option<Bytes<'_>>> {
+        match &self.0.engine {
+            Engine::Disk(db) => {
+                let found = db.get_pinned_cf(self.0.column(db, spec)?, key).map_err(|error| self.0.error(&error))?;
+                Ok(found.map(Bytes::Disk))
+            }
+            Engine::Memory(tables) => Ok(tables.get(spec.name, key, None).map(Bytes::Memory)),
+        }
     }
 
     fn rows(&self, spec: TableSpec, prefix: Vec<u8>, from: Start) -> Result<Rows<'_>> {
-        let rows = self.0.db.raw_iterator_cf_opt(self.0.column(spec)?, bounded(prefix));
-        Ok(Rows::new(rows, &from, &self.0.path))
+        match &self.0.engine {
+            Engine::Disk(db) => {
+                let rows = db.raw_iterator_cf_opt(self.0.column(db, spec)?, bounded(prefix));
+                Ok(Rows::on_disk(rows, &from, &self.0.path))
+            }
+            Engine::Memory(tables) => Ok(Rows(Walk::Memory(tables.rows(spec, prefix, &from, None)))),
+        }
     }
 }
 
 impl Read for Snapshot {
-    fn raw(&self, spec: TableSpec, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>> {
+    fn raw(&self, spec: TableSpec, key: &[u8]) -> Result<Option<Bytes<'_>>> {
         let inner = self.0.borrow_owner();
-        let column = inner.column(spec)?;
-        self.0.borrow_dependent().get_pinned_cf(column, key).map_err(|error| inner.error(&error))
+        match self.0.borrow_dependent() {
+            Look::Disk(snapshot) => {
+                let found =
+                    snapshot.get_pinned_cf(inner.disk_column(spec)?, key).map_err(|error| inner.error(&error))?;
+                Ok(found.map(Bytes::Disk))
+            }
+            Look::Memory(look) => Ok(look.tables.get(spec.name, key, Some(look.version)).map(Bytes::Memory)),
+        }
     }
 
     fn rows(&self, spec: TableSpec, prefix: Vec<u8>, from: Start) -> Result<Rows<'_>> {
         let inner = self.0.borrow_owner();
-        let rows = self.0.borrow_dependent().raw_iterator_cf_opt(inner.column(spec)?, bounded(prefix));
-        Ok(Rows::new(rows, &from, &inner.path))
+        match self.0.borrow_dependent() {
+            Look::Disk(snapshot) => {
+                let rows = snapshot.raw_iterator_cf_opt(inner.disk_column(spec)?, bounded(prefix));
+                Ok(Rows::on_disk(rows, &from, &inner.path))
+            }
+            Look::Memory(look) => Ok(Rows(Walk::Memory(look.tables.rows(spec, prefix, &from, Some(look.version))))),
+        }
     }
 }
 
@@ -461,7 +572,14 @@ fn decode_value<V: Value>(spec: TableSpec, bytes: &[u8]) -> Result<V> {
 }
 
 /// Rows as bytes.
-pub struct Rows<'a> {
+pub struct Rows<'a>(Walk<'a>);
+
+enum Walk<'a> {
+    Disk(Box<DiskRows<'a>>),
+    Memory(MemoryRows),
+}
+
+struct DiskRows<'a> {
     rows: DBRawIteratorWithThreadMode<'a, DB>,
     back: bool,
     failed: bool,
@@ -469,16 +587,25 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(mut rows: DBRawIteratorWithThreadMode<'a, DB>, from: &Start, path: &'a Path) -> Rows<'a> {
+    fn on_disk(mut rows: DBRawIteratorWithThreadMode<'a, DB>, from: &Start, path: &'a Path) -> Rows<'a> {
         match from {
             Start::First => rows.seek_to_first(),
             Start::Last => rows.seek_to_last(),
             Start::At(key) => rows.seek(key),
         }
-        Rows { rows, back: matches!(from, Start::Last), failed: false, path }
+        Rows(Walk::Disk(Box::new(DiskRows { rows, back: matches!(from, Start::Last), failed: false, path })))
     }
 
     /// Reads the next row where it lies: nothing is copied but what `read` takes.
+    fn next_with<T>(&mut self, read: impl FnOnce(&[u8], &[u8]) -> T) -> Option<Result<T>> {
+        match &mut self.0 {
+            Walk::Disk(disk) => disk.next_with(read),
+            Walk::Memory(rows) => rows.next().map(|(key, value)| Ok(read(&key, &value))),
+        }
+    }
+}
+
+impl DiskRows<'_> {
     fn next_with<T>(&mut self, read: impl FnOnce(&[u8], &[u8]) -> T) -> Option<Result<T>> {
         let Some((key, value)) = self.rows.item().filter(|_| !self.failed) else {
             let failed = std::mem::replace(&mut self.failed, true);

@@ -25,5 +25,5 @@ pub use coin::{Beside, OwnedCoin};
 pub use commit::{AppliedBlock, TipCommit};
 pub use error::StorageError;
 pub use snapshot::{EntityList, Snapshot};
-pub use store::{OpenOptions, Store, StorePaths};
+pub use store::{MemoryStore, OpenOptions, Store, StorePaths};
 pub use transaction::TransactionLocation;

@@ -16,9 +16,9 @@ use crate::chunk::ChunkSync;
 use crate::error::{Result, StorageError};
 use crate::index::wallet::{Members, read_members};
 use crate::index::{Subject, SubscriptionRow};
-use crate::kv::{Batch, Database, Durability, Memory, Read};
+use crate::kv::{Batch, Database, Durability, Memory, MemoryTables, Read};
 use crate::snapshot::Snapshot;
-use crate::table::{ALL, BLOCK, BLOCK_AT, CHUNK_ALL, FORMAT, META, Meta, SUBSCRIPTION};
+use crate::table::{ALL, BLOCK, BLOCK_AT, CHUNK_ALL, FORMAT, META, Meta, SUBSCRIPTION, TIP};
 
 /// Memory of the chunk database: its blobs are not cached, but one chunk is written at a time.
 const CHUNK_MEMORY: Memory = Memory { cache: 4 << 20, unflushed: 16 << 20 };
@@ -36,6 +36,15 @@ impl StorePaths {
     fn chunks(&self) -> PathBuf {
         self.database.with_file_name("chunks")
     }
+}
+
+/// What a store in memory keeps apart from block files. It outlives the store.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    /// Of what can be rebuilt from block files.
+    pub database: MemoryTables,
+    /// Of off-chain data.
+    pub chunks: MemoryTables,
 }
 
 /// How to open.
@@ -79,8 +88,39 @@ impl Store {
     pub fn open(paths: &StorePaths, options: OpenOptions) -> Result<Store> {
         let kept = if options.reindex { empty(&paths.database)? } else { Vec::new() };
         let database = Database::open(&paths.database, ALL, Memory::with_cache(options.cache))?;
+        if !options.reindex && is_ahead_of_files(&database, &BlockFiles::open(&paths.blocks)?)? {
+            warn!("power was lost before the last blocks were written: the database is rebuilt from the block files");
+            drop(database);
+            return Store::open(paths, OpenOptions { reindex: true, ..options });
+        }
+        let chunks = open_chunks(&paths.chunks(), options)?;
+        Store::over(database, chunks, &paths.blocks, options, &kept)
+    }
+
+    /// A store whose databases are tables in memory; block files are in the folder `blocks` all the same.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn in_memory(tables: &MemoryStore, blocks: &Path) -> Result<Store> {
+        let database = Database::in_memory(tables.database.clone());
+        let chunks = Database::in_memory(tables.chunks.clone());
+        let rebuilds = is_ahead_of_files(&database, &BlockFiles::open(blocks)?)?;
+        if rebuilds {
+            tables.database.clear();
+        }
+        let options = OpenOptions { reindex: rebuilds, ..OpenOptions::default() };
+        Store::over(database, chunks, blocks, options, &[])
+    }
+
+    fn over(
+        database: Database,
+        chunks: Database,
+        blocks: &Path,
+        options: OpenOptions,
+        kept: &[(Subject, SubscriptionRow)],
+    ) -> Result<Store> {
         let fresh = check_format(&database)?;
-        let files = BlockFiles::open(&paths.blocks)?;
+        let files = BlockFiles::open(blocks)?;
         if fresh && !options.reindex && !files.is_empty()? {
             return Err(StorageError::Corrupt("it is missing, though there are block files".to_owned()));
         }
@@ -92,14 +132,13 @@ impl Store {
         if options.reindex {
             batch.put(&META, &Meta::Rebuilding.key(), &1)?;
         }
-        for (subject, row) in &kept {
+        for (subject, row) in kept {
             batch.put(&SUBSCRIPTION, subject, row)?;
         }
         if let Some(next) = kept.iter().map(|(_, row)| u64::from(row.id) + 1).max() {
             batch.put(&META, &Meta::NextSubscription.key(), &next)?;
         }
         database.write(batch, Durability::Synced)?;
-        let chunks = open_chunks(&paths.chunks(), options)?;
         let subscriptions = database.scan(&SUBSCRIPTION, &())?.collect::<Result<_>>()?;
         let members = read_members(&database)?;
         Ok(Store {
@@ -310,6 +349,23 @@ impl Store {
 pub(crate) fn put_entry(batch: &mut Batch, hash: &BlockHash, entry: &BlockEntry) -> Result<()> {
     batch.put(&BLOCK, hash, entry)?;
     batch.put(&BLOCK_AT, &(entry.height, *hash), &())
+}
+
+/// Whether the tip's bytes, which were appended last, are not in the files: while a node catches up syncs are shared
+/// among blocks, and after a power cut the database may have kept more than the files.
+fn is_ahead_of_files(database: &Database, files: &BlockFiles) -> Result<bool> {
+    let Some(tip) = database.get(&TIP, &())? else { return Ok(false) };
+    let Some(entry) = database.get(&BLOCK, &tip.hash)? else { return Ok(false) };
+    let body = entry.body.map(|place| files.read_block(place).map(|block| block.hash() == tip.hash));
+    let undo = entry.undo.map(|place| files.read_undo(place).map(|_| true));
+    for read in [body, undo].into_iter().flatten() {
+        match read {
+            Ok(true) => {}
+            Ok(false) | Err(StorageError::DamagedFile { .. }) => return Ok(true),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
 }
 
 /// Refuses a database of another format; true if there is none yet.

@@ -143,6 +143,8 @@ fn expected_times<M>(facts: &TurnoverFacts<'_, M>, shift: f64) -> (f64, f64) {
     let target = facts.target;
     let late = facts.now + target;
     let arrivals = facts.arrivals.get(..AVERAGED_BLOCKS).unwrap_or(facts.arrivals);
+    // A clock that was set back has blocks arrive in the future: they arrived by now.
+    let arrivals: Vec<f64> = arrivals.iter().map(|at| at.min(facts.now)).collect();
     let (Some(newest), Some(oldest)) = (arrivals.first(), arrivals.last()) else {
         return (late, late);
     };
@@ -210,6 +212,15 @@ mod tests {
         let recent = [3, 2, 1, 4, 3, 2, 1, 4];
         assert!(due(&recent, 4) && !due(&recent, 1) && !due(&recent, 2) && !due(&recent, 3));
         assert!(due(&recent, 9));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_stop_a_miner() {
+        let arrivals = [1_600.0, 1_585.0, 990.0];
+        for own in [1, 2] {
+            let start = choose_start(&facts(&arrivals, &[1, 2, 1], 0.5, own), Estimate::default(), |_| true, || 0.9);
+            assert!(start.at < 1_000.0 + 5.0 * 15.0, "{start:?}");
+        }
     }
 
     #[test]

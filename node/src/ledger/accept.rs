@@ -14,7 +14,6 @@ use rota_storage::{BlockEntry, BlockStatus, Location, StorageError};
 
 use super::switch::unreadable;
 use super::{BlockOutcome, Ledger, verify_parallel};
-use crate::context::unix_time;
 use crate::pause::Task;
 
 /// Seconds a block may lie ahead at least; see docs/protocol/block.md.
@@ -78,7 +77,7 @@ impl Ledger {
         let target = self.rules.at(&self.view.snapshot()).map_err(unreadable)?.target_block_time;
         let ahead = u64::from(target).saturating_mul(10).max(LEAST_AHEAD);
         let until = u64::from(header.time.0).saturating_sub(ahead);
-        if until > unix_time() {
+        if until > self.clock.unix() {
             return Ok(BlockOutcome::Future { until });
         }
         let cache = Arc::clone(&self.signatures);
@@ -182,7 +181,7 @@ impl Ledger {
             undo: None,
             status,
             sequence: self.tree.take_sequence(),
-            received: unix_time(),
+            received: self.clock.unix(),
             governance: false,
         };
         self.tree.put(hash, entry)

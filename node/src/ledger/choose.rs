@@ -8,7 +8,8 @@ use rota_consensus::authority;
 use rota_consensus::choice::fork::{Branch, governance_floor, prefer, undoes_governance};
 use rota_consensus::mining;
 use rota_consensus::rule::Rule;
-use rota_storage::StorageError;
+use rota_consensus::rules::Rules;
+use rota_storage::{Snapshot, StorageError};
 
 use super::switch::{SwitchError, unreadable};
 use super::tree::is_usable;
@@ -41,8 +42,17 @@ impl Ledger {
                 self.tree.add_parent_leaf(&hash)?;
                 continue;
             }
+            let is_even = self.weight_of(&best)? == self.weight_of(&tip)?;
             match self.switch_to(best) {
-                Ok(switched) => self.publish_tip(switched)?,
+                Ok(switched) => {
+                    // Who could mine is judged by the state at the tip, so each of two branches may prefer the other.
+                    if is_even {
+                        self.left.push(tip)
+                    } else {
+                        self.left.clear()
+                    }
+                    self.publish_tip(switched)?;
+                }
                 Err(SwitchError::Invalid(hash, rule)) => {
                     tracing::warn!(block = %hash, code = rule.code(), %rule, "an invalid block");
                     self.tree.condemn(&hash)?;
@@ -51,6 +61,10 @@ impl Ledger {
                 Err(SwitchError::Storage(error)) => return Err(error),
             }
         }
+    }
+
+    fn weight_of(&self, hash: &BlockHash) -> Result<u128, StorageError> {
+        Ok(self.tree.get(hash)?.map_or(0, |entry| entry.chainwork))
     }
 
     /// Own addresses that may mine now.
@@ -106,7 +120,7 @@ impl Ledger {
             Some(lock) => self.tree.is_ancestor(lock, &tip)? || self.tree.is_ancestor(&tip, lock)?,
             None => true,
         };
-        let weight = self.tree.get(&tip)?.map_or(0, |entry| entry.chainwork);
+        let weight = self.weight_of(&tip)?;
         let mut candidates = Vec::new();
         if tip_allowed {
             candidates.push((tip, weight));
@@ -117,6 +131,9 @@ impl Ledger {
         let leaves: Vec<BlockHash> = self.tree.leaves().filter(|leaf| **leaf != tip).copied().collect();
         for leaf in leaves {
             let Some(entry) = self.tree.get(&leaf)? else { continue };
+            if tip_allowed && self.left.contains(&leaf) {
+                continue;
+            }
             if !is_usable(&entry) || (tip_allowed && entry.chainwork < weight) || self.is_avoided(&leaf)? {
                 continue;
             }
@@ -159,10 +176,6 @@ impl Ledger {
         height: Height,
         reported: &[GovernanceFork],
     ) -> Result<bool, StorageError> {
-        let rounds = self.settings().lockadminminerounds;
-        if self.rules.anyone.mine || self.rules.anyone.admin {
-            return Ok(false);
-        }
         let tip = self.view.tip();
         let snapshot = self.view.snapshot();
         let mut next = *leaf;
@@ -173,15 +186,8 @@ impl Ledger {
             }
             next = entry.header.header.previous;
         };
-        if fork == tip.height {
-            return Ok(false);
-        }
-        let (miners, spacing) = self.rotation()?;
-        let floor = governance_floor(tip.height.0, rounds, miners, spacing);
-        let protected = undoes_governance(fork.0, floor, |height| {
-            let hash = snapshot.block_hash(Height(height)).ok().flatten();
-            hash.and_then(|hash| self.tree.get(&hash).ok().flatten()).is_some_and(|entry| entry.governance)
-        });
+        let rounds = self.settings().lockadminminerounds;
+        let protected = is_protected(&snapshot, &self.rules, rounds, tip.height, fork)?;
         if protected {
             let found = GovernanceFork { tip: *leaf, height, fork_height: fork };
             if !reported.contains(&found) {
@@ -197,9 +203,28 @@ impl Ledger {
         Ok(protected)
     }
 
-    /// Branches refused because they would undo protected changes of governance.
+    /// Branches refused because they would undo protected changes of governance: those that could be followed
+    /// otherwise, and lighter ones of peers, known by their headers.
     pub fn governance_forks(&self) -> Vec<GovernanceFork> {
-        self.governance_forks.clone()
+        let mut forks = self.governance_forks.clone();
+        let lighter = self.told_forks.iter().filter(|told| forks.iter().all(|fork| fork.tip != told.tip));
+        let lighter: Vec<GovernanceFork> = lighter.cloned().collect();
+        forks.extend(lighter);
+        forks
+    }
+
+    /// Takes note of the governance forks among peers' branches that are lighter than the tip's.
+    pub fn note_governance_forks(&mut self, forks: Vec<GovernanceFork>) {
+        let tip = self.view.tip();
+        for fork in forks.iter().filter(|fork| self.told_forks.iter().all(|told| told.fork_height != fork.fork_height))
+        {
+            tracing::warn!(
+                active_tip = %tip.hash, active_height = tip.height.0, other_tip = %fork.tip,
+                other_height = fork.height.0, fork_height = fork.fork_height.0,
+                "governance fork: peers follow another branch, which would undo a change of who may administer or mine"
+            );
+        }
+        self.told_forks = forks;
     }
 
     /// Looks at the branches again, after a setting changed.
@@ -207,6 +232,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Storage`].
     pub fn reconsider_branches(&mut self) -> Result<(), LedgerError> {
+        self.left.clear();
         self.activate()?;
         Ok(())
     }
@@ -237,6 +263,7 @@ impl Ledger {
     }
 
     fn force(&mut self, hash: BlockHash) -> Result<(), LedgerError> {
+        self.left.clear();
         match self.switch_to(hash) {
             Ok(switched) => Ok(self.publish_tip(switched)?),
             Err(SwitchError::Invalid(bad, rule)) => {
@@ -273,7 +300,31 @@ impl Ledger {
     pub fn reconsider(&mut self, hash: BlockHash) -> Result<(), LedgerError> {
         self.tree.get(&hash)?.ok_or(LedgerError::UnknownBlock(hash))?;
         self.tree.absolve(&hash)?;
+        self.left.clear();
         self.activate()?;
         Ok(())
     }
+}
+
+/// Whether a branch that leaves the active one after `fork` would undo a change of governance that `rounds` rounds of
+/// mining protect, by the state at `tip`.
+///
+/// # Errors
+/// [`StorageError`].
+pub fn is_protected(
+    snapshot: &Snapshot,
+    rules: &Rules,
+    rounds: u32,
+    tip: Height,
+    fork: Height,
+) -> Result<bool, StorageError> {
+    if fork >= tip || rules.anyone.mine || rules.anyone.admin {
+        return Ok(false);
+    }
+    let miners = mining::permitted_miners(snapshot, tip.next()).map_err(unreadable)?;
+    let floor = governance_floor(tip.0, rounds, miners, mining::spacing_at(miners, rules, tip.next()));
+    Ok(undoes_governance(fork.0, floor, |height| {
+        let hash = snapshot.block_hash(Height(height)).ok().flatten();
+        hash.and_then(|hash| snapshot.block_entry(&hash).ok().flatten()).is_some_and(|entry| entry.governance)
+    }))
 }

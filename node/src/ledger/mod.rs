@@ -28,12 +28,12 @@ use rota_storage::{StorageError, Store};
 use rota_wallet::Wallet;
 use tokio::sync::broadcast;
 
-pub use choose::GovernanceFork;
+pub use choose::{GovernanceFork, is_protected};
 pub use handle::{LedgerHandle, Stopped, SubmitError};
 pub use task::spawn;
 pub use tree::ChainTip;
 
-use crate::context::unix_time;
+use crate::clock::Clock;
 use crate::pause::Paused;
 use crate::pool::{Ended, Pool, PoolEntry, PoolLimits};
 use crate::view::{SharedView, Tip, View};
@@ -133,6 +133,8 @@ pub struct LedgerParts {
     pub paused: Arc<Paused>,
     /// Whether every acknowledged transaction is synced to disk.
     pub sync_transactions: bool,
+    /// What time it is.
+    pub clock: Clock,
 }
 
 /// The one writer.
@@ -146,6 +148,7 @@ pub struct Ledger {
     settings: Arc<RwLock<RuntimeSettings>>,
     paused: Arc<Paused>,
     sync_transactions: bool,
+    clock: Clock,
     tree: Tree,
     checked: LruCache<BlockHash, CheckedBlock>,
     refused: LruCache<BlockHash, Rule>,
@@ -153,6 +156,10 @@ pub struct Ledger {
     ended: VecDeque<(Txid, String)>,
     governance_forks: Vec<GovernanceFork>,
     avoided: Vec<(BlockHash, Txid)>,
+    /// Tips left for others of the same weight: not returned to unless they grow.
+    left: Vec<BlockHash>,
+    /// Governance forks that sync knows by headers alone.
+    told_forks: Vec<GovernanceFork>,
     confirmed_own: VecDeque<(Height, Txid)>,
     catching_up: bool,
 }
@@ -164,6 +171,10 @@ impl Ledger {
     /// [`StorageError`].
     pub fn load(parts: LedgerParts, events: broadcast::Sender<LedgerEvent>) -> Result<Ledger, StorageError> {
         let tree = Tree::load(Arc::clone(&parts.store), Arc::clone(&parts.rules))?;
+        // Loading may have forgotten blocks, which readers must not take for known.
+        let limits = parts.view.read().pool.limits();
+        let fresh = initial_view(&parts.store, &parts.rules, limits)?;
+        drop(std::mem::replace(&mut *parts.view.write(), fresh));
         let mut ledger = Ledger {
             store: parts.store,
             rules: parts.rules,
@@ -174,6 +185,7 @@ impl Ledger {
             settings: parts.settings,
             paused: parts.paused,
             sync_transactions: parts.sync_transactions,
+            clock: parts.clock,
             tree,
             checked: LruCache::new(CHECKED_BLOCKS),
             refused: LruCache::new(REFUSED_BLOCKS),
@@ -181,6 +193,8 @@ impl Ledger {
             ended: VecDeque::new(),
             governance_forks: Vec::new(),
             avoided: Vec::new(),
+            left: Vec::new(),
+            told_forks: Vec::new(),
             confirmed_own: VecDeque::new(),
             catching_up: false,
         };
@@ -203,7 +217,7 @@ impl Ledger {
             let place = next_place(&tip);
             let (pool, ended) = view
                 .pool
-                .rebuild(snapshot.clone(), place, returning, &switched.confirmed, &self.rules, unix_time())
+                .rebuild(snapshot.clone(), place, returning, &switched.confirmed, &self.rules, self.clock.unix())
                 .map_err(|error| StorageError::Corrupt(error.to_string()))?;
             let own = view.pool.entries().filter(|entry| entry.own).map(|entry| entry.tx.txid());
             let confirmed: Vec<Txid> = own.filter(|txid| switched.confirmed.contains(txid)).collect();

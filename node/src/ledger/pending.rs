@@ -13,7 +13,6 @@ use rota_storage::StorageError;
 use rota_storage::journal::journal_bytes;
 
 use super::{Ledger, LedgerEvent, SubmitError};
-use crate::context::unix_time;
 use crate::pool::{Pool, PoolEntry, PoolError};
 
 /// Endings of transactions that stay visible.
@@ -47,7 +46,7 @@ impl Ledger {
             self.confirmed_own.extend(place.map(|place| (place.height, txid)));
             let Some(verified) = verified else { continue };
             let reason = match verified {
-                Ok(tx) => match self.view.write().pool.admit(tx, true, unix_time(), &self.rules) {
+                Ok(tx) => match self.view.write().pool.admit(tx, true, self.clock.unix(), &self.rules) {
                     Ok(entry) => {
                         admitted.push(entry);
                         continue;
@@ -64,12 +63,33 @@ impl Ledger {
         Ok(())
     }
 
+    /// Takes callers' transactions into the pool. Those whose ids are returned are journaled, all with one sync.
+    pub fn submit_all(&mut self, txs: Vec<VerifiedTransaction>) -> Vec<Result<Txid, SubmitError>> {
+        let outcomes: Vec<_> = txs.into_iter().map(|tx| self.submit(tx)).collect();
+        let flushed = if self.sync_transactions && !outcomes.is_empty() { self.journal.sync() } else { Ok(()) };
+        let admitted: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok().cloned()).collect();
+        self.after_admission(&admitted);
+        let acknowledge = |outcome: Result<Arc<PoolEntry>, SubmitError>| match (&flushed, outcome) {
+            (Err(error), Ok(_)) => Err(SubmitError::Storage(error.to_string())),
+            (_, outcome) => outcome.map(|entry| entry.tx.txid()),
+        };
+        outcomes.into_iter().map(acknowledge).collect()
+    }
+
+    /// Takes peers' transactions into the pool.
+    pub fn relay_all(&mut self, txs: Vec<VerifiedTransaction>) -> Vec<Result<Txid, PoolError>> {
+        let outcomes: Vec<_> = txs.into_iter().map(|tx| self.relay(tx)).collect();
+        let admitted: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok().cloned()).collect();
+        self.after_admission(&admitted);
+        outcomes.into_iter().map(|outcome| outcome.map(|entry| entry.tx.txid())).collect()
+    }
+
     /// Takes a caller's transaction into the pool and appends it to the journal (not yet synced).
-    pub(super) fn submit(&mut self, tx: VerifiedTransaction) -> Result<Arc<PoolEntry>, SubmitError> {
+    fn submit(&mut self, tx: VerifiedTransaction) -> Result<Arc<PoolEntry>, SubmitError> {
         if self.settings().bantx.contains(&tx.txid()) {
             return Err(SubmitError::Refused("the transaction is banned on this node (bantx)".to_owned()));
         }
-        let entry = self.view.write().pool.admit(tx, true, unix_time(), &self.rules)?;
+        let entry = self.view.write().pool.admit(tx, true, self.clock.unix(), &self.rules)?;
         match self.journal.append(&[&journal_bytes(entry.tx.transaction())]) {
             Ok(()) => Ok(entry),
             Err(error) => {
@@ -84,7 +104,7 @@ impl Ledger {
         let mut view = self.view.write();
         let (snapshot, place) = (view.snapshot.clone(), view.pool.place());
         let gone = HashSet::from([txid]);
-        match view.pool.rebuild(snapshot, place, Vec::new(), &gone, &self.rules, unix_time()) {
+        match view.pool.rebuild(snapshot, place, Vec::new(), &gone, &self.rules, self.clock.unix()) {
             Ok((pool, _)) => view.pool = pool,
             Err(error) => tracing::error!(%error, "a transaction that was not journaled stays in the pool"),
         }
@@ -95,11 +115,11 @@ impl Ledger {
         if self.settings().bantx.contains(&tx.txid()) {
             return Err(PoolError::Known(tx.txid()));
         }
-        self.view.write().pool.admit(tx, false, unix_time(), &self.rules)
+        self.view.write().pool.admit(tx, false, self.clock.unix(), &self.rules)
     }
 
     /// Writes what is newly seen to local orders, then tells everybody.
-    pub(super) fn after_admission(&mut self, entries: &[Arc<PoolEntry>]) {
+    fn after_admission(&mut self, entries: &[Arc<PoolEntry>]) {
         let seen: Vec<(Txid, &Transaction)> =
             entries.iter().map(|entry| (entry.tx.txid(), &**entry.tx.transaction())).collect();
         if let Err(error) = self.store.index_seen(&seen) {

@@ -1,6 +1,6 @@
 //! The tree of blocks: every branch whose bodies are here, its leaves, and the facts that headers give along it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use rota_chain::amount::{Height, Timestamp};
@@ -39,14 +39,15 @@ pub struct Tree {
     store: Arc<Store>,
     rules: Arc<Rules>,
     recent: HashMap<BlockHash, BlockEntry>,
-    leaves: HashSet<BlockHash>,
+    /// In order of id, so that what is found on the way does not depend on chance.
+    leaves: BTreeSet<BlockHash>,
     next_sequence: u64,
 }
 
 impl Tree {
     /// A tree without leaves, to look entries up.
     pub fn without_leaves(store: Arc<Store>, rules: Arc<Rules>) -> Tree {
-        Tree { store, rules, recent: HashMap::new(), leaves: HashSet::new(), next_sequence: 0 }
+        Tree { store, rules, recent: HashMap::new(), leaves: BTreeSet::new(), next_sequence: 0 }
     }
 
     /// Loads the leaves of a stored tree.
@@ -93,7 +94,8 @@ impl Tree {
         side.sort_by_key(|(_, entry)| entry.height);
         let (mut kept, mut gone) = (Vec::with_capacity(side.len()), HashSet::new());
         for (hash, mut entry) in side {
-            let written = match entry.body.filter(|_| entry.status == BlockStatus::Body) {
+            let stored = matches!(entry.status, BlockStatus::Body | BlockStatus::Applied);
+            let written = match entry.body.filter(|_| stored) {
                 Some(body) => match self.store.read_block(body) {
                     Ok(block) => block.hash() == hash,
                     Err(StorageError::DamagedFile { .. }) => false,
@@ -109,7 +111,7 @@ impl Tree {
             if entry.status != BlockStatus::Header {
                 tracing::warn!(block = %hash, height = entry.height.0, "a block was not written before power was lost");
                 entry.status = BlockStatus::Header;
-                entry.body = None;
+                (entry.body, entry.undo) = (None, None);
                 self.put(hash, entry)?;
             }
         }

@@ -2,8 +2,11 @@
 //! `template.rs` fills the block. See docs/protocol/mining.md.
 
 mod facts;
+mod gather;
 mod task;
 mod template;
+
+use std::time::Duration;
 
 use rota_chain::hash::BlockHash;
 use rota_chain::lock::KeyHash;
@@ -11,8 +14,9 @@ use rota_consensus::choice::rest::{RestFacts, waits_for_transaction};
 use rota_consensus::choice::turnover::{Estimate, TurnoverFacts, choose_start, newcomer};
 
 pub use facts::MinerFacts;
+pub use gather::{Gatherer, Surroundings};
 pub use task::{MinerParts, run};
-pub use template::{Template, assemble, build_block, room};
+pub use template::{Draft, Template, assemble, build_block, draft, room};
 
 /// What the miner does or waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,10 +103,33 @@ pub enum Decision {
     Mine(KeyHash),
 }
 
+/// Longest sleep between two looks at settings, peers and pauses.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+impl Decision {
+    /// How long to sleep before the next decision unless something happens, `now` being the clock of the facts.
+    #[must_use]
+    pub fn pause(&self, now: f64) -> Duration {
+        match self {
+            Decision::Wait { until, .. } => {
+                until.map_or(LOOK_EVERY, |at| Duration::from_secs_f64((at - now).max(0.0))).min(LOOK_EVERY)
+            }
+            Decision::Mine(_) => Duration::ZERO,
+        }
+    }
+
+    /// Whether a transaction that comes into the pool may change the decision.
+    #[must_use]
+    pub const fn rests(&self) -> bool {
+        matches!(self, Decision::Wait { state: MinerState::WaitingTransactions, .. })
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Chosen {
     tip: BlockHash,
     address: KeyHash,
+    drawn: f64,
     at: f64,
     in_pool: bool,
 }
@@ -169,6 +196,8 @@ impl Miner {
         if let Some(chosen) = self.chosen
             && chosen.tip == facts.tip
             && chosen.address == address
+            // A clock that was set back makes the time drawn void.
+            && facts.now >= chosen.drawn
         {
             return chosen;
         }
@@ -188,7 +217,7 @@ impl Miner {
         }
         let start = choose_start(&turnover, self.estimate, |miner| facts.may_mine(miner), random);
         self.estimate = start.estimate;
-        let chosen = Chosen { tip: facts.tip, address, at: start.at, in_pool: start.in_pool };
+        let chosen = Chosen { tip: facts.tip, address, drawn: facts.now, at: start.at, in_pool: start.in_pool };
         self.chosen = Some(chosen);
         chosen
     }

@@ -15,16 +15,14 @@ use rota_wallet::{EncryptionState, Wallet};
 use tokio::sync::{broadcast, watch};
 
 use super::facts::stall_warning;
-use super::template::{Template, assemble, build_block, room};
-use super::{Decision, Miner, MinerFacts, MinerState, MinerStatus};
+use super::template::{Draft, assemble, draft};
+use super::{Decision, Gatherer, Miner, MinerFacts, MinerState, MinerStatus, Surroundings};
 use crate::context::unix_time;
 use crate::ledger::{BlockOutcome, LedgerEvent, LedgerHandle};
 use crate::network::Network;
 use crate::pause::{Paused, Task};
 use crate::view::SharedView;
 
-/// Longest sleep between two looks at settings, peers and pauses.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Pause after a block could not be made.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// Nonces tried between two looks whether to go on: a tenth of a second.
@@ -57,7 +55,8 @@ pub struct MinerParts {
 pub async fn run(parts: MinerParts, status: watch::Sender<MinerStatus>, mut shutdown: watch::Receiver<bool>) {
     let mut events = parts.ledger.subscribe_events();
     let told = shutdown.clone();
-    let mut carrier = Carrier { parts, miner: Miner::default(), gathered: None, creation: 0.0, resting: false, told };
+    let (miner, gatherer) = (Miner::default(), Gatherer::default());
+    let mut carrier = Carrier { parts, miner, gatherer, creation: 0.0, resting: false, told };
     while !*shutdown.borrow() {
         let pause = match carrier.step(&status).await {
             Ok(pause) => pause,
@@ -79,17 +78,10 @@ pub async fn run(parts: MinerParts, status: watch::Sender<MinerStatus>, mut shut
     }
 }
 
-/// Facts of the chain, and what they were gathered with.
-struct Gathered {
-    facts: MinerFacts,
-    settings: RuntimeSettings,
-    own: Vec<KeyHash>,
-}
-
 struct Carrier {
     parts: MinerParts,
     miner: Miner,
-    gathered: Option<Gathered>,
+    gatherer: Gatherer,
     creation: f64,
     resting: bool,
     /// Whether to end.
@@ -104,7 +96,7 @@ impl Carrier {
             Ok(LedgerEvent::Admitted(_)) => self.resting,
             Ok(LedgerEvent::Ended { .. }) => false,
             Err(_) => {
-                self.gathered = None;
+                self.gatherer.forget();
                 true
             }
         }
@@ -125,7 +117,8 @@ impl Carrier {
             address,
             warning: warning.clone(),
         };
-        self.resting = matches!(decision, Decision::Wait { state: MinerState::WaitingTransactions, .. });
+        self.resting = decision.rests();
+        let pause = decision.pause(facts.now);
         match decision {
             Decision::Wait { state, until, address } => {
                 status.send_if_modified(|old| {
@@ -134,42 +127,27 @@ impl Carrier {
                     *old = new;
                     changed
                 });
-                let left = until.map_or(LOOK_EVERY, |at| Duration::from_secs_f64((at - facts.now).max(0.0)));
-                Ok(left.min(LOOK_EVERY))
             }
             Decision::Mine(address) => {
                 status.send_replace(show(MinerState::Mining, None, Some(address)));
                 self.mine(address).await?;
-                Ok(Duration::ZERO)
             }
         }
+        Ok(pause)
     }
 
-    /// The facts now; those of the chain are gathered anew when the tip, the settings or own addresses changed.
     async fn gather(&mut self) -> anyhow::Result<MinerFacts> {
-        let (snapshot, tip, waits) = {
-            let view = self.parts.view.read();
-            (view.snapshot.clone(), view.tip, !view.pool.is_empty())
+        let parts = &self.parts;
+        let around = Surroundings {
+            now: clock(),
+            creation: self.creation,
+            fork_seen: parts.ledger.call(|ledger| ledger.has_rival()).await?,
+            peers: parts.network.connection_count().await,
+            paused: parts.paused.is_paused(Task::Mining),
+            wallet_locked: parts.wallet.state() == EncryptionState::Locked,
         };
-        let own = self.parts.wallet.key_hashes();
-        let settings = self.parts.settings.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let same = |gathered: &Gathered| {
-            gathered.facts.tip == tip.hash && gathered.settings == settings && gathered.own == own
-        };
-        let mut facts = match self.gathered.take().filter(same) {
-            Some(gathered) => gathered.facts,
-            None => MinerFacts::of_chain(&snapshot, &self.parts.rules, &settings, &own, &tip)?,
-        };
-        facts.requires_peers = settings.miningrequirespeers;
-        facts.now = clock();
-        facts.creation = self.creation;
-        facts.transactions_wait = waits;
-        facts.fork_seen = self.parts.ledger.call(|ledger| ledger.has_rival()).await?;
-        facts.peers = self.parts.network.connection_count().await;
-        facts.paused = self.parts.paused.is_paused(Task::Mining);
-        facts.wallet_locked = self.parts.wallet.state() == EncryptionState::Locked;
-        self.gathered = Some(Gathered { facts: facts.clone(), settings, own });
-        Ok(facts)
+        let settings = parts.settings.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(self.gatherer.gather(&parts.view, &parts.rules, settings, parts.wallet.key_hashes(), around)?)
     }
 
     async fn mine(&mut self, address: KeyHash) -> anyhow::Result<()> {
@@ -202,19 +180,12 @@ fn make(
     now: u64,
     told: &watch::Receiver<bool>,
 ) -> anyhow::Result<Option<Arc<Block>>> {
-    let (snapshot, tip, mut candidates) = {
-        let view = parts.view.read();
-        (view.snapshot.clone(), view.tip, view.pool.select(room(&*parts.rules.at(&view.snapshot)?)))
-    };
     let banned = parts.settings.read().unwrap_or_else(PoisonError::into_inner).bantx.clone();
-    candidates.retain(|entry| !banned.contains(&entry.tx.txid()));
-    let state_hash = snapshot.multiset()?.hash();
-    let template = Template { state: &snapshot, state_hash, tip, rules: &parts.rules, candidates, bits, now, miner };
-    let (mut header, transactions) = build_block(template)?;
+    let Draft { tip, mut header, transactions } = draft(&parts.view, &parts.rules, &banned, miner, bits, now)?;
     let started = Instant::now();
     let goes_on = || {
         let stopped = *told.borrow() || parts.paused.is_paused(Task::Mining);
-        !stopped && started.elapsed() < REBUILD_AFTER && parts.view.tip().hash == tip.hash
+        !stopped && started.elapsed() < REBUILD_AFTER && parts.view.tip().hash == tip
     };
     if parts.rules.anyone.mine && !parts.rules.skip_pow_check && !grind(&mut header, goes_on) {
         return Ok(None);

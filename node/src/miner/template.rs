@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rota_chain::amount::{Amount, Timestamp};
 use rota_chain::block::{BLOCK_VERSION, Block, BlockHeader};
-use rota_chain::hash::{FullHash, StateHash};
+use rota_chain::hash::{BlockHash, FullHash, StateHash, Txid};
 use rota_chain::lock::{KeyHash, Lock};
 use rota_chain::merkle::merkle_root;
 use rota_chain::transaction::{Output, Transaction};
@@ -16,7 +16,7 @@ use rota_consensus::state::{Overlay, StateError, StateView};
 use rota_consensus::transaction::{Place, apply_transaction};
 
 use crate::pool::PoolEntry;
-use crate::view::Tip;
+use crate::view::{SharedView, Tip};
 
 /// Bytes kept free for header, signature, counts and coinbase.
 const RESERVED: usize = 1_024;
@@ -92,6 +92,40 @@ pub fn build_block<V: StateView>(template: Template<'_, V>) -> Result<(BlockHead
         miner,
     };
     Ok((header, chosen))
+}
+
+/// An unsigned block for the tip, filled from the pool.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The tip it stands on.
+    pub tip: BlockHash,
+    /// Its header.
+    pub header: BlockHeader,
+    /// Its transactions.
+    pub transactions: Vec<Transaction>,
+}
+
+/// Fills the next block from the pool, without the transactions that are `banned` here.
+///
+/// # Errors
+/// [`StateError`] if storage fails.
+pub fn draft(
+    view: &SharedView,
+    rules: &Rules,
+    banned: &[Txid],
+    miner: KeyHash,
+    bits: u32,
+    now: u64,
+) -> Result<Draft, StateError> {
+    let (snapshot, tip, mut candidates) = {
+        let view = view.read();
+        (view.snapshot.clone(), view.tip, view.pool.select(room(&*rules.at(&view.snapshot)?)))
+    };
+    candidates.retain(|entry| !banned.contains(&entry.tx.txid()));
+    let state_hash = snapshot.multiset().map_err(StateError::from)?.hash();
+    let template = Template { state: &snapshot, state_hash, tip, rules, candidates, bits, now, miner };
+    let (header, transactions) = build_block(template)?;
+    Ok(Draft { tip: tip.hash, header, transactions })
 }
 
 fn coinbase(height: rota_chain::amount::Height, miner: KeyHash, pays: Amount) -> Transaction {

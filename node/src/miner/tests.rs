@@ -142,3 +142,19 @@ fn of_several_own_addresses_the_one_that_mined_longest_ago_goes_first() {
     ];
     assert_eq!(MinerFacts { own, ..facts() }.ready_address(), Some(other));
 }
+
+#[test]
+fn a_clock_that_is_set_back_does_not_stop_a_miner() {
+    let mut miner = Miner::default();
+    let until = |decision| match decision {
+        Decision::Wait { until: Some(at), .. } => at,
+        Decision::Wait { .. } | Decision::Mine(_) => f64::NAN,
+    };
+    let ahead = MinerFacts { now: 1_600.0, arrivals: vec![1_599.0], ..facts() };
+    assert!(until(miner.decide(&ahead, || 0.5)) > 1_600.0);
+    let right = MinerFacts { now: 1_001.0, arrivals: vec![1_599.0], ..facts() };
+    let at = until(miner.decide(&right, || 0.5));
+    assert!(at < 1_001.0 + 40.0, "{at}");
+    let later = MinerFacts { now: 1_002.0, ..right };
+    assert_eq!(until(miner.decide(&later, || 0.1)), at, "the time is drawn anew once");
+}

@@ -22,6 +22,7 @@ use rota_wallet::Wallet;
 use tokio::sync::{Notify, watch};
 
 pub use book::StoredNode;
+pub use room::gate_rules;
 
 use crate::context::unix_time;
 use crate::ledger::LedgerHandle;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rota_chain::lock::{KeyHash, Lock};
 use rota_chain::permission::Permission;
 use rota_consensus::authority;
+use rota_consensus::rules::Rules;
 use rota_p2p::{
     Config, Event, GateRules, Handle, PeerHandle, PeerKey, Permitted, RefusalCause, Request, Response, Tip,
 };
@@ -19,6 +20,7 @@ use super::{Network, NetworkParts, Room, lock, place_of};
 use crate::context::unix_time;
 use crate::ledger::LedgerEvent;
 use crate::sync::{self, SyncParts};
+use crate::view::SharedView;
 
 /// How often a locked wallet or a changed right is looked at.
 const IDENTITY_LOOK: Duration = Duration::from_secs(1);
@@ -134,7 +136,7 @@ fn config(parts: &NetworkParts) -> Option<Config> {
     let tip = Tip { height: tip.height, hash: tip.hash };
     let mut config = Config::new(parts.directory.name(), hash, parts.parameters.address_scheme(), tip);
     config.listen = parts.options.listen.clone();
-    config.gate = gate(parts, false);
+    config.gate = gate_rules(&parts.view, &parts.rules, false);
     (config.max_block_bytes, config.max_chunk_bytes) = limits(parts);
     config.max_connections = parts.options.max_connections;
     Some(config)
@@ -166,12 +168,13 @@ async fn limits_changed(parts: &NetworkParts) {
 }
 
 /// Who may connect at the tip, as one look at the state: the judge never waits for the writer.
-fn gate(parts: &NetworkParts, behind: bool) -> GateRules {
-    let everybody = parts.rules.at(&parts.view.snapshot()).is_ok_and(|rules| rules.anyone.connect);
+#[must_use]
+pub fn gate_rules(view: &Arc<SharedView>, rules: &Arc<Rules>, behind: bool) -> GateRules {
+    let everybody = rules.at(&view.snapshot()).is_ok_and(|rules| rules.anyone.connect);
     if everybody {
         return GateRules { permitted: Permitted::Everyone, behind };
     }
-    let (view, rules) = (Arc::clone(&parts.view), Arc::clone(&parts.rules));
+    let (view, rules) = (Arc::clone(view), Arc::clone(rules));
     // By the tip; a grant that waits for its block lets its holder in already, so that joining need not wait for it.
     let judge = move |address: &KeyHash| {
         let view = view.read();
@@ -197,10 +200,11 @@ fn sync_parts(network: &Network, handle: Handle, notes: mpsc::Sender<Event>) -> 
         rules: Arc::clone(&parts.rules),
         signatures: Arc::clone(&parts.signatures),
         paused: Arc::clone(&parts.paused),
+        settings: Arc::clone(&parts.settings),
         offchain: Arc::clone(&parts.offchain),
         scheme: parts.parameters.address_scheme(),
         board: Arc::clone(&network.0.board),
-        gate: Box::new(move |behind| gate(&for_gate.0.parts, behind)),
+        gate: Box::new(move |behind| gate_rules(&for_gate.0.parts.view, &for_gate.0.parts.rules, behind)),
         places: Arc::new(move || lock(&for_places.0.book).places(PLACES_TOLD)),
         notes,
     }

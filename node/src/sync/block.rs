@@ -82,7 +82,7 @@ impl Progress {
 }
 
 impl<V: ChainFacts> Sync<V> {
-    fn tip_work(&mut self) -> u128 {
+    pub(super) fn tip_work(&mut self) -> u128 {
         let tip = self.facts.tip().hash;
         if self.progress.tip_work.0 != tip {
             self.progress.tip_work = (tip, self.known(&tip).map_or(0, |tip| tip.work));
@@ -205,7 +205,10 @@ impl<V: ChainFacts> Sync<V> {
         let known = KnownBlock { height: node.height, work: node.work, invalid: false };
         match outcome {
             BlockOutcome::Applied | BlockOutcome::Stored | BlockOutcome::Known => {
-                self.traffic.confirmed(&block);
+                // What stands on another branch alone is not confirmed: it is still to be fetched and mined.
+                if self.facts.active(known.height) == Some(hash) {
+                    self.traffic.confirmed(&block);
+                }
                 self.settled.put(hash, known);
                 self.tree.remove(&hash);
             }

@@ -146,8 +146,9 @@ impl<V: ChainFacts> Sync<V> {
 
     pub(super) fn end_late_building(&mut self) {
         let now = self.now.steady;
-        let late: Vec<BlockHash> =
+        let mut late: Vec<BlockHash> =
             self.building.iter().filter(|(_, building)| building.until <= now).map(|(hash, _)| *hash).collect();
+        late.sort_unstable();
         for hash in late {
             self.give_up_building(&hash);
         }

@@ -1,6 +1,6 @@
 //! What the machine may ask of the ledger at any moment.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rota_chain::amount::Height;
 use rota_chain::hash::{BlockHash, FullHash, Txid};
@@ -9,9 +9,11 @@ use rota_chain::permission::Permission;
 use rota_chain::transaction::Transaction;
 use rota_consensus::authority;
 use rota_consensus::rules::Rules;
-use rota_consensus::state::StateView as _;
+use rota_consensus::state::{PermissionKey, StateView as _};
+use rota_params::runtime::RuntimeSettings;
 use rota_storage::BlockStatus;
 
+use crate::ledger::is_protected;
 use crate::pause::{Paused, Task};
 use crate::view::{SharedView, Tip};
 
@@ -46,6 +48,12 @@ pub trait ChainFacts {
     fn pool_own(&self, limit: usize) -> Vec<FullHash>;
     /// Whether the operator paused blocks and transactions of peers.
     fn incoming_paused(&self) -> bool;
+    /// The last block of the active chain on the branch of a block the ledger has, and who made the block after it on
+    /// that branch, if there is one.
+    fn fork_of(&self, hash: &BlockHash) -> Option<(Height, Option<KeyHash>)>;
+    /// Whether a branch that leaves the active one after `fork` with a block of `miner`, who had the right to mine
+    /// some time, would undo a change of governance that this node protects.
+    fn is_protected(&self, fork: Height, miner: &KeyHash) -> bool;
 }
 
 /// Facts of the running node's ledger.
@@ -56,6 +64,8 @@ pub struct LiveFacts {
     pub rules: Arc<Rules>,
     /// What is paused.
     pub paused: Arc<Paused>,
+    /// Settings.
+    pub settings: Arc<RwLock<RuntimeSettings>>,
 }
 
 /// A fact that storage gives; if it fails, that is logged and the fact counts as absent.
@@ -114,5 +124,27 @@ impl ChainFacts for LiveFacts {
 
     fn incoming_paused(&self) -> bool {
         self.paused.is_paused(Task::Incoming)
+    }
+
+    fn fork_of(&self, hash: &BlockHash) -> Option<(Height, Option<KeyHash>)> {
+        let snapshot = self.view.snapshot();
+        let (mut next, mut first) = (*hash, None);
+        loop {
+            let entry = read(snapshot.block_entry(&next))??;
+            if read(snapshot.block_hash(entry.height))? == Some(next) {
+                return Some((entry.height, first));
+            }
+            first = Some(entry.header.header.miner);
+            next = entry.header.header.previous;
+        }
+    }
+
+    fn is_protected(&self, fork: Height, miner: &KeyHash) -> bool {
+        let snapshot = self.view.snapshot();
+        let Some(tip) = snapshot.tip() else { return false };
+        let rounds = self.settings.read().unwrap_or_else(PoisonError::into_inner).lockadminminerounds;
+        let key = PermissionKey { entity: None, permission: Permission::Mine, address: Lock::Key(*miner) };
+        read(snapshot.permission(key)).flatten().is_some()
+            && read(is_protected(&snapshot, &self.rules, rounds, tip.height, fork)).unwrap_or(false)
     }
 }

@@ -235,6 +235,7 @@ impl HeaderTree {
                 gone.push(*hash);
             }
         }
+        gone.sort_unstable();
         for hash in gone {
             self.remove_branch(&hash);
         }
@@ -298,9 +299,13 @@ impl HeaderTree {
         }
     }
 
-    /// Bodies in a state, by id.
+    /// Bodies in a state, lowest first.
     pub fn bodies(&self, which: impl Fn(&Body) -> bool) -> Vec<BlockHash> {
-        self.nodes.iter().filter(|(_, node)| which(&node.body)).map(|(hash, _)| *hash).collect()
+        let chosen = self.nodes.iter().filter(|(_, node)| which(&node.body));
+        let mut chosen: Vec<(Height, u64, BlockHash)> =
+            chosen.map(|(hash, node)| (node.height, node.order, *hash)).collect();
+        chosen.sort_unstable();
+        chosen.into_iter().map(|(_, _, hash)| hash).collect()
     }
 }
 
@@ -388,6 +393,9 @@ impl<V: ChainFacts> Sync<V> {
     /// Headers a peer answered with.
     pub(super) fn on_headers(&mut self, peer: PeerHandle, headers: Vec<SignedHeader>) {
         let full_answer = headers.len() >= MAX_HEADERS as usize;
+        if headers.is_empty() {
+            self.headers_ended(peer);
+        }
         let hashes: Vec<BlockHash> = headers.par_iter().map(SignedHeader::hash).collect();
         let linked = headers.iter().skip(1).zip(&hashes).all(|(header, before)| header.header.previous == *before);
         if !linked {

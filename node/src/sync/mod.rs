@@ -2,8 +2,10 @@
 //! `task.rs` carries events between peers, ledger and machine; `serve.rs` answers peers' requests.
 
 mod block;
+mod carry;
 mod compact;
 mod facts;
+mod fork;
 mod header;
 mod peer;
 mod serve;
@@ -26,12 +28,15 @@ use rota_consensus::rule::Rule;
 use rota_consensus::rules::Rules;
 use rota_p2p::{CompactBlock, PeerHandle, QueryId, Request, RequestError, Response};
 
+pub use carry::{Checked, Offer, check_delivered, input_of};
 pub use facts::{ChainFacts, KnownBlock, LiveFacts};
+pub use serve::{answer, compact as compact_of};
 pub use task::{SKEW_SECONDS, SyncParts, run};
 
-use crate::ledger::BlockOutcome;
+use crate::ledger::{BlockOutcome, GovernanceFork};
 use block::Progress;
 use compact::Building;
+use fork::Forks;
 use header::HeaderTree;
 use peer::{Peer, Query};
 use transaction::Traffic;
@@ -174,6 +179,8 @@ pub enum SyncAction {
     Behind(bool),
     /// Tell the ledger whether many blocks are expected.
     CatchingUp(bool),
+    /// Tell the ledger of branches of peers that would undo protected changes of governance.
+    GovernanceForks(Vec<GovernanceFork>),
 }
 
 /// A transaction a peer delivered.
@@ -215,6 +222,7 @@ pub struct Sync<V> {
     made: LruCache<(KeyHash, BlockHash), Vec<BlockHash>>,
     progress: Progress,
     traffic: Traffic,
+    forks: Forks,
     now: Now,
     out: Vec<SyncAction>,
 }
@@ -239,6 +247,7 @@ impl<V: ChainFacts> Sync<V> {
             made: LruCache::new(SETTLED),
             progress: Progress::new(now),
             traffic: Traffic::default(),
+            forks: Forks::default(),
             now,
             out: Vec::new(),
         }
@@ -323,6 +332,7 @@ impl<V: ChainFacts> Sync<V> {
     fn on_tick(&mut self) {
         self.end_late_bodies();
         self.end_late_building();
+        self.judge_forks();
         self.tick_transactions();
         self.tick_peers();
     }

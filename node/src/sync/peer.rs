@@ -128,7 +128,13 @@ impl<V: ChainFacts> Sync<V> {
         state.headers_at = self.now.steady + HEADERS_AGAIN;
         state.more_headers = false;
         let last = state.last_header;
-        let locator = self.locator(last);
+        let least = self.tip_work();
+        // Whether a peer is still on a branch that weighs no more than ours, its last block tells once more.
+        let from = last.and_then(|last| self.tree.get(&last)).map(|node| match node.work > least {
+            true => node.header.hash(),
+            false => node.header.header.previous,
+        });
+        let locator = self.locator(from);
         let request = Request::Headers { locator, stop: BlockHash::ZERO, limit: rota_p2p::limit::MAX_HEADERS };
         self.ask(peer, Query::Headers, request);
     }
@@ -138,6 +144,17 @@ impl<V: ChainFacts> Sync<V> {
         let at = self.now.steady + HEADERS_PAUSE;
         if let Some(state) = self.peers.get_mut(&peer) {
             state.headers_at = at;
+            state.last_header = None;
+        }
+    }
+
+    /// A peer has no headers that we lack: if it told of a branch that weighs no more than ours, it left that.
+    pub(super) fn headers_ended(&mut self, peer: PeerHandle) {
+        let least = self.tip_work();
+        let Some(last) = self.peers.get(&peer).and_then(|state| state.last_header) else { return };
+        if self.tree.get(&last).is_none_or(|node| node.work <= least)
+            && let Some(state) = self.peers.get_mut(&peer)
+        {
             state.last_header = None;
         }
     }

@@ -5,26 +5,23 @@ use std::net::SocketAddr;
 
 use rota_chain::amount::Height;
 use rota_chain::block::{Block, SignedHeader};
-use rota_chain::hash::{BlockHash, FullHash, Txid};
-use rota_chain::lock::KeyHash;
+use rota_chain::hash::{BlockHash, ChunkHash, FullHash, Txid};
 use rota_chain::transaction::Transaction;
 use rota_p2p::limit::{BODIES_FRAME, MAX_ADDRESSES};
 use rota_p2p::{CompactBlock, Refusal, Request, Response};
 use rota_storage::{Snapshot, StorageError};
 
-use crate::offchain::Offchain;
 use crate::view::SharedView;
 
 /// Bytes after which no more is put into an answer.
 const ANSWER_BYTES: usize = BODIES_FRAME as usize;
 
-/// The answer to a request of the peer that proved the address `asker`.
-pub(super) fn answer(
+/// The answer to a peer's request; `chunks` answers for off-chain items.
+pub fn answer(
     view: &SharedView,
-    offchain: &Offchain,
     places: &[SocketAddr],
-    asker: Option<KeyHash>,
     request: Request,
+    chunks: impl FnOnce(Txid, &[ChunkHash]) -> Response,
 ) -> Response {
     let answer = match request {
         Request::Headers { locator, stop, limit } => {
@@ -34,7 +31,7 @@ pub(super) fn answer(
         Request::Transactions { hashes } => Ok(Response::Transactions(transactions(view, &hashes))),
         Request::TransactionsById { txids } => Ok(Response::Transactions(transactions_by_id(view, &txids))),
         Request::PoolInventory { after, limit } => Ok(inventory(view, after, limit)),
-        Request::Chunks { stream, hashes } => Ok(offchain.answer(view, asker, stream, &hashes)),
+        Request::Chunks { stream, hashes } => Ok(chunks(stream, &hashes)),
         Request::BlockTransactions { block, indexes } => block_transactions(&view.snapshot(), &block, &indexes),
         Request::Addresses => Ok(Response::Addresses(places.iter().copied().take(MAX_ADDRESSES as usize).collect())),
     };
@@ -45,7 +42,10 @@ pub(super) fn answer(
 }
 
 /// The announcement of a block of whatever branch, none if it is not here.
-pub(super) fn compact(snapshot: &Snapshot, hash: &BlockHash) -> Result<Option<CompactBlock>, StorageError> {
+///
+/// # Errors
+/// [`StorageError`].
+pub fn compact(snapshot: &Snapshot, hash: &BlockHash) -> Result<Option<CompactBlock>, StorageError> {
     let block = snapshot.block(hash)?;
     Ok(block.map(|block| CompactBlock::new(block.signed, block.full_hashes())))
 }

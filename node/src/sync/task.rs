@@ -3,30 +3,28 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use rota_chain::address::AddressScheme;
 use rota_chain::block::Block;
 use rota_chain::hash::BlockHash;
-use rota_chain::operation::Operation;
-use rota_consensus::rule::{Rule, TransactionRule};
 use rota_consensus::rules::Rules;
 use rota_consensus::signature::SignatureCache;
-use rota_consensus::transaction::{VerifiedTransaction, check_transaction};
 use rota_p2p::{Admission, Event, GateRules, Handle, PeerHandle, Request, RequestId, Response};
+use rota_params::runtime::RuntimeSettings;
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::{Semaphore, broadcast, mpsc};
 use tokio::task::JoinSet;
 
+use super::carry::{Checked, Offer, check_delivered, input_of};
 use super::serve;
-use super::{Delivered, LiveFacts, Now, PeerSync, Relayed, Sync, SyncAction, SyncInput, Verdict};
+use super::{Delivered, LiveFacts, Now, PeerSync, Sync, SyncAction, SyncInput};
 use crate::context::unix_time;
 use crate::ledger::{LedgerEvent, LedgerHandle};
 use crate::offchain::Offchain;
 use crate::pause::Paused;
-use crate::pool::PoolError;
 use crate::view::SharedView;
 
 /// How long announcements are gathered.
@@ -67,6 +65,8 @@ pub struct SyncParts {
     pub signatures: Arc<SignatureCache>,
     /// What is paused.
     pub paused: Arc<Paused>,
+    /// Settings.
+    pub settings: Arc<RwLock<RuntimeSettings>>,
     /// Off-chain items.
     pub offchain: Arc<Offchain>,
     /// How addresses are written.
@@ -143,6 +143,7 @@ impl Driver {
             view: Arc::clone(&parts.view),
             rules: Arc::clone(&parts.rules),
             paused: Arc::clone(&parts.paused),
+            settings: Arc::clone(&parts.settings),
         };
         let now = Now { steady: Duration::ZERO, unix: unix_time() };
         let machine = Sync::new(facts, Arc::clone(&parts.rules), now);
@@ -205,6 +206,12 @@ impl Driver {
             SyncAction::Behind(behind) => {
                 self.behind = behind;
                 let _ = handle.set_gate((self.parts.gate)(behind)).await;
+            }
+            SyncAction::GovernanceForks(forks) => {
+                let ledger = self.parts.ledger.clone();
+                self.tasks.spawn(async move {
+                    let _ = ledger.call(move |ledger| ledger.note_governance_forks(forks)).await;
+                });
             }
             SyncAction::CatchingUp(catching_up) => {
                 let ledger = self.parts.ledger.clone();
@@ -275,7 +282,10 @@ impl Driver {
         let answers = Arc::clone(&self.answers);
         self.tasks.spawn(async move {
             let Ok(_permit) = answers.acquire_owned().await else { return };
-            let work = move || serve::answer(&view, &offchain, &places, asker, request);
+            let work = move || {
+                let chunks = |stream, hashes: &[_]| offchain.answer(&view, asker, stream, hashes);
+                serve::answer(&view, &places, request, chunks)
+            };
             if let Ok(response) = tokio::task::spawn_blocking(work).await {
                 let _ = handle.respond(id, response).await;
             }
@@ -287,19 +297,10 @@ impl Driver {
         let mut tip = None;
         let mut next = Some(first);
         while let Some(event) = next {
-            match event {
-                LedgerEvent::Tip { tip: new, applied, undone, .. } => {
-                    tip = Some(new);
-                    let applied = applied.into_iter().map(|(hash, _)| hash).collect();
-                    self.feed(SyncInput::Tip { applied, undone: !undone.is_empty() }).await;
-                }
-                LedgerEvent::Admitted(entry) => {
-                    let grants = entry.tx.transaction().operations().any(|(_, op)| matches!(op, Operation::Grant(_)));
-                    let (hash, txid) = (entry.tx.full_hash(), entry.tx.txid());
-                    self.feed(SyncInput::Admitted { hash, txid, grants }).await;
-                }
-                LedgerEvent::Ended { .. } => self.feed(SyncInput::Forgotten).await,
+            if let LedgerEvent::Tip { tip: new, .. } = &event {
+                tip = Some(*new);
             }
+            self.feed(input_of(event)).await;
             next = match more.try_recv() {
                 Ok(event) => Some(event),
                 Err(TryRecvError::Lagged(_)) => {
@@ -341,23 +342,17 @@ async fn give_blocks(ledger: LedgerHandle, mut blocks: mpsc::Receiver<Arc<Block>
     }
 }
 
-type Checked = Vec<(Delivered, Result<VerifiedTransaction, Rule>)>;
-
 /// Checks form and signatures of delivered transactions on all cores.
 async fn check(
     rules: Arc<Rules>,
     signatures: Arc<SignatureCache>,
     mut batches: mpsc::Receiver<Vec<Delivered>>,
-    checked: mpsc::Sender<Checked>,
+    checked: mpsc::Sender<Vec<Checked>>,
 ) {
     while let Some(batch) = batches.recv().await {
         let (rules, signatures) = (Arc::clone(&rules), Arc::clone(&signatures));
-        let verify = move |delivered: Delivered| {
-            let verified = check_transaction(Arc::clone(&delivered.transaction), &rules)
-                .and_then(|checked| signatures.verify(checked).map_err(Rule::from));
-            (delivered, verified)
-        };
-        let work = move || batch.into_par_iter().map(verify).collect::<Checked>();
+        let verify = move |delivered| check_delivered(delivered, &rules, &signatures);
+        let work = move || batch.into_par_iter().map(verify).collect::<Vec<Checked>>();
         let Ok(results) = tokio::task::spawn_blocking(work).await else { return };
         if checked.send(results).await.is_err() {
             return;
@@ -366,43 +361,14 @@ async fn check(
 }
 
 /// Gives checked transactions to the ledger.
-async fn relay(ledger: LedgerHandle, mut batches: mpsc::Receiver<Checked>, verdicts: mpsc::Sender<SyncInput>) {
+async fn relay(ledger: LedgerHandle, mut batches: mpsc::Receiver<Vec<Checked>>, verdicts: mpsc::Sender<SyncInput>) {
     while let Some(batch) = batches.recv().await {
-        let (mut results, mut offered, mut transactions) = (Vec::new(), Vec::new(), Vec::new());
-        for (delivered, verified) in batch {
-            match verified {
-                Ok(transaction) => {
-                    offered.push(delivered);
-                    transactions.push(transaction);
-                }
-                // A newer version of the software may know the operation.
-                Err(rule @ Rule::Transaction(TransactionRule::NotEnabled { .. })) => {
-                    results.push(Relayed { delivered, verdict: Verdict::Refused(rule) });
-                }
-                Err(rule) => results.push(Relayed { delivered, verdict: Verdict::Bad(rule) }),
-            }
-        }
-        if !transactions.is_empty() {
-            let Ok(outcomes) = ledger.relay(transactions).await else { return };
-            let outcomes = outcomes.into_iter().map(verdict);
-            results
-                .extend(offered.into_iter().zip(outcomes).map(|(delivered, verdict)| Relayed { delivered, verdict }));
-        }
-        if verdicts.send(SyncInput::Relayed(results)).await.is_err() {
+        let mut offer = Offer::of(batch);
+        let transactions = std::mem::take(&mut offer.transactions);
+        let outcomes = if transactions.is_empty() { Ok(Vec::new()) } else { ledger.relay(transactions).await };
+        let Ok(outcomes) = outcomes else { return };
+        if verdicts.send(SyncInput::Relayed(offer.verdicts(outcomes))).await.is_err() {
             return;
-        }
-    }
-}
-
-fn verdict<T>(outcome: Result<T, PoolError>) -> Verdict {
-    match outcome {
-        Ok(_) | Err(PoolError::Known(_) | PoolError::Rule(Rule::Transaction(TransactionRule::Known { .. }))) => {
-            Verdict::Taken
-        }
-        Err(PoolError::Rule(rule)) => Verdict::Refused(rule),
-        Err(error) => {
-            tracing::debug!(%error, "a peer's transaction is not taken now");
-            Verdict::Postponed
         }
     }
 }

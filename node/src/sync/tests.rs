@@ -5,11 +5,13 @@ mod net;
 
 use std::time::Duration;
 
+use rota_chain::amount::Height;
 use rota_chain::hash::BlockHash;
 use rota_p2p::{CompactBlock, Request};
 
 use super::{SyncAction, SyncInput};
-use net::{Net, blocks_on, genesis, transaction};
+use crate::ledger::GovernanceFork;
+use net::{Net, block, blocks_on, genesis, transaction};
 
 #[test]
 fn a_new_node_takes_a_long_chain_from_its_peers() {
@@ -433,4 +435,58 @@ fn an_unknown_peer_is_asked_for_headers_and_blocks_alone() {
     assert_eq!(net.height(1), 5);
     let other = |request: &Request| !matches!(request, Request::Headers { .. } | Request::Blocks { .. });
     assert_eq!(net.asked(1, 0, other), 0);
+}
+
+#[test]
+fn a_lighter_branch_that_would_undo_governance_is_reported_by_its_headers() {
+    let mut net = Net::new(2);
+    let ours = blocks_on(&genesis(), 30, 1);
+    let theirs = blocks_on(&ours[4], 20, 2);
+    net.give(0, &ours);
+    net.give(1, &ours[..5]);
+    net.give(1, &theirs);
+    net.protect(0, Height(20));
+    net.hold_until(1, ours[5].hash(), u64::MAX);
+    net.connect(0, 1);
+    net.run(Duration::from_secs(5));
+    let reported = |net: &Net| {
+        let mut said = net.said(0).iter().rev();
+        said.find_map(|said| match said {
+            SyncAction::GovernanceForks(forks) => Some(forks.clone()),
+            _ => None,
+        })
+    };
+    let fork = |block: &rota_chain::block::Block, height| GovernanceFork {
+        tip: block.hash(),
+        height: Height(height),
+        fork_height: Height(5),
+    };
+    assert_eq!(reported(&net), Some(vec![fork(&theirs[19], 25)]));
+    assert_eq!(net.asked(0, 1, |request| matches!(request, Request::Blocks { .. })), 0, "its bodies are not fetched");
+    let next = blocks_on(&theirs[19], 1, 3);
+    net.mine(1, next[0].clone());
+    net.run(Duration::from_secs(5));
+    assert_eq!(reported(&net), Some(vec![fork(&next[0], 26)]), "with its newest tip");
+    net.run(Duration::from_secs(40));
+    assert_eq!(reported(&net), Some(vec![fork(&next[0], 26)]), "as long as the peer follows it");
+    net.give(1, &ours[5..]);
+    net.run(Duration::from_secs(40));
+    assert_eq!(net.tip(1), ours[29].hash());
+    assert_eq!(reported(&net), Some(Vec::new()), "and no longer");
+}
+
+#[test]
+fn a_transaction_of_a_branch_that_is_not_followed_is_fetched_all_the_same() {
+    let mut net = Net::new(3);
+    let ours = block(&genesis(), 1, Vec::new(), 1);
+    net.give(0, std::slice::from_ref(&ours));
+    net.give(2, &[ours]);
+    net.mine(1, block(&genesis(), 1, vec![transaction(1)], 2));
+    net.connect(0, 1);
+    net.run(Duration::from_secs(5));
+    assert_eq!(net.asked(0, 1, |request| matches!(request, Request::Blocks { .. })), 1, "the other branch is here");
+    net.connect(0, 2);
+    net.submit(2, transaction(1));
+    net.run(Duration::from_secs(5));
+    assert_eq!(net.pool(0), 1);
 }

@@ -326,8 +326,9 @@ impl<V: ChainFacts> Sync<V> {
 
     /// A peer is gone: what it was asked for is asked of others.
     pub(super) fn forget_asked(&mut self, peer: PeerHandle) {
-        let gone: Vec<FullHash> =
+        let mut gone: Vec<FullHash> =
             self.traffic.asked.iter().filter(|(_, asked)| asked.peer == peer).map(|(hash, _)| *hash).collect();
+        gone.sort_unstable();
         for hash in gone {
             let others = self.traffic.asked.remove(&hash).map(|asked| asked.others).unwrap_or_default();
             for other in others {

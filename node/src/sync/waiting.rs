@@ -59,6 +59,7 @@ struct Waiting {
     delivered: Delivered,
     cause: Cause,
     size: usize,
+    order: u64,
 }
 
 /// The room.
@@ -67,6 +68,7 @@ pub(super) struct WaitingRoom {
     entries: HashMap<FullHash, Waiting>,
     shares: HashMap<KeyHash, (usize, usize)>,
     bytes: usize,
+    arrived: u64,
 }
 
 impl WaitingRoom {
@@ -85,14 +87,17 @@ impl WaitingRoom {
         }
         self.shares.insert(delivered.address, (count + 1, bytes + size));
         self.bytes += size;
-        self.entries.insert(delivered.hash, Waiting { delivered, cause, size });
+        self.arrived += 1;
+        self.entries.insert(delivered.hash, Waiting { delivered, cause, size, order: self.arrived });
         true
     }
 
+    /// In order of arrival, so that a transaction follows those it rests on.
     fn take(&mut self, which: impl Fn(&Waiting) -> bool) -> Vec<Delivered> {
-        let taken: Vec<FullHash> =
-            self.entries.iter().filter(|(_, waiting)| which(waiting)).map(|(hash, _)| *hash).collect();
-        taken.into_iter().filter_map(|hash| self.remove(&hash)).collect()
+        let chosen = self.entries.iter().filter(|(_, waiting)| which(waiting));
+        let mut taken: Vec<(u64, FullHash)> = chosen.map(|(hash, waiting)| (waiting.order, *hash)).collect();
+        taken.sort_unstable();
+        taken.into_iter().filter_map(|(_, hash)| self.remove(&hash)).collect()
     }
 
     fn remove(&mut self, hash: &FullHash) -> Option<Delivered> {
@@ -161,6 +166,21 @@ mod tests {
         assert_eq!(room.after_admission(&parent, false).len(), 1);
         assert_eq!(room.after_admission(&Txid([8; 32]), true).len(), 1);
         assert!(room.entries.is_empty() && room.shares.is_empty() && room.bytes == 0);
+    }
+
+    #[test]
+    fn what_waited_is_tried_again_in_the_order_it_came() {
+        let mut room = WaitingRoom::default();
+        let came: Vec<FullHash> = (0..40)
+            .map(|number| {
+                let one = delivered(number, 1);
+                let hash = one.hash;
+                assert!(room.put(one, Cause::Block));
+                hash
+            })
+            .collect();
+        let tried: Vec<FullHash> = room.after_block().into_iter().map(|one| one.hash).collect();
+        assert_eq!(tried, came);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use crate::error::StorageError;
-use crate::kv::{Database, Durability, Memory, Read, Table, TableSpec};
+use crate::kv::{Database, Durability, Memory, MemoryTables, Read, Snapshot, Table, TableSpec};
 
 const NUMBERS: Table<(u8, u32), u64> = Table::new("numbers");
 const TEXTS: Table<Vec<u8>, String> = Table::large("texts");
@@ -131,4 +131,86 @@ fn large_values_come_back() {
     database.sync().unwrap();
     database.compact(TABLES).unwrap();
     assert_eq!(database.get(&TEXTS, &b"k".to_vec()).unwrap(), Some(text));
+}
+
+type Row = ((u8, u32), u64);
+
+fn all(read: &impl Read, from: u32) -> Vec<Vec<Row>> {
+    let group = |rows: crate::kv::Scan<'_, (u8, u32), u64>| rows.map(Result::unwrap).collect::<Vec<Row>>();
+    let mut found = vec![group(read.scan(&NUMBERS, &()).unwrap())];
+    for first in [1u8, 2, 255] {
+        found.push(group(read.scan(&NUMBERS, &first).unwrap()));
+        found.push(group(read.scan_back(&NUMBERS, &first).unwrap()));
+        found.push(group(read.scan_from(&NUMBERS, &first, &(first, from)).unwrap()));
+        let got = read.get(&NUMBERS, &(first, from)).unwrap();
+        found.push(got.map(|value| ((first, from), value)).into_iter().collect());
+    }
+    found
+}
+
+#[test]
+fn tables_in_memory_answer_as_a_database_on_disk_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, memory) = (open(folder.path()), Database::in_memory(MemoryTables::new()));
+    let mut number = 1u64;
+    let mut below = |limit: u64| {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (number >> 33) % limit
+    };
+    let mut looks: Vec<(Snapshot, Snapshot)> = Vec::new();
+    let mut most = 0;
+    for _ in 0..400 {
+        let (mut left, mut right) = (disk.batch(), memory.batch());
+        for _ in 0..below(6) {
+            let key = ([1u8, 2, 255][below(3) as usize], below(8) as u32);
+            match below(8) {
+                0 => [&mut left, &mut right].map(|batch| batch.delete_prefix(&NUMBERS, &2u8).unwrap()),
+                1..4 => [&mut left, &mut right].map(|batch| batch.delete(&NUMBERS, &key).unwrap()),
+                _ => {
+                    let value = below(1_000);
+                    [&mut left, &mut right].map(|batch| batch.put(&NUMBERS, &key, &value).unwrap())
+                }
+            };
+        }
+        disk.write(left, Durability::Written).unwrap();
+        memory.write(right, Durability::Written).unwrap();
+        let from = below(8) as u32;
+        assert_eq!(all(&disk, from), all(&memory, from));
+        match below(3) {
+            0 => looks.push((disk.snapshot(), memory.snapshot())),
+            1 if !looks.is_empty() => drop(looks.remove(below(looks.len() as u64) as usize)),
+            _ => {}
+        }
+        for (left, right) in &looks {
+            assert_eq!(all(left, from), all(right, from));
+        }
+        most = most.max(looks.len());
+    }
+    assert!(most > 3, "several snapshots lived at once");
+}
+
+#[test]
+fn tables_in_memory_lose_what_was_not_synced_last_first() {
+    let tables = MemoryTables::new();
+    let database = Database::in_memory(tables.clone());
+    let write = |key: u32, value: u64, durability| {
+        let mut batch = database.batch();
+        batch.put(&NUMBERS, &(1, key), &value).unwrap();
+        database.write(batch, durability)
+    };
+    write(0, 10, Durability::Synced).unwrap();
+    write(0, 11, Durability::Written).unwrap();
+    write(1, 12, Durability::Written).unwrap();
+    write(0, 13, Durability::Written).unwrap();
+    assert_eq!(tables.unsynced(), 3);
+    tables.lose_power(2);
+    assert_eq!(all(&database, 0)[0], [((1, 0), 11), ((1, 1), 12)]);
+    write(1, 14, Durability::Written).unwrap();
+    tables.lose_power(0);
+    assert_eq!(all(&database, 0)[0], [((1, 0), 11), ((1, 1), 12)], "what stayed at a power loss is on the disk");
+    tables.stop_after(Some(1));
+    write(2, 15, Durability::Synced).unwrap();
+    assert!(write(3, 16, Durability::Synced).is_err() && tables.is_stopped());
+    tables.stop_after(None);
+    assert_eq!(all(&database, 2)[4], [((1, 2), 15)]);
 }

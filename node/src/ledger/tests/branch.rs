@@ -419,3 +419,27 @@ fn an_unknown_lockblock_changes_nothing_until_it_comes() {
     left.take_all(&other);
     assert_eq!(left.tip(), other[0].hash(), "shorter, but the operator's choice");
 }
+
+#[test]
+fn a_node_does_not_turn_for_ever_between_two_branches_of_which_each_prefers_the_other() {
+    let one = "1.0";
+    let chain = Chain::with(&[(Parameter::MiningDiversity, one), (Parameter::SetupFirstBlocks, "3")]);
+    let (mut left, mut right) = (chain.node("left"), chain.node("right"));
+    left.wallet.import_private_key(key(2), "").unwrap();
+    left.submit(left.grant(2, &[Permission::Mine, Permission::Send], BlockRange::ALWAYS, 1));
+    let common = left.mine(FIRST, 10);
+    right.take_all(&[common]);
+    // On its own branch it has mined last; on the other it could be next, but by that branch it may not mine at all.
+    left.mine(2, 20);
+    right.submit(right.grant(2, &[Permission::Mine], BlockRange::NEVER, 2));
+    let other = right.mine(FIRST, 21);
+    assert!(matches!(left.take(&other), BlockOutcome::Applied));
+    assert_eq!(left.tip(), other.hash());
+    // What it left is followed again when it grows.
+    let mine = left.ledger.chain_tips().unwrap()[1].hash;
+    left.ledger.set_last_block(mine).unwrap();
+    let longer = left.mine(FIRST, 30);
+    assert_eq!(left.tip(), longer.hash());
+    left.take(&other);
+    assert_eq!(left.tip(), longer.hash());
+}

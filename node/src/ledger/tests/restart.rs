@@ -83,6 +83,8 @@ fn a_block_that_was_noted_and_not_written_is_forgotten_with_what_stands_on_it() 
     }
     let mut node = node.restart();
     assert_eq!(node.tip(), tip);
+    let entry = node.view.snapshot().block_entry(&blocks[1].hash()).unwrap().unwrap();
+    assert_eq!(entry.body, None, "readers know it too: they would never ask for it again");
     assert_eq!(node.tip_status(&blocks[0].hash()), Some("valid-fork"));
     assert!(matches!(node.take(&blocks[2]), BlockOutcome::Orphan));
     assert!(matches!(node.take(&blocks[1]), BlockOutcome::Applied));
@@ -279,4 +281,21 @@ fn a_crash_at_any_moment_of_a_random_history_loses_nothing_that_was_acknowledged
     assert!(promised.iter().all(|txid| node.is_confirmed(txid)));
     let node = node.restart();
     assert!(node.waiting().is_empty());
+}
+
+#[test]
+fn a_database_that_kept_more_than_the_block_files_is_rebuilt_from_them() {
+    let chain = Chain::new();
+    let (mut maker, mut node) = (chain.node("maker"), chain.node("node"));
+    let waits = node.submit(node.data(FIRST, 1));
+    let blocks = maker.mine_many(FIRST, 4, 0);
+    node.take_all(&blocks[..2]);
+    let kept = node.block_bytes();
+    node.ledger.set_catching_up(true);
+    node.take_all(&blocks[2..]);
+    let mut node = node.restart_with_files_cut(kept + 20);
+    assert_eq!(node.tip(), blocks[1].hash());
+    assert_eq!(node.waiting(), [waits]);
+    node.take_all(&blocks[2..]);
+    assert_eq!((node.tip(), node.state_hash()), (maker.tip(), maker.state_hash()));
 }

@@ -28,6 +28,7 @@ use rota_wallet::Wallet;
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 
+use crate::clock::Clock;
 use crate::genesis;
 use crate::ledger::{BlockOutcome, Ledger, LedgerEvent, LedgerParts, SubmitError, initial_view};
 use crate::miner::{Template, assemble, build_block};
@@ -145,6 +146,7 @@ impl Node {
             settings: Arc::new(RwLock::new(RuntimeSettings::resolve(&options, set).unwrap())),
             paused: Arc::new(Paused::default()),
             sync_transactions: false,
+            clock: Clock::System,
         };
         (parts, events, receiver)
     }
@@ -166,6 +168,19 @@ impl Node {
         let (path, set) = self.crash();
         drop(Store::open(&paths(&path), OpenOptions { reindex: true, ..OpenOptions::default() }).unwrap());
         drop(Node::parts(&path, &set, false));
+        Node::open(path, &set, false)
+    }
+
+    /// Bytes of its first block file.
+    pub fn block_bytes(&self) -> u64 {
+        std::fs::metadata(self.path.join("blocks").join("000000.dat")).unwrap().len()
+    }
+
+    /// Ends the node as a power cut would that leaves so many bytes of its block file, and starts it again.
+    pub fn restart_with_files_cut(self, bytes: u64) -> Node {
+        let (path, set) = self.crash();
+        let file = std::fs::OpenOptions::new().write(true).open(path.join("blocks").join("000000.dat")).unwrap();
+        file.set_len(bytes).unwrap();
         Node::open(path, &set, false)
     }
 
@@ -324,9 +339,7 @@ impl Node {
     }
 
     pub fn try_submit(&mut self, tx: VerifiedTransaction) -> Result<Txid, SubmitError> {
-        let entry = self.ledger.submit(tx)?;
-        self.ledger.after_admission(std::slice::from_ref(&entry));
-        Ok(entry.tx.txid())
+        self.ledger.submit_all(vec![tx]).remove(0)
     }
 
     pub fn entry(&self, txid: &Txid) -> Option<Arc<PoolEntry>> {

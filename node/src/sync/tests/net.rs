@@ -104,6 +104,7 @@ struct Memory {
     confirmed: HashSet<Txid>,
     no_miners: bool,
     paused: bool,
+    protected_from: Option<Height>,
 }
 
 /// One node's facts.
@@ -264,6 +265,23 @@ impl ChainFacts for Facts {
     fn incoming_paused(&self) -> bool {
         self.0.borrow().paused
     }
+
+    fn fork_of(&self, hash: &BlockHash) -> Option<(Height, Option<KeyHash>)> {
+        let memory = self.0.borrow();
+        let (mut next, mut first) = (*hash, None);
+        loop {
+            let (block, height) = memory.blocks.get(&next)?;
+            if memory.active.contains(&next) {
+                return Some((*height, first));
+            }
+            first = Some(block.header().miner);
+            next = block.header().previous;
+        }
+    }
+
+    fn is_protected(&self, fork: Height, _: &KeyHash) -> bool {
+        self.0.borrow().protected_from.is_some_and(|from| fork <= from)
+    }
 }
 
 struct Node {
@@ -409,6 +427,11 @@ impl Net {
         self.nodes[node].memory.borrow_mut().no_miners = true;
     }
 
+    /// A node that refuses branches which leave its own at a height or below.
+    pub fn protect(&mut self, node: usize, from: Height) {
+        self.nodes[node].memory.borrow_mut().protected_from = Some(from);
+    }
+
     pub fn pause(&mut self, node: usize, paused: bool) {
         self.nodes[node].memory.borrow_mut().paused = paused;
     }
@@ -529,7 +552,10 @@ impl Net {
                 self.misbehaving.push(reason.clone());
                 self.disconnect(node, usize::try_from(peer.0).unwrap());
             }
-            SyncAction::AnnounceTransactions(_) | SyncAction::Behind(_) | SyncAction::CatchingUp(_) => {}
+            SyncAction::AnnounceTransactions(_)
+            | SyncAction::Behind(_)
+            | SyncAction::CatchingUp(_)
+            | SyncAction::GovernanceForks(_) => {}
         }
         self.nodes[node].said.push(action);
     }
