@@ -17,6 +17,10 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("cli", &["rota-api", "rota-params"]),
     ("tests", &["rota-api", "rota-chain", "rota-params", "rota-p2p"]),
     ("bench", &["rota-api", "rota-chain"]),
+    (
+        "simulation",
+        &["rota-chain", "rota-params", "rota-consensus", "rota-storage", "rota-wallet", "rota-p2p", "rota-node"],
+    ),
 ];
 
 /// Heavy or impure crates, and the only folders whose manifest may name them.
@@ -27,11 +31,11 @@ const PLACES: &[(&str, &[&str])] = &[
     ("sha2", &["chain"]),
     ("ripemd", &["chain"]),
     ("jsonrpsee", &["api", "node"]),
-    ("tokio", &["p2p", "api", "node", "cli", "bench", "tests"]),
+    ("tokio", &["p2p", "api", "node", "cli", "bench", "tests", "simulation"]),
     ("hyper", &["api", "node", "bench"]),
     ("tokio-tungstenite", &["node", "tests"]),
-    ("rand", &["params", "wallet", "p2p", "node"]),
-    ("anyhow", &["params", "node", "cli", "bench", "tests"]),
+    ("rand", &["params", "wallet", "p2p", "node", "simulation"]),
+    ("anyhow", &["params", "node", "cli", "bench", "tests", "simulation"]),
 ];
 
 fn metadata() -> Metadata {
