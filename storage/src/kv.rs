@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBPinnableSlice,
-    DBRawIteratorWithThreadMode, Options, PrefixRange, ReadOptions, WriteBatch, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
+    DBPinnableSlice, DBRawIteratorWithThreadMode, Options, PrefixRange, ReadOptions, WriteBatch, WriteOptions,
 };
 use rota_chain::codec::{decode, encode};
 use self_cell::self_cell;
@@ -300,6 +300,11 @@ fn table_options(profile: Profile, cache: &Cache, memory: Memory) -> Options {
     blocks.set_bloom_filter(BLOOM_BITS, false);
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    // In pieces: the filter of a whole file would not fit a shard of the cache, and be read anew for every look.
+    blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    blocks.set_partition_filters(true);
+    blocks.set_metadata_block_size(4 << 10);
+    blocks.set_pin_top_level_index_and_filter(true);
     blocks.set_block_size(8 << 10);
     let mut options = Options::default();
     options.set_block_based_table_factory(&blocks);
