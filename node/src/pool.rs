@@ -1,10 +1,13 @@
 //! The pool of transactions that wait for a block: a state machine over the state at the tip. What is in it has been
 //! applied, in order of arrival, to a view of its own; limits in total and for each author bound it. Its coins by owner
-//! are in `coin`.
+//! are in `coin`, the change to another tip
+//! in `renewal`.
 
 pub mod coin;
+mod renewal;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use rota_chain::amount::Amount;
@@ -15,10 +18,11 @@ use rota_chain::transaction::OutPoint;
 use rota_consensus::rule::{ApplyError, Rule};
 use rota_consensus::rules::Rules;
 use rota_consensus::state::{Overlay, StateError, StateView};
-use rota_consensus::transaction::{Place, VerifiedTransaction, apply_transaction};
+use rota_consensus::transaction::{Applied, Place, VerifiedTransaction, apply_transaction};
 use rota_storage::entity::history_steps;
 
 pub use coin::PoolCoins;
+pub use renewal::{Renewal, Renewed};
 
 /// Megabytes of all waiting transactions, unless `maxmempool` says otherwise: 32 blocks of the usual largest size.
 pub const POOL_MEGABYTES: u32 = 256;
@@ -132,6 +136,20 @@ impl From<ApplyError> for PoolError {
     }
 }
 
+/// A transaction that may come in, and what it changes.
+#[derive(Debug)]
+pub struct Judged {
+    tx: VerifiedTransaction,
+    applied: Applied,
+}
+
+impl Judged {
+    /// The transaction.
+    pub fn tx(&self) -> &VerifiedTransaction {
+        &self.tx
+    }
+}
+
 /// How a transaction left the pool without being confirmed.
 #[derive(Clone, Debug)]
 pub struct Ended {
@@ -217,6 +235,11 @@ impl<V: StateView> Pool<V> {
         self.entries.values()
     }
 
+    /// Waiting transactions that came after the one of this sequence.
+    pub fn entries_after(&self, sequence: u64) -> impl Iterator<Item = &Arc<PoolEntry>> {
+        self.entries.range((Bound::Excluded(sequence), Bound::Unbounded)).map(|(_, entry)| entry)
+    }
+
     /// A waiting transaction by id.
     pub fn get(&self, txid: &Txid) -> Option<&Arc<PoolEntry>> {
         self.entries.get(self.by_txid.get(txid)?)
@@ -258,6 +281,15 @@ impl<V: StateView> Pool<V> {
         received: u64,
         rules: &Rules,
     ) -> Result<Arc<PoolEntry>, PoolError> {
+        let judged = self.judge(tx, rules)?;
+        Ok(self.enter(judged, own, received))
+    }
+
+    /// Whether a transaction may come in after all that waits.
+    ///
+    /// # Errors
+    /// [`PoolError`].
+    pub fn judge(&self, tx: VerifiedTransaction, rules: &Rules) -> Result<Judged, PoolError> {
         if self.by_txid.contains_key(&tx.txid()) {
             return Err(PoolError::Known(tx.txid()));
         }
@@ -267,12 +299,18 @@ impl<V: StateView> Pool<V> {
         if applied.fee < least {
             return Err(PoolError::Fee { fee: applied.fee, least });
         }
+        Ok(Judged { tx, applied })
+    }
+
+    /// Takes in what was judged; nothing else came in or left since.
+    pub fn enter(&mut self, judged: Judged, own: bool, received: u64) -> Arc<PoolEntry> {
+        let Judged { tx, applied } = judged;
         let sequence = self.take_sequence();
         self.coins.absorb(&applied.changes, sequence);
         self.overlay.absorb(applied.changes);
         let entry = Arc::new(PoolEntry { tx, sequence, received, own, fee: applied.fee });
         self.insert(&entry);
-        Ok(entry)
+        entry
     }
 
     fn take_sequence(&mut self) -> u64 {
@@ -315,62 +353,6 @@ impl<V: StateView> Pool<V> {
             self.steps.entry(step.entity).or_default().push(item);
         }
         self.entries.insert(entry.sequence, Arc::clone(entry));
-    }
-
-    /// The pool over another tip: `returning` (of a branch that lost, in chain order, with whether they are own) come
-    /// first, then what waited, each kept only if the new state allows it; `confirmed` are left out.
-    ///
-    /// # Errors
-    /// [`StateError`] if storage fails.
-    pub fn rebuild<W: StateView>(
-        &self,
-        base: W,
-        place: Place,
-        returning: Vec<(VerifiedTransaction, bool)>,
-        confirmed: &HashSet<Txid>,
-        rules: &Rules,
-        now: u64,
-    ) -> Result<(Pool<W>, Vec<Ended>), StateError> {
-        let mut pool = Pool::new(base, place, self.limits, self.next_sequence);
-        let mut ended = Vec::new();
-        // What waited may rest on what returns, so that it gets later numbers then.
-        let renumber = !returning.is_empty();
-        for (tx, own) in returning {
-            if confirmed.contains(&tx.txid()) || pool.by_txid.contains_key(&tx.txid()) {
-                continue;
-            }
-            let sequence = pool.take_sequence();
-            let entry = PoolEntry { tx, sequence, received: now, own, fee: Amount::ZERO };
-            pool.keep(entry, rules, &mut ended)?;
-        }
-        for entry in self.entries.values().filter(|entry| !confirmed.contains(&entry.tx.txid())) {
-            if pool.by_txid.contains_key(&entry.tx.txid()) {
-                continue;
-            }
-            let mut entry = PoolEntry::clone(entry);
-            if renumber {
-                entry.sequence = pool.take_sequence();
-            }
-            pool.keep(entry, rules, &mut ended)?;
-        }
-        Ok((pool, ended))
-    }
-
-    fn keep(&mut self, mut entry: PoolEntry, rules: &Rules, ended: &mut Vec<Ended>) -> Result<(), StateError> {
-        match apply_transaction(&self.overlay, &entry.tx, rules, self.place) {
-            Ok(applied) => {
-                self.coins.absorb(&applied.changes, entry.sequence);
-                self.overlay.absorb(applied.changes);
-                entry.fee = applied.fee;
-                self.insert(&Arc::new(entry));
-                Ok(())
-            }
-            Err(ApplyError::Rule(rule)) => {
-                ended.push(Ended { entry: Arc::new(entry), reason: rule.to_string() });
-                Ok(())
-            }
-            Err(ApplyError::State(error)) => Err(error),
-        }
     }
 
     /// What a block takes: the room is shared among authors when not everything fits; order of arrival is kept.

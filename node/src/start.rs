@@ -236,7 +236,7 @@ fn spawn_ledger(prepared: &Prepared, ground: &Ground) -> anyhow::Result<(LedgerH
         rules,
         signatures,
         view,
-        journal: Journal::open(&directory.journal())?,
+        journal: Arc::new(Journal::open(&directory.journal())?),
         wallet,
         settings,
         paused,

@@ -207,7 +207,7 @@ impl Node {
             rules: Arc::clone(&rules),
             signatures: Arc::clone(&chain.signatures),
             view: Arc::clone(&view),
-            journal: Journal::open(&self.folder.join("journal"))?,
+            journal: Arc::new(Journal::open(&self.folder.join("journal"))?),
             wallet: Arc::clone(&wallet),
             settings: Arc::clone(&settings),
             paused: Arc::clone(&paused),

@@ -1,14 +1,18 @@
-//! The way to the writer: bounded commands in, answers out.
+//! The way to the writer: bounded commands in, answers out; and to the pool, whose door is open while blocks are applied.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rota_chain::block::Block;
 use rota_chain::hash::Txid;
 use rota_consensus::transaction::VerifiedTransaction;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::{BlockOutcome, Ledger, LedgerEvent};
+use super::{Admission, BlockOutcome, Ledger, LedgerEvent};
 use crate::pool::PoolError;
+
+/// Transactions of peers that come in before others have their turn on a thread.
+const RELAYED_AT_ONCE: usize = 32;
 
 /// The writer has ended: the node stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,10 +41,6 @@ pub(super) type Call = Box<dyn FnOnce(&mut Ledger) + Send>;
 
 /// What the writer is asked.
 pub(super) enum Command {
-    /// A caller's transaction.
-    Submit(VerifiedTransaction, oneshot::Sender<Result<Txid, SubmitError>>),
-    /// Peers' transactions.
-    Relay(Vec<VerifiedTransaction>, oneshot::Sender<Vec<Result<Txid, PoolError>>>),
     /// A block, own or a peer's.
     Block(Arc<Block>, bool, oneshot::Sender<BlockOutcome>),
     /// Anything else.
@@ -49,11 +49,14 @@ pub(super) enum Command {
     Stop,
 }
 
-/// The way to the writer.
+/// The way to the writer, and the door to the pool.
 #[derive(Clone)]
 pub struct LedgerHandle {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) events: broadcast::Sender<LedgerEvent>,
+    pub(super) admission: Arc<Admission>,
+    /// Syncs of the journal, if every acknowledged transaction is to be safe from power loss.
+    pub(super) syncs: Option<Arc<JournalSync>>,
 }
 
 impl LedgerHandle {
@@ -62,19 +65,28 @@ impl LedgerHandle {
     /// # Errors
     /// [`SubmitError`].
     pub async fn submit(&self, tx: VerifiedTransaction) -> Result<Txid, SubmitError> {
-        let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::Submit(tx, reply)).await.map_err(|_| Stopped)?;
-        answer.await.map_err(|_| Stopped)?
+        let txid = self.admission.submit(tx)?.tx.txid();
+        if let Some(syncs) = &self.syncs {
+            syncs.sync(&self.admission).await?;
+        }
+        Ok(txid)
     }
 
     /// Offers peers' transactions.
-    ///
-    /// # Errors
-    /// [`Stopped`].
-    pub async fn relay(&self, txs: Vec<VerifiedTransaction>) -> Result<Vec<Result<Txid, PoolError>>, Stopped> {
-        let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::Relay(txs, reply)).await.map_err(|_| Stopped)?;
-        answer.await.map_err(|_| Stopped)
+    pub async fn relay(&self, txs: Vec<VerifiedTransaction>) -> Vec<Result<Txid, PoolError>> {
+        let mut outcomes = Vec::with_capacity(txs.len());
+        for tx in txs {
+            outcomes.push(self.admission.relay(tx).map(|entry| entry.tx.txid()));
+            if outcomes.len().is_multiple_of(RELAYED_AT_ONCE) {
+                tokio::task::yield_now().await;
+            }
+        }
+        outcomes
+    }
+
+    /// The door to the pool.
+    pub fn admission(&self) -> &Arc<Admission> {
+        &self.admission
     }
 
     /// Offers a peer's block.
@@ -126,5 +138,32 @@ impl LedgerHandle {
     /// Events from now on; a receiver that falls behind by more than the channel holds is told so.
     pub fn subscribe_events(&self) -> broadcast::Receiver<LedgerEvent> {
         self.events.subscribe()
+    }
+}
+
+/// Syncs of the journal that callers share: who comes while one runs is served by the next.
+#[derive(Debug, Default)]
+pub(super) struct JournalSync {
+    asked: AtomicU64,
+    /// The last that was asked for before the last sync began.
+    served: tokio::sync::Mutex<u64>,
+}
+
+impl JournalSync {
+    /// Returns once all that was journaled before this call is safe from power loss.
+    async fn sync(&self, admission: &Arc<Admission>) -> Result<(), SubmitError> {
+        let mine = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut served = self.served.lock().await;
+        if *served >= mine {
+            return Ok(());
+        }
+        let begun = self.asked.load(Ordering::SeqCst);
+        let admission = Arc::clone(admission);
+        let synced = tokio::task::spawn_blocking(move || admission.journal().sync()).await;
+        synced
+            .map_err(|error| SubmitError::Storage(error.to_string()))?
+            .map_err(|error| SubmitError::Storage(error.to_string()))?;
+        *served = begun;
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //! machine on a thread of its own (`task.rs`); readers use [`crate::view::SharedView`].
 
 mod accept;
+mod admission;
 mod choose;
 mod handle;
 mod pending;
@@ -24,10 +25,11 @@ use rota_consensus::signature::SignatureCache;
 use rota_consensus::transaction::{CheckedTransaction, Place, VerifiedTransaction, check_transaction};
 use rota_params::runtime::RuntimeSettings;
 use rota_storage::journal::Journal;
-use rota_storage::{StorageError, Store};
+use rota_storage::{Snapshot, StorageError, Store};
 use rota_wallet::Wallet;
 use tokio::sync::broadcast;
 
+pub use admission::Admission;
 pub use choose::{GovernanceFork, is_protected};
 pub use handle::{LedgerHandle, Stopped, SubmitError};
 pub use task::spawn;
@@ -35,12 +37,17 @@ pub use tree::ChainTip;
 
 use crate::clock::Clock;
 use crate::pause::Paused;
-use crate::pool::{Ended, Pool, PoolEntry, PoolLimits};
+use crate::pool::{Ended, Pool, PoolEntry, PoolLimits, Renewal, Renewed};
 use crate::view::{SharedView, Tip, View};
+use switch::unreadable;
 use tree::Tree;
 
 /// Blocks checked and not yet applied that are kept, so that none is checked twice.
 const CHECKED_BLOCKS: NonZeroUsize = NonZeroUsize::new(32).expect("32 is not zero");
+/// Times that what came in late is taken over before the door is closed.
+const RENEWAL_ROUNDS: usize = 8;
+/// Late transactions for which the door may be closed: some milliseconds.
+const RENEWAL_LAST: usize = 128;
 /// Blocks whose broken rule is remembered, to be named when they come again.
 const REFUSED_BLOCKS: NonZeroUsize = NonZeroUsize::new(1_024).expect("1024 is not zero");
 
@@ -124,7 +131,7 @@ pub struct LedgerParts {
     /// What readers see.
     pub view: Arc<SharedView>,
     /// Acknowledged transactions.
-    pub journal: Journal,
+    pub journal: Arc<Journal>,
     /// Own addresses.
     pub wallet: Arc<Wallet>,
     /// Settings.
@@ -143,7 +150,7 @@ pub struct Ledger {
     rules: Arc<Rules>,
     signatures: Arc<SignatureCache>,
     view: Arc<SharedView>,
-    journal: Journal,
+    admission: Arc<Admission>,
     wallet: Arc<Wallet>,
     settings: Arc<RwLock<RuntimeSettings>>,
     paused: Arc<Paused>,
@@ -175,12 +182,13 @@ impl Ledger {
         let limits = parts.view.read().pool.limits();
         let fresh = initial_view(&parts.store, &parts.rules, limits)?;
         drop(std::mem::replace(&mut *parts.view.write(), fresh));
+        let admission = Arc::new(Admission::new(&parts, events.clone()));
         let mut ledger = Ledger {
             store: parts.store,
             rules: parts.rules,
             signatures: parts.signatures,
             view: parts.view,
-            journal: parts.journal,
+            admission,
             wallet: parts.wallet,
             settings: parts.settings,
             paused: parts.paused,
@@ -212,18 +220,7 @@ impl Ledger {
         let stored = snapshot.tip().ok_or_else(|| StorageError::Missing("the tip".to_owned()))?;
         let tip = tip_of(&self.tree, stored.hash)?;
         let returning = self.returning(&switched);
-        let (pool, ended, confirmed) = {
-            let view = self.view.read();
-            let place = next_place(&tip);
-            let (pool, ended) = view
-                .pool
-                .rebuild(snapshot.clone(), place, returning, &switched.confirmed, &self.rules, self.clock.unix())
-                .map_err(|error| StorageError::Corrupt(error.to_string()))?;
-            let own = view.pool.entries().filter(|entry| entry.own).map(|entry| entry.tx.txid());
-            let confirmed: Vec<Txid> = own.filter(|txid| switched.confirmed.contains(txid)).collect();
-            (pool, ended, confirmed)
-        };
-        drop(self.view.switch(View { snapshot, tip, pool }));
+        let (ended, confirmed) = self.renew_pool(&snapshot, tip, &returning, &switched.confirmed)?;
         self.confirmed_own.extend(confirmed.into_iter().map(|txid| (tip.height, txid)));
         for Ended { entry, reason } in ended {
             self.keep_lost(&entry);
@@ -233,6 +230,47 @@ impl Ledger {
         let undone = switched.undone.iter().map(|block| block.hash()).collect();
         let _ = self.events.send(LedgerEvent::Tip { tip, applied: switched.applied, undone });
         Ok(())
+    }
+
+    /// Puts a pool over the new tip in the place of the one in use. It is made while transactions come in; the door is
+    /// closed for the last few. Returns what ended, and own transactions that are confirmed now.
+    fn renew_pool(
+        &self,
+        snapshot: &Snapshot,
+        tip: Tip,
+        returning: &[(VerifiedTransaction, bool)],
+        confirmed: &HashSet<Txid>,
+    ) -> Result<(Vec<Ended>, Vec<Txid>), StorageError> {
+        let limits = self.view.read().pool.limits();
+        loop {
+            let cleared = self.admission.turn().cleared;
+            let next = self.view.read().pool.next_sequence();
+            let place = next_place(&tip);
+            let mut renewal = Renewal::new(snapshot.clone(), place, limits, next, &self.rules, confirmed);
+            renewal.take_returning(returning, self.clock.unix()).map_err(unreadable)?;
+            for _ in 0..RENEWAL_ROUNDS {
+                let late = self.waiting_after(renewal.last());
+                renewal.take(&late).map_err(unreadable)?;
+                if late.len() <= RENEWAL_LAST {
+                    break;
+                }
+            }
+            let turn = self.admission.turn();
+            if turn.cleared != cleared {
+                continue;
+            }
+            renewal.take(&self.waiting_after(renewal.last())).map_err(unreadable)?;
+            let next = self.view.read().pool.next_sequence();
+            let Renewed { pool, ended, confirmed_own } = renewal.finish(next);
+            let old = self.view.switch(View { snapshot: snapshot.clone(), tip, pool });
+            drop(turn);
+            drop(old);
+            return Ok((ended, confirmed_own));
+        }
+    }
+
+    fn waiting_after(&self, sequence: u64) -> Vec<Arc<PoolEntry>> {
+        self.view.read().pool.entries_after(sequence).cloned().collect()
     }
 
     /// Transactions of undone blocks, lowest block first, verified (from the cache, as a rule), and whether this
@@ -273,7 +311,9 @@ impl Ledger {
     /// Makes everything written safe from power loss, before the node ends.
     fn close(&mut self) {
         self.set_catching_up(false);
-        if let Err(error) = self.journal.sync().and_then(|()| self.store.sync_files()).and_then(|()| self.store.sync())
+        self.admission.close();
+        if let Err(error) =
+            self.admission.journal().sync().and_then(|()| self.store.sync_files()).and_then(|()| self.store.sync())
         {
             tracing::error!(%error, "the database cannot be synced");
         }
@@ -288,6 +328,11 @@ impl Ledger {
             tracing::error!(%error, "the database cannot be synced");
         }
         self.catching_up = catching_up;
+    }
+
+    /// The door to the pool.
+    pub fn admission(&self) -> &Arc<Admission> {
+        &self.admission
     }
 
     /// The database, for commands that change what this node follows.

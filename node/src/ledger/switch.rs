@@ -52,6 +52,8 @@ struct Plan {
 impl Ledger {
     /// Makes `target` the tip.
     pub(super) fn switch_to(&mut self, target: BlockHash) -> Result<Switched, SwitchError> {
+        // What came in keeps the place in local order that it has by arrival, and not the block's.
+        self.admission.settle();
         let snapshot = self.view.snapshot();
         let (fork, branch) = self.path_from_active(&snapshot, target)?;
         let plan = self.plan(&snapshot, fork, branch)?;

@@ -42,6 +42,10 @@ fn lock(seed: u8) -> Lock {
     Lock::Key(key(seed).public_key().key_hash())
 }
 
+fn all(pool: &Pool<Arc<MemoryState>>) -> Vec<Arc<PoolEntry>> {
+    pool.entries().cloned().collect()
+}
+
 fn world() -> World {
     let rules = Rules::new(&ParameterSet::with_defaults("pool", PROTOCOL_LATEST).unwrap());
     let genesis = GenesisPlan {
@@ -60,6 +64,29 @@ fn world() -> World {
 impl World {
     fn pool(&self, limits: PoolLimits) -> Pool<Arc<MemoryState>> {
         Pool::new(Arc::clone(&self.state), place(1), limits, 1)
+    }
+
+    /// The pool after block 1, and what ended.
+    fn renewed(
+        &self,
+        pool: &Pool<Arc<MemoryState>>,
+        returning: &[(VerifiedTransaction, bool)],
+        confirmed: &HashSet<Txid>,
+    ) -> (Pool<Arc<MemoryState>>, Vec<Ended>) {
+        let mut renewal = self.renewal(pool, confirmed);
+        renewal.take_returning(returning, 9).unwrap();
+        renewal.take(&all(pool)).unwrap();
+        let Renewed { pool, ended, .. } = renewal.finish(pool.next_sequence());
+        (pool, ended)
+    }
+
+    fn renewal<'r>(
+        &'r self,
+        pool: &Pool<Arc<MemoryState>>,
+        confirmed: &'r HashSet<Txid>,
+    ) -> Renewal<'r, Arc<MemoryState>> {
+        let state = Arc::clone(&self.state);
+        Renewal::new(state, place(2), pool.limits(), pool.next_sequence(), &self.rules, confirmed)
     }
 
     fn sign(&self, author: u8, nonce: u64, outputs: Vec<Output>) -> VerifiedTransaction {
@@ -179,8 +206,7 @@ fn over_a_new_tip_what_no_longer_applies_ends_visibly() {
     pool.admit(last.clone(), true, 5, &world.rules).unwrap();
     let kept = world.data(1, 2, 10);
     pool.admit(kept.clone(), false, 5, &world.rules).unwrap();
-    let (next, ended) =
-        pool.rebuild(Arc::clone(&world.state), place(2), Vec::new(), &HashSet::new(), &world.rules, 9).unwrap();
+    let (next, ended) = world.renewed(&pool, &[], &HashSet::new());
     let ended: Vec<Txid> = ended.iter().map(|ended| ended.entry.tx.txid()).collect();
     assert_eq!(ended, [last.txid()]);
     assert!(next.get(&kept.txid()).is_some());
@@ -195,12 +221,39 @@ fn confirmed_transactions_leave_and_those_of_a_lost_branch_return_first() {
     pool.admit(a.clone(), true, 5, &world.rules).unwrap();
     pool.admit(b.clone(), true, 5, &world.rules).unwrap();
     let confirmed = HashSet::from([a.txid()]);
-    let (next, ended) = pool
-        .rebuild(Arc::clone(&world.state), place(2), vec![(c.clone(), false)], &confirmed, &world.rules, 9)
-        .unwrap();
+    let (next, ended) = world.renewed(&pool, &[(c.clone(), false)], &confirmed);
     assert!(ended.is_empty());
     let left: HashSet<Txid> = next.entries().map(|entry| entry.tx.txid()).collect();
     assert_eq!(left, HashSet::from([b.txid(), c.txid()]));
+}
+
+#[test]
+fn what_comes_in_while_the_next_pool_is_made_is_taken_over_in_order() {
+    let world = world();
+    for returning in [Vec::new(), vec![(world.data(1, 9, 10), true)]] {
+        let mut pool = world.pool(PoolLimits::default());
+        let confirmed = HashSet::from([world.data(1, 1, 10).txid(), world.data(1, 3, 10).txid()]);
+        pool.admit(world.data(1, 1, 10), true, 5, &world.rules).unwrap();
+        pool.admit(world.data(1, 2, 10), false, 5, &world.rules).unwrap();
+        let mut renewal = world.renewal(&pool, &confirmed);
+        renewal.take_returning(&returning, 9).unwrap();
+        renewal.take(&all(&pool)).unwrap();
+        pool.admit(world.data(1, 3, 10), true, 6, &world.rules).unwrap();
+        pool.admit(world.data(1, 4, 10), true, 6, &world.rules).unwrap();
+        let late: Vec<_> = pool.entries_after(renewal.last()).cloned().collect();
+        assert_eq!(late.len(), 2);
+        renewal.take(&late).unwrap();
+        let Renewed { pool: next, confirmed_own, .. } = renewal.finish(pool.next_sequence());
+        let expected: Vec<Txid> = returning
+            .iter()
+            .map(|(tx, _)| tx.txid())
+            .chain([world.data(1, 2, 10).txid(), world.data(1, 4, 10).txid()])
+            .collect();
+        assert_eq!(next.entries().map(|entry| entry.tx.txid()).collect::<Vec<_>>(), expected);
+        assert_eq!(confirmed_own, [world.data(1, 1, 10).txid(), world.data(1, 3, 10).txid()]);
+        assert!(next.entries().all(|entry| entry.sequence < next.next_sequence()));
+        assert!(next.next_sequence() >= pool.next_sequence());
+    }
 }
 
 #[test]
@@ -282,8 +335,7 @@ fn coins_of_what_leaves_the_pool_leave_with_it() {
     pool.admit(first.clone(), true, 5, &world.rules).unwrap();
     pool.admit(world.payment(2, &[coin], &[1]), true, 5, &world.rules).unwrap();
     let confirmed = HashSet::from([first.txid()]);
-    let rebuilt = pool.rebuild(Arc::clone(&world.state), place(2), Vec::new(), &confirmed, &world.rules, 9);
-    let (next, ended) = rebuilt.unwrap();
+    let (next, ended) = world.renewed(&pool, &[], &confirmed);
     assert_eq!(ended.len(), 1, "the coin of a transaction that is neither waiting nor in the state is missing");
     assert_eq!(made(&next, 1), []);
     assert!(!next.coins().is_spent(&coin));

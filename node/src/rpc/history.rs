@@ -35,10 +35,14 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("listtransactions", Answerer::Now(legacy::no_accounts)),
 ];
 
-/// The index of an asset that a caller names: -708 if there is no such asset, -703 if it is not followed.
-fn asset_index<'c>(ctx: &'c Context, identifier: &str) -> Result<(Txid, Moment<'c>, StreamReader), RpcError> {
+/// The index of an asset that a caller names, with what just came in if its local order is asked for: -708 if there is no such asset, -703 if it is not followed.
+fn asset_index<'c>(
+    ctx: &'c Context,
+    identifier: &str,
+    local: bool,
+) -> Result<(Txid, Moment<'c>, StreamReader), RpcError> {
     let (asset, _) = entity_in(&ctx.view.read(), identifier, Wanted::Asset)?;
-    let moment = Moment::fresh(ctx)?;
+    let moment = if local { Moment::settled(ctx) } else { Moment::fresh(ctx) }?;
     let reader = moment.snapshot.index(asset).map_err(storage_error)?;
     Ok((asset, moment, reader.ok_or_else(RpcError::asset_not_subscribed)?))
 }
@@ -48,7 +52,7 @@ fn listassettransactions(ctx: &Context, params: &Params) -> Answer {
     let verbose = params.verbose(1)?;
     let paging = params.paging(2, 3, LISTED)?;
     let local = params.switch(4, "local-ordering")?;
-    let (asset, moment, reader) = asset_index(ctx, identifier)?;
+    let (asset, moment, reader) = asset_index(ctx, identifier, local)?;
     let order = if local { Order::Local } else { Order::Chain };
     let index =
         Index { moment: &moment, reader: &reader, method: "listassettransactions", order, selector: Selector::All };
@@ -168,7 +172,7 @@ pub fn waiting_count(moment: &Moment<'_>) -> u64 {
 fn getassettransaction(ctx: &Context, params: &Params) -> Answer {
     let (identifier, id) = (params.text(0)?, txid(params.text(1)?, "txid")?);
     let verbose = params.verbose(2)?;
-    let (asset, moment, _) = asset_index(ctx, identifier)?;
+    let (asset, moment, _) = asset_index(ctx, identifier, false)?;
     let refused =
         || RpcError::new(Code::TxNotFound, "This transaction was not found for this asset").got(id.to_string());
     let known = moment.transaction(&id)?.filter(|known| assets(&known.tx).contains(&asset)).ok_or_else(refused)?;

@@ -210,7 +210,8 @@ impl Listing {
         Ok(Listing { method, verbose, paging, order: order(params, at + 3)? })
     }
 
-    fn answer(&self, look: &Look<'_>, selector: Selector<'_>) -> Answer {
+    fn answer(&self, look: Look<'_>, selector: Selector<'_>) -> Answer {
+        let look = &look.in_order(self.order)?;
         look.check_index(self.order, selector)?;
         match &self.paging {
             Paging::Page(page) if self.order == Order::Chain => {
@@ -271,7 +272,7 @@ fn order(params: &Params, at: usize) -> Result<Order, RpcError> {
 pub fn list_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
         let look = Look::at(&ctx, params.text(0)?)?;
-        Listing::read("liststreamitems", &params, 1)?.answer(&look, Selector::All)
+        Listing::read("liststreamitems", &params, 1)?.answer(look, Selector::All)
     })
 }
 
@@ -281,7 +282,7 @@ pub fn list_key_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, A
         let look = Look::at(&ctx, params.text(0)?)?;
         let key = params.text(1)?;
         let selector = if key == "*" { Selector::All } else { Selector::Key(key.as_bytes()) };
-        Listing::read("liststreamkeyitems", &params, 2)?.answer(&look, selector)
+        Listing::read("liststreamkeyitems", &params, 2)?.answer(look, selector)
     })
 }
 
@@ -292,9 +293,9 @@ pub fn list_publisher_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'sta
         let address = params.text(1)?;
         let listing = Listing::read("liststreampublisheritems", &params, 2)?;
         if address == "*" {
-            return listing.answer(&look, Selector::All);
+            return listing.answer(look, Selector::All);
         }
         let lock = publisher(&ctx, address)?;
-        listing.answer(&look, Selector::Publisher(&lock))
+        listing.answer(look, Selector::Publisher(&lock))
     })
 }

@@ -365,8 +365,7 @@ async fn relay(ledger: LedgerHandle, mut batches: mpsc::Receiver<Vec<Checked>>, 
     while let Some(batch) = batches.recv().await {
         let mut offer = Offer::of(batch);
         let transactions = std::mem::take(&mut offer.transactions);
-        let outcomes = if transactions.is_empty() { Ok(Vec::new()) } else { ledger.relay(transactions).await };
-        let Ok(outcomes) = outcomes else { return };
+        let outcomes = ledger.relay(transactions).await;
         if verdicts.send(SyncInput::Relayed(offer.verdicts(outcomes))).await.is_err() {
             return;
         }

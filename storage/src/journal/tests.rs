@@ -14,9 +14,9 @@ fn transactions(count: u32) -> Vec<Transaction> {
 }
 
 fn append(journal: &Journal, transactions: &[Transaction]) {
-    let bytes: Vec<Vec<u8>> = transactions.iter().map(journal_bytes).collect();
-    let slices: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
-    journal.append(&slices).unwrap();
+    for transaction in transactions {
+        journal.append(&transaction.txid(), &journal_bytes(transaction)).unwrap();
+    }
 }
 
 #[test]
@@ -78,13 +78,53 @@ fn retaining_drops_the_others_and_appending_goes_on() {
     let journal = Journal::open(&path).unwrap();
     append(&journal, &all[..4]);
     let kept: HashSet<_> = [all[1].txid(), all[3].txid()].into();
-    journal.retain(&kept).unwrap();
+    journal.retain(journal.mark(), &kept).unwrap();
     append(&journal, &all[4..]);
     let expected = [all[1].clone(), all[3].clone(), all[4].clone()];
     assert_eq!(journal.load().unwrap(), expected);
     assert_eq!(journal.records(), 3);
     drop(journal);
     assert_eq!(Journal::open(&path).unwrap().load().unwrap(), expected);
+}
+
+#[test]
+fn what_was_appended_after_the_mark_stays_though_nobody_asked_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let all = transactions(4);
+    let journal = Journal::open(&path).unwrap();
+    append(&journal, &all[..3]);
+    let mark = journal.mark();
+    append(&journal, &all[3..]);
+    let kept: HashSet<_> = [all[0].txid()].into();
+    journal.retain(mark, &kept).unwrap();
+    let expected = [all[0].clone(), all[3].clone()];
+    assert_eq!(journal.load().unwrap(), expected);
+    drop(journal);
+    let journal = Journal::open(&path).unwrap();
+    assert_eq!((journal.load().unwrap(), journal.records()), (expected.to_vec(), 2));
+    journal.retain(journal.mark(), &HashSet::new()).unwrap();
+    assert_eq!((journal.bytes(), journal.records()), (0, 0));
+}
+
+#[test]
+fn appending_goes_on_while_the_journal_is_shortened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let all = transactions(2_000);
+    let journal = Journal::open(&path).unwrap();
+    let kept: HashSet<_> = all.iter().step_by(3).map(Transaction::txid).collect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| append(&journal, &all));
+        for _ in 0..20 {
+            journal.retain(journal.mark(), &kept).unwrap();
+        }
+    });
+    let there: HashSet<_> = journal.load().unwrap().iter().map(Transaction::txid).collect();
+    assert!(kept.is_subset(&there), "a transaction that was to stay is gone");
+    drop(journal);
+    let again: HashSet<_> = Journal::open(&path).unwrap().load().unwrap().iter().map(Transaction::txid).collect();
+    assert_eq!(again, there);
 }
 
 #[test]
@@ -99,7 +139,7 @@ fn a_full_disk_is_an_error_and_nothing_is_promised() {
     let path = folder.path().join("journal");
     std::os::unix::fs::symlink("/dev/full", &path).unwrap();
     let journal = Journal::open(&path).unwrap();
-    let bytes = journal_bytes(&transactions(1)[0]);
-    assert_eq!(journal.append(&[&bytes]).unwrap_err().code(), "storage-full");
+    let transaction = &transactions(1)[0];
+    assert_eq!(journal.append(&transaction.txid(), &journal_bytes(transaction)).unwrap_err().code(), "storage-full");
     assert_eq!((journal.records(), journal.bytes()), (0, 0));
 }

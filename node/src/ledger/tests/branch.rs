@@ -55,7 +55,7 @@ fn a_longer_branch_wins_and_what_the_other_confirmed_waits_again() {
     let stream = left.submit(left.stream(FIRST, "s", 1));
     let lost = left.mine_many(FIRST, 2, 0);
     let relayed = left.data(FIRST, 2);
-    left.ledger.relay(relayed.clone()).unwrap();
+    left.ledger.admission().relay(relayed.clone()).unwrap();
     let more = left.mine(FIRST, 30);
     let item = left.submit(left.item(FIRST, stream, 3));
     left.events();

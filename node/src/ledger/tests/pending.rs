@@ -46,9 +46,9 @@ fn an_acknowledged_transaction_is_in_the_pool_again_after_a_crash() {
 #[test]
 fn what_peers_sent_is_not_journaled() {
     let chain = Chain::new();
-    let mut node = chain.node("node");
+    let node = chain.node("node");
     let tx = node.data(FIRST, 1);
-    let entry = node.ledger.relay(tx.clone()).unwrap();
+    let entry = node.ledger.admission().relay(tx.clone()).unwrap();
     assert!(!entry.own);
     assert!(node.restart().waiting().is_empty());
 }
@@ -108,7 +108,7 @@ fn a_cleared_pool_stays_empty_after_a_crash() {
     let confirmed = node.submit(node.data(FIRST, 1));
     node.mine(FIRST, 10);
     let cleared = node.submit(node.data(FIRST, 2));
-    node.ledger.relay(node.data(FIRST, 3)).unwrap();
+    node.ledger.admission().relay(node.data(FIRST, 3)).unwrap();
     node.events();
     assert_eq!(node.ledger.clear_pool(), 2);
     assert!(node.waiting().is_empty());
@@ -145,7 +145,7 @@ fn a_banned_transaction_is_taken_from_nobody() {
     let banned = RuntimeValue::Text(tx.txid().to_string());
     node.settings.write().unwrap().set("bantx", &banned).unwrap();
     assert!(matches!(node.try_submit(tx.clone()), Err(SubmitError::Refused(_))));
-    assert!(node.ledger.relay(tx).is_err());
+    assert!(node.ledger.admission().relay(tx).is_err());
     assert!(node.waiting().is_empty());
 }
 
@@ -202,6 +202,36 @@ fn items_are_listed_in_local_order_when_they_were_acknowledged_and_after_they_en
     assert_eq!(listed(&node), 1);
     let lost = node.ledger.store().snapshot().unwrap().lost_transaction(&item).unwrap();
     assert_eq!(lost.map(|transaction| transaction.txid()), Some(item));
+}
+
+#[test]
+fn what_comes_in_while_blocks_are_applied_waits_or_is_confirmed_and_is_journaled() {
+    let chain = Chain::new();
+    let mut node = chain.node("node");
+    let made: Vec<_> = (0..1_500).map(|nonce| node.data(FIRST, nonce)).collect();
+    let txids: Vec<_> = made.iter().map(|tx| tx.txid()).collect();
+    let admission = Arc::clone(node.ledger.admission());
+    let finished = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for tx in made {
+                admission.submit(tx).unwrap();
+            }
+            finished.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+        let mut seconds = 10;
+        while !finished.load(std::sync::atomic::Ordering::SeqCst) {
+            node.mine(FIRST, seconds);
+            seconds += 10;
+        }
+    });
+    let is_there = |node: &Node| txids.iter().all(|txid| node.waits(txid) != node.is_confirmed(txid));
+    assert!(is_there(&node));
+    let waiting = node.waiting();
+    drop(admission);
+    let node = node.restart();
+    assert!(is_there(&node));
+    assert_eq!(node.waiting(), waiting, "in the order they came");
 }
 
 async fn submit_both(handle: &LedgerHandle, node: &Node) {

@@ -141,7 +141,7 @@ impl Node {
             store,
             signatures: Arc::new(SignatureCache::new(rules.genesis, [7; 32])),
             rules,
-            journal: Journal::open(&path.join("journal")).unwrap(),
+            journal: Arc::new(Journal::open(&path.join("journal")).unwrap()),
             wallet: Arc::new(Wallet::open(path, set.address_scheme()).unwrap()),
             settings: Arc::new(RwLock::new(RuntimeSettings::resolve(&options, set).unwrap())),
             paused: Arc::new(Paused::default()),

@@ -104,7 +104,7 @@ pub(super) fn listaddressgroupings(ctx: &Context, _params: &Params) -> Answer {
 
 /// Calls `read` for the newest transactions that the wallet signed or could have, waiting ones included.
 fn read_transactions(ctx: &Context, mut read: impl FnMut(&Transaction)) -> Result<(), RpcError> {
-    let moment = Moment::fresh(ctx)?;
+    let moment = Moment::settled(ctx)?;
     let Some(reader) = history::index(&moment)? else { return Ok(()) };
     let size = reader.count(Order::Local, Selector::Key(MINE)).map_err(storage_error)?;
     let newest = size.saturating_sub(MOST_TRANSACTIONS)..size;

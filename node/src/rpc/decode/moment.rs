@@ -132,6 +132,15 @@ impl<'c> Moment<'c> {
         Ok(Moment::over(ctx, snapshot, tip))
     }
 
+    /// The present as [`Moment::fresh`] gives it, with all that came in before this call in local orders.
+    ///
+    /// # Errors
+    /// -32603 if storage fails.
+    pub fn settled(ctx: &'c Context) -> Result<Moment<'c>, RpcError> {
+        ctx.ledger.admission().settle();
+        Moment::fresh(ctx)
+    }
+
     fn over(ctx: &'c Context, snapshot: Snapshot, tip: Tip) -> Moment<'c> {
         let (max_shown, old_api) = {
             let settings = ctx.settings();

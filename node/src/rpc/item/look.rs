@@ -62,6 +62,21 @@ impl<'c> Look<'c> {
         Ok(reader.map(|reader| Look { moment, reader, stream }))
     }
 
+    /// The same look, with all that came in before this call in local orders if one of these is asked for.
+    ///
+    /// # Errors
+    /// -703 if the stream is not followed any more, -32603 if storage fails.
+    pub fn in_order(self, order: Order) -> Result<Look<'c>, RpcError> {
+        match order {
+            Order::Chain => Ok(self),
+            Order::Local => {
+                let (ctx, stream) = (self.moment.ctx, self.stream);
+                ctx.ledger.admission().settle();
+                Look::of(ctx, stream)?.ok_or_else(RpcError::stream_not_subscribed)
+            }
+        }
+    }
+
     /// Number of items that wait.
     #[must_use]
     pub fn waiting_count(&self) -> u64 {

@@ -47,7 +47,7 @@ pub fn list_keys(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer
             Selection::All => None,
             Selection::These(keys) => Some(keys.into_iter().map(|key| Term::Key(key.into_bytes())).collect()),
         };
-        list(&look, &params, TermKind::Key, chosen)
+        list(look, &params, TermKind::Key, chosen)
     })
 }
 
@@ -62,14 +62,15 @@ pub fn list_publishers(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, 
                 Some(addresses.iter().map(lock).collect::<Result<_, _>>()?)
             }
         };
-        list(&look, &params, TermKind::Publisher, chosen)
+        list(look, &params, TermKind::Publisher, chosen)
     })
 }
 
-fn list(look: &Look<'_>, params: &Params, kind: TermKind, chosen: Option<Vec<Term>>) -> Answer {
+fn list(look: Look<'_>, params: &Params, kind: TermKind, chosen: Option<Vec<Term>>) -> Answer {
     let verbose = params.verbose(2)?;
     let paging = params.paging(3, 4, ALL_ENTRIES)?;
     let order = order(params, 5)?;
+    let look = &look.in_order(order)?;
     look.check_terms(order, kind)?;
     let waiting = Waiting::of(look, kind);
     let shown = |terms: &[Term]| -> Result<Vec<Value>, RpcError> {

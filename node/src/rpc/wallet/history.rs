@@ -62,7 +62,7 @@ impl Which {
 
 /// Lists transactions of the wallet, oldest first.
 pub fn list(ctx: &Context, wanted: Wanted) -> Answer {
-    let moment = Moment::fresh(ctx)?;
+    let moment = Moment::settled(ctx)?;
     let Some(reader) = index(&moment)? else {
         return match wanted.which {
             Which::Newest { .. } => Ok(Value::Array(Vec::new())),
