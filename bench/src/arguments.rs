@@ -5,12 +5,27 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 
+use crate::soak;
+
 /// What `--help` prints.
 pub const HELP: &str = "rota-bench WORKLOAD --port N (--conf FILE | --user U --password P) [options]
 
 Workloads
   publish   publishes items of --size bytes, --items-per-tx of them a transaction
   list      reads ten items at a time, over the whole stream
+
+rota-bench soak --bin DIR --dir DIR [options]
+  three nodes under steady load for long, one of them restarted every few minutes; tells what grew, and looks for every
+  acknowledged transaction at the end
+  --bin DIR           where noded and node-util are
+  --dir DIR           folder of the nodes' data; must not exist
+  --transactions N    how many (1000000)
+  --rate N            transactions a second over all nodes (half of what the network is measured to take)
+  --clients N         connections to each node (4)
+  --size N            bytes of an item (100)
+  --restart-every N   seconds between two restarts (180)
+  --sample-every N    seconds between two samples (10)
+  --json FILE         writes every sample there
 
 Options
   --host H            where the node is (127.0.0.1)
@@ -41,6 +56,8 @@ pub enum Command {
     Help,
     /// Drive a node.
     Run(Plan),
+    /// Load a network for long.
+    Soak(soak::Plan),
 }
 
 /// Which work is measured.
@@ -96,8 +113,9 @@ pub fn read(words: &[String]) -> anyhow::Result<Command> {
     let kind = match first.as_str() {
         "publish" => Kind::Publish,
         "list" => Kind::List,
+        "soak" => return soak_plan(&Options::read(rest)?).map(Command::Soak),
         "help" | "--help" | "-h" => return Ok(Command::Help),
-        other => bail!("unknown workload {other}: publish or list (--help tells more)"),
+        other => bail!("unknown workload {other}: publish, list or soak (--help tells more)"),
     };
     let options = Options::read(rest)?;
     let (user, password) = options.credentials()?;
@@ -120,6 +138,27 @@ pub fn read(words: &[String]) -> anyhow::Result<Command> {
     }))
 }
 
+fn soak_plan(options: &Options) -> anyhow::Result<soak::Plan> {
+    let folder = |name: &str| {
+        let text = options.text(name);
+        text.map(PathBuf::from).with_context(|| format!("--{name} is missing"))
+    };
+    let seconds = |name: &str, usual: u64| {
+        anyhow::Ok(Duration::from_secs(options.number(name, 1, MAX_SECONDS)?.unwrap_or(usual)))
+    };
+    Ok(soak::Plan {
+        bin: folder("bin")?,
+        folder: folder("dir")?,
+        transactions: options.number("transactions", 1, u64::MAX)?.unwrap_or(1_000_000),
+        rate: options.number("rate", 1, 1_000_000)?,
+        size: options.number("size", 8, MAX_SIZE)?.unwrap_or(100),
+        clients: options.number("clients", 1, MAX_CLIENTS)?.unwrap_or(4),
+        restart_every: seconds("restart-every", 180)?,
+        sample_every: seconds("sample-every", 10)?,
+        json: options.text("json").map(PathBuf::from),
+    })
+}
+
 const NAMES: &[&str] = &[
     "host",
     "port",
@@ -133,6 +172,12 @@ const NAMES: &[&str] = &[
     "seconds",
     "pid",
     "json",
+    "bin",
+    "dir",
+    "transactions",
+    "rate",
+    "restart-every",
+    "sample-every",
 ];
 
 /// The `--name value` pairs of a command line.
@@ -181,7 +226,8 @@ impl Options {
     }
 }
 
-fn read_conf(path: &Path) -> anyhow::Result<(String, String)> {
+/// User and password of a node.conf.
+pub fn read_conf(path: &Path) -> anyhow::Result<(String, String)> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let value = |name: &str| {
         let pair = text.lines().filter_map(|line| line.split_once('=')).find(|(key, _)| key.trim() == name);

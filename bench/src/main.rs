@@ -9,6 +9,7 @@ mod load;
 mod probe;
 mod publish;
 mod report;
+mod soak;
 mod workload;
 
 use std::process::ExitCode;
@@ -31,11 +32,14 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<String> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let Command::Run(plan) = arguments::read(&words)? else {
-        return Ok(arguments::HELP.to_owned());
-    };
+    let command = arguments::read(&words)?;
     // One thread drives every client: it writes prepared bytes, and leaves the other cores to the node.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let plan = match command {
+        Command::Help => return Ok(arguments::HELP.to_owned()),
+        Command::Soak(plan) => return runtime.block_on(soak::run(&plan)),
+        Command::Run(plan) => plan,
+    };
     let report = runtime.block_on(load::run(&plan))?;
     if let Some(path) = &plan.json {
         std::fs::write(path, format!("{:#}\n", report.to_json()))?;
