@@ -268,9 +268,27 @@ fn order(params: &Params, at: usize) -> Result<Order, RpcError> {
     Ok(if params.boolean_or(at, false)? { Order::Local } else { Order::Chain })
 }
 
+/// Most items that are read on the thread of the call: the way to another thread and back costs as much as they do.
+const READ_IN_PLACE: i64 = 20;
+
+/// Whether a list whose common parameters begin at `at` is read where it is called: few items are asked for, and none in
+/// local order, which may have to be written first.
+fn is_short(params: &Params, at: usize) -> bool {
+    let count = params.value(at + 1);
+    let few = count.is_null() || count.as_i64().is_some_and(|count| count <= READ_IN_PLACE);
+    few && !params.value(at + 3).as_bool().unwrap_or(false)
+}
+
+fn listing(short: bool, work: impl FnOnce() -> Answer + Send + 'static) -> BoxFuture<'static, Answer> {
+    match short {
+        true => Box::pin(async move { work() }),
+        false => blocking(work),
+    }
+}
+
 /// Answers liststreamitems.
 pub fn list_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
-    blocking(move || {
+    listing(is_short(&params, 1), move || {
         let look = Look::at(&ctx, params.text(0)?)?;
         Listing::read("liststreamitems", &params, 1)?.answer(look, Selector::All)
     })
@@ -278,7 +296,7 @@ pub fn list_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answe
 
 /// Answers liststreamkeyitems.
 pub fn list_key_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
-    blocking(move || {
+    listing(is_short(&params, 2), move || {
         let look = Look::at(&ctx, params.text(0)?)?;
         let key = params.text(1)?;
         let selector = if key == "*" { Selector::All } else { Selector::Key(key.as_bytes()) };
@@ -288,7 +306,7 @@ pub fn list_key_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, A
 
 /// Answers liststreampublisheritems.
 pub fn list_publisher_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
-    blocking(move || {
+    listing(is_short(&params, 2), move || {
         let look = Look::at(&ctx, params.text(0)?)?;
         let address = params.text(1)?;
         let listing = Listing::read("liststreampublisheritems", &params, 2)?;

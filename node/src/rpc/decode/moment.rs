@@ -104,6 +104,7 @@ pub struct Moment<'c> {
     pub old_api: bool,
     entities: RefCell<HashMap<Txid, Option<Entity>>>,
     blocks: RefCell<HashMap<Height, Option<BlockFacts>>>,
+    addresses: RefCell<HashMap<Lock, String>>,
 }
 
 impl<'c> Moment<'c> {
@@ -146,13 +147,23 @@ impl<'c> Moment<'c> {
             let settings = ctx.settings();
             (u64::from(settings.maxshowndata), settings.v1apicompatible)
         };
-        Moment { ctx, snapshot, tip, max_shown, old_api, entities: RefCell::default(), blocks: RefCell::default() }
+        Moment {
+            ctx,
+            snapshot,
+            tip,
+            max_shown,
+            old_api,
+            entities: RefCell::default(),
+            blocks: RefCell::default(),
+            addresses: RefCell::default(),
+        }
     }
 
     /// A lock as text.
     #[must_use]
     pub fn address(&self, lock: &Lock) -> String {
-        self.ctx.scheme.encode(lock)
+        // A page repeats few addresses, and the check digits of each cost two hashes and a long division.
+        self.addresses.borrow_mut().entry(*lock).or_insert_with(|| self.ctx.scheme.encode(lock)).clone()
     }
 
     /// Native currency in raw units as the API prints it.
