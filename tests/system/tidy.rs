@@ -2,6 +2,7 @@
 //! STYLE.md say. Failures list every place at once, as file:line.
 
 mod crates;
+mod dependency;
 mod file;
 mod paper;
 mod source;
