@@ -1,0 +1,119 @@
+//! The inner loops of a node: decode and hash, verify with and without the cache, admit to the pool, check and apply a
+//! block of 10,000 items, take it in with indexes and syncs, undo it, read a page of ten.
+//! `cargo bench -p rota-node --bench ledger`; figures in docs/performance.md.
+#![allow(clippy::unwrap_used, reason = "a bench ends by panicking")]
+#![allow(missing_docs, reason = "criterion's macros make items of their own")]
+
+mod world;
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use rota_chain::codec::{decode, encode};
+use rota_chain::transaction::Transaction;
+use rota_consensus::block::check_block;
+use rota_consensus::signature::SignatureCache;
+use rota_node::ledger::{next_place, verify_parallel};
+use rota_node::pool::{Pool, PoolLimits};
+use rota_storage::index::{Order, Selector};
+use world::{Plain, World, item, verify};
+
+/// Items of the block.
+const ITEMS: u64 = 10_000;
+/// Items admitted to one pool.
+const ADMITTED: u64 = 1_000;
+
+fn transactions(criterion: &mut Criterion) {
+    let plain = Plain::new();
+    let one = item(&plain.rules, plain.stream, 1);
+    let bytes = encode(&one);
+    criterion.bench_function("decode and hash a transaction of one item", |bencher| {
+        bencher.iter(|| {
+            let transaction: Transaction = decode(black_box(&bytes)).unwrap();
+            black_box((transaction.txid(), transaction.full_hash()))
+        });
+    });
+    criterion.bench_function("verify a signature, not in the cache", |bencher| {
+        bencher.iter_batched(
+            || (SignatureCache::new(plain.rules.genesis, [7; 32]), one.clone()),
+            |(cache, transaction)| verify(&plain.rules, &cache, transaction),
+            BatchSize::SmallInput,
+        );
+    });
+    verify(&plain.rules, &plain.signatures, one.clone());
+    criterion.bench_function("verify a signature, in the cache", |bencher| {
+        bencher.iter_batched(
+            || one.clone(),
+            |transaction| verify(&plain.rules, &plain.signatures, transaction),
+            BatchSize::SmallInput,
+        );
+    });
+    let items = plain.items(ADMITTED);
+    let mut group = criterion.benchmark_group("pool");
+    group.throughput(Throughput::Elements(ADMITTED));
+    group.bench_function("admit 1,000 items", |bencher| {
+        let empty = || Pool::new(Arc::clone(&plain.state), next_place(&plain.tip), PoolLimits::default(), 1);
+        bencher.iter_batched(
+            || (empty(), items.clone()),
+            |(mut pool, items)| {
+                for tx in items {
+                    pool.admit(tx, true, 0, &plain.rules).unwrap();
+                }
+                pool
+            },
+            BatchSize::LargeInput,
+        );
+    });
+    group.finish();
+}
+
+fn blocks(criterion: &mut Criterion) {
+    let mut world = World::new();
+    let items = world.items(1, ITEMS);
+    world.submit(items);
+    let block = world.block();
+    let mut group = criterion.benchmark_group("a block of 10,000 items");
+    group.sample_size(10).throughput(Throughput::Elements(ITEMS));
+    group.bench_function("check, signatures in the cache", |bencher| {
+        bencher.iter(|| {
+            let verify = |txs| verify_parallel(&world.signatures, txs);
+            check_block(Arc::clone(&block), &world.rules, &verify).unwrap()
+        });
+    });
+    group.bench_function("make it of the pool", |bencher| bencher.iter(|| world.block()));
+    world.ledger.accept_block(Arc::clone(&block), true);
+    let hash = block.hash();
+    // Of what is undone and done again only one half is timed, though both are carried out.
+    let mut timed = |undo: bool, rounds: u64| {
+        let mut total = Duration::ZERO;
+        for _ in 0..rounds {
+            let began = Instant::now();
+            world.ledger.invalidate(hash).unwrap();
+            total += if undo { began.elapsed() } else { Duration::ZERO };
+            let began = Instant::now();
+            world.ledger.reconsider(hash).unwrap();
+            total += if undo { Duration::ZERO } else { began.elapsed() };
+        }
+        total
+    };
+    group.bench_function("undo it", |bencher| bencher.iter_custom(|rounds| timed(true, rounds)));
+    group.bench_function("apply it, with state, indexes, pool and syncs", |bencher| {
+        bencher.iter_custom(|rounds| timed(false, rounds));
+    });
+    group.finish();
+    let snapshot = world.ledger.store().snapshot().unwrap();
+    let mut first = 0;
+    criterion.bench_function("read a page of ten items", |bencher| {
+        bencher.iter(|| {
+            first = (first + 7_919) % (ITEMS - 10);
+            let reader = snapshot.stream(&world.stream).unwrap().unwrap();
+            let rows = reader.page(Order::Chain, Selector::All, first..first + 10).unwrap();
+            rows.iter().map(|row| snapshot.item_transaction(row).unwrap().unwrap()).count()
+        });
+    });
+}
+
+criterion_group!(benches, transactions, blocks);
+criterion_main!(benches);
