@@ -37,6 +37,23 @@ pub fn tagged_hash(tag: &str, parts: &[&[u8]]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
+/// Bytes of a block of SHA-256, to which HMAC fills up its key.
+const HMAC_BLOCK: usize = 64;
+
+/// HMAC-SHA256 of `message` under `key` (RFC 2104): how passwords are salted.
+#[must_use]
+pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let hashed = sha256(key);
+    let key = if key.len() > HMAC_BLOCK { &hashed } else { key };
+    let padded = |pad: u8| {
+        let mut block = [pad; HMAC_BLOCK];
+        block.iter_mut().zip(key).for_each(|(place, byte)| *place ^= byte);
+        block
+    };
+    let inner = Sha256::new().chain_update(padded(0x36)).chain_update(message).finalize();
+    Sha256::new().chain_update(padded(0x5c)).chain_update(inner).finalize().into()
+}
+
 /// A text that is not 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected 64 hexadecimal digits, got {0:?}")]
@@ -120,6 +137,15 @@ mod tests {
     fn tags_separate_equal_content() {
         assert_ne!(tagged_hash("a", &[b"x"]), tagged_hash("b", &[b"x"]));
         assert_eq!(tagged_hash("a", &[b"xy"]), tagged_hash("a", &[b"x", b"y"]));
+    }
+
+    #[test]
+    fn hmac_gives_what_rfc_4231_says_for_short_and_for_long_keys() {
+        let shown = |key: &[u8], message: &[u8]| hex::encode(hmac_sha256(key, message));
+        let jefe = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(shown(b"Jefe", b"what do ya want for nothing?"), jefe);
+        let long = "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54";
+        assert_eq!(shown(&[0xaa; 131], b"Test Using Larger Than Block-Size Key - Hash Key First"), long);
     }
 
     #[test]

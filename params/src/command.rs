@@ -1,7 +1,8 @@
-//! The commands of node-util: create, clone, show. Each turns a command line into what is printed and an exit code.
+//! The commands of node-util: create, clone, show, rpcauth. Each turns a command line into what is printed and an exit code.
 
 use rand::Rng;
 use rota_params::conf::ensure_credentials;
+use rota_params::credential::{Credential, new_password};
 use rota_params::file::{self, unknown, why_fixed};
 use rota_params::kind::Section;
 use rota_params::options::CommandLine;
@@ -46,16 +47,21 @@ pub fn run(line: &CommandLine, entropy: &mut impl Rng) -> Outcome {
         ["create", name, protocol] => create(line, name, Some(*protocol), entropy),
         ["clone", old, new] => clone(line, old, new, entropy),
         ["show", name] => return show(line, name),
+        ["rpcauth", user] => return rpcauth(line, user, entropy),
         [] => {
-            return Outcome::failed("a command is missing: create, clone or show (node-util -help)".to_owned());
+            return Outcome::failed(
+                "a command is missing: create, clone, show or rpcauth (node-util -help)".to_owned(),
+            );
         }
         ["create", ..] => {
             return usage("create NAME [PROTOCOL] [-PARAMETER=VALUE ...]", words.len());
         }
         ["clone", ..] => return usage("clone OLD NEW", words.len()),
         ["show", ..] => return usage("show NAME", words.len()),
+        ["rpcauth", ..] => return usage("rpcauth USER", words.len()),
         [other, ..] => {
-            let near = rota_params::nearest::nearest(other, ["create", "clone", "show", "help"]).map(str::to_owned);
+            let near =
+                rota_params::nearest::nearest(other, ["create", "clone", "show", "rpcauth", "help"]).map(str::to_owned);
             let other: String = other.chars().take(80).flat_map(char::escape_debug).collect();
             let hint = rota_params::error::suggestion(&near);
             return Outcome::failed(format!("unknown command {other}{hint} (node-util -help)"));
@@ -146,10 +152,34 @@ fn write(
     ))
 }
 
+/// Makes a user of JSON-RPC: a password that is shown once, and the lines for node.conf. Nothing is written.
+fn rpcauth(line: &CommandLine, user: &str, entropy: &mut impl Rng) -> Outcome {
+    if let Some(option) = foreign_option(line) {
+        return Outcome::failed(format!("rpcauth takes no option, got -{option}"));
+    }
+    let password = new_password(entropy);
+    let made = Credential::make(user, password.as_bytes(), entropy);
+    match made.and_then(|credential| Credential::parse(&credential.to_string())) {
+        Ok(credential) => Outcome::done(format!(
+            "Lines for node.conf, the second with what {user} may call (noded -help: rpcwhitelist):\n\
+             rpcauth={credential}\n\
+             rpcwhitelist={user}:@read\n\n\
+             Password of {user}, not kept anywhere:\n\
+             {password}\n"
+        )),
+        Err(error) => Outcome::failed(error.to_string()),
+    }
+}
+
+/// An option that only create takes.
+fn foreign_option(line: &CommandLine) -> Option<String> {
+    let option = line.options.iter().find(|(name, _)| rota_params::known::compact(name) != "datadir");
+    option.map(|(name, _)| name.escape_debug().to_string())
+}
+
 fn show(line: &CommandLine, name: &str) -> Outcome {
-    let options = line.options.iter().find(|(name, _)| rota_params::known::compact(name) != "datadir");
-    if let Some((option, _)) = options {
-        return Outcome::failed(format!("show takes no option but -datadir, got -{}", option.escape_debug()));
+    if let Some(option) = foreign_option(line) {
+        return Outcome::failed(format!("show takes no option but -datadir, got -{option}"));
     }
     let loaded = ChainDirectory::new(line.data_directory(), name)
         .and_then(|directory| Ok((file::load(&directory.params(), name)?, directory)));

@@ -26,6 +26,7 @@ Usage:
   node-util create NAME [PROTOCOL] [-PARAMETER=VALUE ...]   make the parameters of a new blockchain
   node-util clone OLD NEW                                   make a new blockchain with the rules of another
   node-util show NAME                                       print parameters, and which are fixed and why
+  node-util rpcauth USER                                    make a password, and the lines that let USER call a node
 
 Options, before or after the other words:
   -datadir=DIRECTORY   directory that holds a folder for each chain (default ~/.rota)

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod conf;
+pub mod credential;
 pub mod error;
 pub mod file;
 pub mod generate;

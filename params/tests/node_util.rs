@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use rota_params::credential::Credential;
 use rota_params::file;
 use rota_params::{ParameterSet, State};
 
@@ -161,4 +162,23 @@ fn help_teaches_and_version_tells() {
     }
     let (_, out, _) = node_util(data.path(), &["--version"]);
     assert_eq!(out, "Rota 0.1 Utilities (version 0.1.0, latest protocol 20013)\n");
+}
+
+#[test]
+fn rpcauth_shows_a_password_once_and_the_line_that_knows_it() {
+    let data = tempfile::tempdir().unwrap();
+    let (output, out, err) = node_util(data.path(), &["rpcauth", "alice"]);
+    assert_eq!((output.status.code(), err.as_str()), (Some(0), ""));
+    let line = out.lines().find_map(|line| line.strip_prefix("rpcauth=")).unwrap();
+    let credential = Credential::parse(line).unwrap();
+    let password = out.lines().last().unwrap();
+    assert!(credential.user() == "alice" && password.len() > 20, "{out}");
+    assert_eq!(&credential.digest_of(password.as_bytes()), credential.digest());
+    assert!(out.contains("\nrpcwhitelist=alice:@read\n"), "{out}");
+    assert!(!node_util(data.path(), &["rpcauth", "alice"]).1.contains(password));
+    for words in [&["rpcauth", "a#b"][..], &["rpcauth", "a:b"], &["rpcauth"], &["rpcauth", "a", "-targetblocktime=5"]] {
+        let (output, out, err) = node_util(data.path(), words);
+        assert_eq!(output.status.code(), Some(1), "{words:?}");
+        assert!(err.starts_with("ERROR: ") && !out.contains("rpcauth="), "{out}{err}");
+    }
 }
