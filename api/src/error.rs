@@ -351,10 +351,10 @@ impl RpcError {
         Self::new(Code::MethodNotFound, "Method not found")
     }
 
-    /// -701: a method that this node's list leaves out.
+    /// -701: a method that `list`, a setting, leaves out.
     #[must_use]
-    pub fn method_not_allowed(name: &str) -> Self {
-        Self::not_allowed(format!("Method {name} is not in rpcallowmethod of this node")).got(name)
+    pub fn method_not_allowed(name: &str, list: &str) -> Self {
+        Self::not_allowed(format!("Method {name} is not in {list}")).got(name)
     }
 
     /// -1: a JSON type that cannot be read; `got` and `expected` are the short type words.

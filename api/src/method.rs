@@ -5,6 +5,7 @@ use crate::error::{Code, ParameterRule, RpcError};
 use serde_json::Value;
 
 mod discover;
+mod group;
 mod help;
 mod meaning;
 mod reference;
@@ -12,6 +13,7 @@ pub mod sample;
 mod word;
 
 pub use discover::openrpc;
+pub use group::{Group, MethodList, UnknownMethod};
 pub use help::{TOPICS, help_answer, help_list, help_page, help_text, words};
 pub use reference::reference;
 pub use word::{WordFault, read_word, read_words};

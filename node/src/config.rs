@@ -1,10 +1,11 @@
 //! From options to the settings of each part: what was typed in becomes what holds, with a sentence where it cannot.
 
-use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rota_api::method::MethodList;
 use rota_params::ParameterSet;
 use rota_params::conf;
 use rota_params::options::Options;
@@ -17,7 +18,7 @@ use crate::network::NetworkOptions;
 use crate::notify::{Programs, Template};
 use crate::offchain::OffchainSettings;
 use crate::pool::{AUTHOR_MEGABYTES, POOL_MEGABYTES, PoolLimits};
-use crate::rpc::http::{self, FrontConfig};
+use crate::rpc::http::{self, FrontConfig, TlsFiles, UserSettings, Users};
 
 /// Opens the log file and sends events there.
 ///
@@ -145,19 +146,22 @@ pub fn pid_file(directory: &ChainDirectory, options: &Options) -> PathBuf {
 ///
 /// # Errors
 /// A sentence that says what is wrong and what to do.
-pub fn front_config(options: &Options, chain: &str, rpc_port: u16) -> anyhow::Result<FrontConfig> {
-    let plain = options.flag("rpcallowplain", false);
-    let mut allow_ips = Vec::new();
-    for text in options.all("rpcallowip") {
-        allow_ips.push(http::allow_net(text, plain)?);
-    }
+pub fn front_config(options: &Options, directory: &ChainDirectory, rpc_port: u16) -> anyhow::Result<FrontConfig> {
+    let tls = tls_files(options, directory);
+    let open = tls.is_some() || options.flag("rpcallowplain", false);
+    let allow_ips = http::allow_nets(&options.all("rpcallowip"), open)?;
     let binds: Vec<String> = options.all("rpcbind").iter().map(|text| (*text).to_owned()).collect();
     let binds = http::bind_addresses(rpc_port, &binds, &allow_ips)?;
-    let user = options.text("rpcuser").unwrap_or(conf::FIRST_USER);
-    let password = options.text("rpcpassword").unwrap_or("");
-    let mut config = FrontConfig::new(chain, user, password, binds);
+    let users = Users::read(UserSettings {
+        user: options.text("rpcuser").unwrap_or(conf::FIRST_USER),
+        password: options.text("rpcpassword").unwrap_or(""),
+        salted: &options.all("rpcauth"),
+        lists: &options.all("rpcwhitelist"),
+        node: &Arc::new(allow_methods(options)),
+    })?;
+    let mut config = FrontConfig::new(directory.name(), users, binds);
     config.allow_ips = allow_ips;
-    config.allow_methods = allow_methods(options);
+    config.tls = tls;
     config.workers = usize::try_from(options.number("rpcthreads", config.workers as i64, 1..=4_096)?)?;
     config.queue = usize::try_from(options.number("rpcworkqueue", config.queue as i64, 1..=1_000_000)?)?;
     let seconds = options.number("rpcservertimeout", config.timeout.as_secs() as i64, 1..=86_400)?;
@@ -165,11 +169,29 @@ pub fn front_config(options: &Options, chain: &str, rpc_port: u16) -> anyhow::Re
     Ok(config)
 }
 
-/// The methods of `rpcallowmethod`, none if it names none: then all may be called.
-pub fn allow_methods(options: &Options) -> Option<HashSet<String>> {
-    let list = options.text("rpcallowmethod")?.split(',').map(str::trim).filter(|name| !name.is_empty());
-    let names: HashSet<String> = list.map(str::to_owned).collect();
-    (!names.is_empty()).then_some(names)
+/// The methods of `rpcallowmethod`; all if it names none.
+fn allow_methods(options: &Options) -> MethodList {
+    let Some(text) = options.text("rpcallowmethod").filter(|text| !text.split(',').all(|word| word.trim().is_empty()))
+    else {
+        return MethodList::ALL;
+    };
+    let (list, unknown) = MethodList::read(text);
+    for unknown in unknown {
+        tracing::warn!("rpcallowmethod: {unknown}");
+    }
+    list
+}
+
+/// Certificate and key of JSON-RPC; none without `rpcssl`.
+fn tls_files(options: &Options, directory: &ChainDirectory) -> Option<TlsFiles> {
+    let file = |name: &str, default: &str| {
+        let given = options.text(name).filter(|text| !text.is_empty()).unwrap_or(default);
+        directory.path().join(rota_params::paths::expand(given))
+    };
+    options.flag("rpcssl", false).then(|| TlsFiles {
+        chain: file("rpcsslcertificatechainfile", conf::CERTIFICATE_NAME),
+        key: file("rpcsslprivatekeyfile", conf::KEY_NAME),
+    })
 }
 
 /// Settings of the network.

@@ -7,6 +7,8 @@ use rota_params::PROTOCOL_LATEST;
 use rota_params::known;
 use rota_params::known::Topic;
 
+use crate::rpc::http::Openness;
+
 /// Line by which a node in the background tells the waiting start command that all was said.
 pub const DETACH_LINE: &str = "\u{4}";
 
@@ -55,13 +57,22 @@ pub fn help() -> String {
 }
 
 /// How others connect, where callers are answered, and that the node is ready.
-pub fn ready(chain: &str, addresses: &[SocketAddr], rpc_port: u16, local_only: bool) -> String {
+pub fn ready(chain: &str, addresses: &[SocketAddr], rpc_port: u16, openness: Openness) -> String {
     let mut text = String::from("Other nodes can connect to this node using:\n");
     for address in addresses {
         text.push_str(&format!("noded {chain}@{address}\n"));
     }
-    let reach = if local_only { "local only - see rpcallowip setting" } else { "see rpcallowip setting" };
-    text.push_str(&format!("\nListening for API requests on port {rpc_port} ({reach})\n\nNode ready.\n"));
+    let from = match openness {
+        Openness::Local => "local only - see rpcallowip setting",
+        Openness::Plain | Openness::Encrypted => "see rpcallowip setting",
+    };
+    text.push_str(&format!("\nListening for API requests on port {rpc_port} ({from})\n"));
+    if openness == Openness::Plain {
+        text.push_str(
+            "Warning: API requests and passwords of other machines travel unencrypted - see rpcssl setting\n",
+        );
+    }
+    text.push_str("\nNode ready.\n");
     text
 }
 

@@ -1,7 +1,6 @@
 //! What every answer to a caller may use: the parts of a running node.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rota_chain::address::AddressScheme;
@@ -78,8 +77,6 @@ pub struct NodeFacts {
     pub explorer: bool,
     /// Whether changed settings are kept for the next start (`storeruntimeparams`).
     pub store_settings: bool,
-    /// The methods that may be called (`rpcallowmethod`), none for all.
-    pub allow_methods: Option<HashSet<String>>,
 }
 
 impl Context {

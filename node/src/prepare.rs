@@ -225,7 +225,7 @@ impl Waiting<'_> {
         }
         if self.front.is_none() {
             let port = config::port(self.options, "rpcport", set.default_rpc_port())?;
-            let settings = config::front_config(self.options, self.directory.name(), port)?;
+            let settings = config::front_config(self.options, self.directory, port)?;
             self.front = Some(WaitingFront::open(settings).await?);
             daemon::detach();
         }

@@ -96,17 +96,17 @@ async fn run_prepared(prepared: Prepared, short: bool) -> anyhow::Result<()> {
     if short {
         console::say(&facts.node_address);
     } else {
-        let local_only = prepared.options.all("rpcallowip").is_empty();
+        let openness = running.front.openness();
         let bound = config::bind_addresses(&prepared.options, facts.port)?;
         let addresses = config::shown_addresses(&prepared.options, &bound, facts.port)?;
-        console::say(&console::ready(prepared.directory.name(), &addresses, facts.rpc_port, local_only));
+        console::say(&console::ready(prepared.directory.name(), &addresses, facts.rpc_port, openness));
     }
     let pid = config::pid_file(&prepared.directory, &prepared.options);
     std::fs::write(&pid, format!("{}\n", std::process::id()))
         .map_err(|error| anyhow::anyhow!("cannot write the process id to {} (-pid): {error}", pid.display()))?;
     daemon::detach();
     tracing::info!("node ready");
-    wait_for_stop(&running.context).await?;
+    wait_for_stop(&running).await?;
     stop(running).await;
     let _ = std::fs::remove_file(pid);
     tracing::info!("node stopped");
@@ -144,7 +144,7 @@ async fn start(prepared: &Prepared) -> anyhow::Result<Running> {
     let (shutdown, stopping) = watch::channel(false);
     let (phase, phases) = watch::channel(Phase::Starting("Loading the ledger".to_owned()));
     let (methods, method_table) = watch::channel(Methods::new());
-    let front_config = config::front_config(options, directory.name(), rpc_port)?;
+    let front_config = config::front_config(options, directory, rpc_port)?;
     let front = http::serve(front_config, method_table, phases, stopping.clone()).await?;
 
     let ground = open_ground(prepared)?;
@@ -196,7 +196,6 @@ fn facts(directory: &ChainDirectory, options: &Options, ports: &Ports) -> anyhow
         data_directory: directory.path().display().to_string(),
         explorer: !matches!(options.text("explorersupport"), None | Some("" | "0")),
         store_settings: options.flag("storeruntimeparams", false),
-        allow_methods: config::allow_methods(options),
     })
 }
 
@@ -290,21 +289,30 @@ async fn lock_wallet_when_due(wallet: Arc<Wallet>, mut shutdown: watch::Receiver
     }
 }
 
-async fn wait_for_stop(context: &Context) -> anyhow::Result<()> {
+async fn wait_for_stop(running: &Running) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let mut told = context.shutdown.subscribe();
+    let mut told = running.context.shutdown.subscribe();
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => tracing::info!("SIGHUP has no effect"),
+            _ = hangup.recv() => read_certificate_again(&running.front),
             _ = told.wait_for(|stop| *stop) => break,
         }
     }
     Ok(())
+}
+
+/// What SIGHUP asks for. A certificate that does not serve leaves the one in use.
+fn read_certificate_again(front: &http::Bound) {
+    match front.certificate.as_ref().map(|certificate| certificate.reload()) {
+        None => tracing::info!("SIGHUP has no effect without rpcssl"),
+        Some(Ok(())) => tracing::info!("the certificate of JSON-RPC was read again"),
+        Some(Err(error)) => tracing::error!("the certificate of JSON-RPC stays the one it was: {error}"),
+    }
 }
 
 /// Stops all parts in the order of their needs: callers, tasks, then the writer.

@@ -13,6 +13,10 @@ use crate::paths::ChainDirectory;
 pub const CONF_MAX: u64 = 1024 * 1024;
 /// User name that a first start writes.
 pub const FIRST_USER: &str = "rotarpc";
+/// The file of the certificate of JSON-RPC, within the chain's folder.
+pub const CERTIFICATE_NAME: &str = "server.cert";
+/// The file of its private key, within the chain's folder.
+pub const KEY_NAME: &str = "server.pem";
 /// Bytes of entropy in the password that a first start writes.
 const PASSWORD_BYTES: usize = 32;
 

@@ -124,10 +124,15 @@ options! {
         rpcport Number "default-rpc-port" "TCP port of JSON-RPC";
         rpcallowip List "" "Address or subnet that may call besides this host; repeatable";
         rpcbind List "" "host[:port] to listen on, only together with rpcallowip; repeatable";
-        rpcallowmethod Text "" "Comma-separated methods that may be called; all if empty";
-        rpcallowplain Flag "0" "Let rpcallowip name the whole internet, though passwords travel unencrypted";
-        rpcthreads Number "4" "Calls that are answered at a time";
-        rpcworkqueue Number "16" "Calls that wait for an answer at a time; more get HTTP status 503";
+        rpcallowmethod Text "" "Comma-separated methods and groups that may be called, by whichever user; all if empty";
+        rpcauth List "" "NAME:SALT$HASH of a further user, made by node-util rpcauth; repeatable";
+        rpcwhitelist List "" "USER:METHODS, what a user may call: names, @read @write @grant @keys @control @all; repeatable";
+        rpcallowplain Flag "0" "Let rpcallowip name half of the internet or more, though passwords travel unencrypted";
+        rpcssl Flag "0" "Speak TLS on the port of JSON-RPC, and in node-cli";
+        rpcsslcertificatechainfile Text "server.cert" "Certificates (PEM) that the node shows and node-cli trusts, within the chain's folder";
+        rpcsslprivatekeyfile Text "server.pem" "Private key (PEM) of the certificate, within the chain's folder; read again on SIGHUP";
+        rpcthreads Number "64" "Calls that are answered at a time";
+        rpcworkqueue Number "256" "Calls that wait for an answer at a time; more get HTTP status 503";
         rpcservertimeout Number "30" "Seconds before an idle or slow connection is closed";
     }
     Peer {
@@ -209,6 +214,7 @@ options! {
         rescan Flag "" "";
         verifyparamsethash Flag "" "";
         rest Flag "" "";
+        rpcsslciphers Text "" "";
         proxy Text "" "";
         onlynet List "" "";
         upnp Flag "" "";

@@ -1,6 +1,5 @@
 //! The node itself: its state at a glance, pausing, settings, choosing the tip, the OpenRPC document and the end.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -22,7 +21,7 @@ use serde_json::{Map, Value, json};
 
 use super::blockchain::{block_named, chain_kind, chain_rewards, chain_tips, difficulty, entry_of, ledger_error};
 use super::resolve::{heavy, shape, short, state_error, stopped, storage_error};
-use super::{Answer, Answerer, balance, explorer, help, mining, network};
+use super::{Answer, Answerer, balance, explorer, mining, network};
 use crate::context::Context;
 use crate::pause::Task;
 
@@ -31,7 +30,10 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("getinfo", Answerer::Later(getinfo)),
     ("getchaintotals", Answerer::Later(|ctx, params| heavy(ctx, params, getchaintotals))),
     ("getinitstatus", Answerer::Now(getinitstatus)),
-    ("rpc.discover", Answerer::Now(|ctx, _| Ok(discover(ctx.facts.allow_methods.as_ref())))),
+    (
+        "rpc.discover",
+        Answerer::Personal(|_, _, reach| Box::pin(async move { Ok(discover(&|name| reach.admits(name))) })),
+    ),
     ("stop", Answerer::Now(stop)),
     ("pause", Answerer::Now(|ctx, params| set_paused(ctx, params, true))),
     ("resume", Answerer::Now(|ctx, params| set_paused(ctx, params, false))),
@@ -51,8 +53,8 @@ const WALLET_VERSION: i64 = 60_000;
 const WALLET_DATABASE_VERSION: i64 = 3;
 
 /// The OpenRPC document over the methods that may be called here.
-fn discover(allowed: Option<&HashSet<String>>) -> Value {
-    openrpc(VERSION, &|name| help::is_allowed(allowed, name))
+fn discover(admits: &dyn Fn(&str) -> bool) -> Value {
+    openrpc(VERSION, admits)
 }
 
 /// The release as one number: two digits each for major, minor and patch, and a last pair for builds.
@@ -416,6 +418,7 @@ fn governance_fork(ctx: &Context, fork: &crate::ledger::GovernanceFork) -> Value
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+    use rota_api::method::MethodList;
 
     #[test]
     fn tasks_are_named_with_commas_between_them() {
@@ -428,13 +431,13 @@ mod tests {
 
     #[test]
     fn the_openrpc_document_describes_the_methods_that_may_be_called() {
-        let allowed: HashSet<String> = ["rpc.discover", "publish"].map(str::to_owned).into();
+        let few = MethodList::read("rpc.discover,publish").0;
         let names = |document: &Value| -> Vec<String> {
             let methods = document["methods"].as_array().unwrap();
             methods.iter().map(|method| method["name"].as_str().unwrap().to_owned()).collect()
         };
-        assert_eq!(names(&discover(Some(&allowed))), ["help", "rpc.discover", "publish"]);
-        let all = discover(None);
+        assert_eq!(names(&discover(&|name| few.admits(name))), ["help", "rpc.discover", "publish"]);
+        let all = discover(&|name| MethodList::ALL.admits(name));
         assert!(names(&all).len() > 200);
         assert_eq!(all["info"]["version"], VERSION);
     }

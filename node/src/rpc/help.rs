@@ -1,11 +1,9 @@
 //! `help`: the list, pages and topics of the table of methods. The example on a page names what this chain has, so that it
 //! works as it is pasted; where the chain has nothing of the kind, the table's sample stays.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rota_api::error::RpcError;
 use rota_api::method::{Method, find, help_answer, help_list, help_page, sample, words};
 use rota_api::params::Params;
 use rota_chain::asset::AssetReference;
@@ -20,41 +18,32 @@ use rota_storage::index::{ItemRef, Order, Selector};
 use rota_storage::snapshot::EntityList;
 use serde_json::{Value, json};
 
+use super::reach::Reach;
 use super::{Answer, Answerer};
 use crate::coin::Coins;
 use crate::context::Context;
 
 /// The method answered here.
-pub const ANSWERS: &[(&str, Answerer)] = &[("help", Answerer::Later(help))];
+pub const ANSWERS: &[(&str, Answerer)] = &[("help", Answerer::Personal(help))];
 
 /// Entities of a kind that are looked through for one that an example can name, the newest first.
 const LOOKED_AT: u32 = 100;
 /// Addresses of the wallet whose coins are looked at.
 const ADDRESSES: usize = 20;
 
-fn help(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
+fn help(ctx: Arc<Context>, params: Params, reach: Arc<Reach>) -> BoxFuture<'static, Answer> {
     Box::pin(async move {
         let command = params.text_or(0, "")?;
-        let allowed = ctx.facts.allow_methods.as_ref();
         match find(command) {
             Some(method) => {
-                check_allowed(allowed, command)?;
+                reach.check(command)?;
                 let example = example(&ctx, method).await;
                 Ok(Value::from(help_page(method, ctx.parameters.chain_name(), &example)))
             }
-            None if command.is_empty() => Ok(Value::from(help_list(Some(&|name| is_allowed(allowed, name))))),
+            None if command.is_empty() => Ok(Value::from(help_list(Some(&|name| reach.admits(name))))),
             None => Ok(Value::from(help_answer(command))),
         }
     })
-}
-
-/// Whether a method may be called here; help always may.
-pub fn is_allowed(allowed: Option<&HashSet<String>>, name: &str) -> bool {
-    name == "help" || allowed.is_none_or(|allowed| allowed.contains(name))
-}
-
-fn check_allowed(allowed: Option<&HashSet<String>>, name: &str) -> Result<(), RpcError> {
-    if is_allowed(allowed, name) { Ok(()) } else { Err(RpcError::method_not_allowed(name)) }
 }
 
 /// The words of a method's example with what this chain has.
@@ -196,6 +185,7 @@ impl Here {
         let made = match super::answerer(maker)? {
             Answerer::Later(answer) => answer(Arc::clone(ctx), Params::new(params)).await.ok()?,
             Answerer::Now(answer) => answer(ctx, &Params::new(params)).ok()?,
+            Answerer::Personal(_) => return None,
         };
         let text = made.as_str().or_else(|| made.get("hex").and_then(Value::as_str));
         text.map(str::to_owned)
@@ -350,18 +340,8 @@ fn free_name(ctx: &Context, sample: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use super::{check_allowed, is_allowed, place_index, put};
-    use rota_api::error::Code;
+    use super::{place_index, put};
     use rota_api::method::sample;
-    use std::collections::HashSet;
-
-    #[test]
-    fn help_knows_the_methods_that_may_be_called_and_no_others() {
-        let allowed: HashSet<String> = ["getinfo".to_owned()].into();
-        assert!(is_allowed(Some(&allowed), "getinfo") && is_allowed(Some(&allowed), "help"));
-        assert_eq!(check_allowed(Some(&allowed), "publish").unwrap_err().code, Code::NotAllowed);
-        assert!(check_allowed(None, "publish").is_ok());
-    }
 
     #[test]
     fn samples_give_way_to_what_the_chain_has_inside_json_too() {

@@ -1,9 +1,9 @@
 //! The HTTP front for JSON-RPC: sockets, connections, the way of one request from socket to reply. Old clients'
 //! habits are met here and in the files below, and nowhere else: docs/protocol/rpc.md lists them.
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, SERVER, WWW_AUTHENTICATE};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, RETRY_AFTER, SERVER, WWW_AUTHENTICATE};
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method as HttpMethod, Request, Response, StatusCode};
@@ -14,54 +14,54 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 mod access;
+mod body;
 mod call;
 mod config;
+mod door;
 mod envelope;
 mod message;
 mod session;
 mod socket;
+mod tls;
 mod upgrade;
+mod user;
 
-pub use access::{allow_net, bind_addresses};
+pub use access::{allow_nets, bind_addresses};
 pub use config::{FrontConfig, FrontError, Phase};
+pub use tls::{Certificate, TlsError, TlsFiles};
+pub use user::{UserSettings, Users};
 
-use access::Credentials;
+use crate::rpc::reach::Reach;
+use body::kibibytes;
 use call::Caller;
+use door::{CONNECTION_LIMIT, Door, Place, Refusals};
 use envelope::{Fault, Reply};
 use socket::PatientStream;
-
-/// Most connections at once: half of the 1,024 descriptors a process usually may open, the rest being files and
-/// peers. Further ones get 503 at once.
-const CONNECTION_LIMIT: usize = 512;
 
 /// Largest head of a request: eight times what the original takes, since proxies add headers.
 const HEAD_LIMIT: usize = 64 * 1024;
 
-/// Bodies up to this size are not counted against the memory for bodies: with all connections in use they take
-/// 32 MiB.
-const SMALL_BODY: u64 = 64 * 1024;
-
 /// Memory for larger bodies being received or worked on, as a multiple of the limit of one body.
 const BODY_MEMORY_FACTOR: u64 = 4;
 
-/// How much of an unwanted body is read and dropped so that the connection stays usable: enough for a first
-/// request without credentials, which some clients always send.
-const DISCARD_LIMIT: u64 = 1024 * 1024;
-
-/// How much of a body above the limit is read and dropped so that the sender gets to read the answer, as a
-/// multiple of the limit of one body: 1 GiB with the default.
-const OVERSIZE_DISCARD_FACTOR: u64 = 16;
-
-/// How long a whole body may take, as a multiple of the timeout for one piece of it.
-const BODY_TIME_FACTOR: u32 = 10;
-
 /// How long a reply after a wrong password is held back, to slow down guessing.
 const WRONG_PASSWORD_DELAY: Duration = Duration::from_millis(250);
+
+/// Wrong passwords that are being held back at once; further ones wait for their turn, on their own connections. It bounds
+/// both guesses and lines of the log to 128 a second, however many connections guess.
+const WRONG_PASSWORDS: usize = 32;
+
+/// WebSockets at once: three quarters of the connections, so that calls over HTTP find room beside them.
+const SESSION_LIMIT: usize = CONNECTION_LIMIT / 4 * 3;
+
+/// Seconds after which who was told that the node is busy may ask again: calls take far less, so that places are free.
+const RETRY_SECONDS: u16 = 1;
 
 /// How long open connections may go on when the node stops: the reply to `stop` and other last words.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
@@ -79,6 +79,31 @@ pub struct Bound {
     pub addresses: Vec<SocketAddr>,
     /// Ends after shutdown, when all connections are closed.
     pub task: JoinHandle<()>,
+    /// What is shown where TLS is spoken.
+    pub certificate: Option<Arc<Certificate>>,
+}
+
+/// From where calls can come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Openness {
+    /// This machine alone.
+    Local,
+    /// Other machines, unencrypted.
+    Plain,
+    /// Other machines, over TLS.
+    Encrypted,
+}
+
+impl Bound {
+    /// From where calls can come.
+    #[must_use]
+    pub fn openness(&self) -> Openness {
+        match self.addresses.iter().all(|address| address.ip().is_loopback()) {
+            true => Openness::Local,
+            false if self.certificate.is_some() => Openness::Encrypted,
+            false => Openness::Plain,
+        }
+    }
 }
 
 /// Binds all addresses and serves until `shutdown` holds true. `methods` may change while the node starts; until
@@ -91,9 +116,7 @@ pub async fn serve(
     phase: watch::Receiver<Phase>,
     shutdown: watch::Receiver<bool>,
 ) -> Result<Bound, FrontError> {
-    if config.password.is_empty() {
-        return Err(FrontError::NoPassword);
-    }
+    let certificate = config.tls.as_ref().map(Certificate::load).transpose()?.map(Arc::new);
     let mut listeners = Vec::new();
     for address in &config.binds {
         match TcpListener::bind(address).await {
@@ -109,12 +132,17 @@ pub async fn serve(
     }
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>();
     let addresses = addresses.map_err(|error| FrontError::Io(error.to_string()))?;
-    for address in addresses.iter().filter(|address| !address.ip().is_loopback()) {
-        tracing::warn!(%address, "JSON-RPC listens beyond this machine, unencrypted, for addresses in rpcallowip");
+    if certificate.is_none() {
+        for address in addresses.iter().filter(|address| !address.ip().is_loopback()) {
+            tracing::warn!(
+                %address,
+                "JSON-RPC listens beyond this machine, unencrypted, for addresses in rpcallowip: see rpcssl"
+            );
+        }
     }
-    let front = Arc::new(Front::new(config, methods, phase));
+    let front = Arc::new(Front::new(config, certificate.clone(), methods, phase));
     let task = tokio::spawn(accept_all(front, listeners, shutdown));
-    Ok(Bound { addresses, task })
+    Ok(Bound { addresses, task, certificate })
 }
 
 async fn accept_all(front: Arc<Front>, listeners: Vec<TcpListener>, shutdown: watch::Receiver<bool>) {
@@ -136,14 +164,14 @@ async fn accept_loop(front: Arc<Front>, listener: TcpListener, mut shutdown: wat
         };
         match accepted {
             Ok((stream, peer)) => {
-                let stream = match Arc::clone(&front.connections).try_acquire_owned() {
-                    Ok(permit) => (stream, permit),
-                    Err(_) => {
-                        refuse_connection(&stream);
-                        continue;
+                let ip = peer.ip().to_canonical();
+                let foreign = !access::allowed(ip, &front.config.allow_ips);
+                match front.door.enter(ip, foreign) {
+                    Some(place) => {
+                        connections.spawn(connection(Arc::clone(&front), stream, peer, place, stopping.clone()));
                     }
-                };
-                connections.spawn(connection(Arc::clone(&front), stream, peer, stopping.clone()));
+                    None => front.refuse_connection(&stream),
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -163,32 +191,52 @@ async fn told_to_stop(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
-/// One fixed line to a connection too many. A fresh socket has room for it, so nothing waits.
-fn refuse_connection(stream: &TcpStream) {
-    const REPLY: &[u8] =
-        b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 20\r\nConnection: close\r\n\r\nToo many connections";
-    tracing::warn!(limit = CONNECTION_LIMIT, "too many JSON-RPC connections");
-    if let Err(error) = stream.try_write(REPLY) {
-        tracing::debug!(%error, "a refused connection got no answer");
+/// One connection, until it ends or has to leave for another one.
+async fn connection(
+    front: Arc<Front>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Arc<Place>,
+    shutdown: watch::Receiver<bool>,
+) {
+    let served = {
+        let (front, place) = (Arc::clone(&front), Arc::clone(&place));
+        async move {
+            let Some(certificate) = front.certificate.clone() else {
+                let stream = PatientStream::new(stream, front.config.timeout, Arc::clone(&place));
+                return talk(front, stream, peer, place, shutdown).await;
+            };
+            if certificate.is_expected_by(&stream).await {
+                let stream = PatientStream::new(stream, front.config.timeout, Arc::clone(&place));
+                if let Some(stream) = certificate.accept(stream).await {
+                    talk(front, stream, peer, place, shutdown).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = served => {}
+        () = place.told_to_leave() => tracing::debug!(%peer, "a connection that kept the node waiting made room"),
     }
 }
 
-async fn connection(
+/// HTTP over a stream, and the WebSocket that it may become.
+async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     front: Arc<Front>,
-    (stream, _permit): (TcpStream, OwnedSemaphorePermit),
+    stream: S,
     peer: SocketAddr,
+    place: Arc<Place>,
     mut shutdown: watch::Receiver<bool>,
 ) {
     let timeout = front.config.timeout;
-    let io = TokioIo::new(PatientStream::new(stream, timeout));
     let ip = peer.ip().to_canonical();
     // Holds the one upgrade that a connection can make, until HTTP is through with it.
     let (upgrades, mut upgraded) = mpsc::channel(1);
     let service = service_fn({
         let front = Arc::clone(&front);
         move |request| {
-            let (front, upgrades) = (Arc::clone(&front), upgrades.clone());
-            async move { Ok::<_, Infallible>(front.answer(request, ip, &upgrades).await) }
+            let (front, upgrades, place) = (Arc::clone(&front), upgrades.clone(), Arc::clone(&place));
+            async move { Ok::<_, Infallible>(front.answer(request, ip, &upgrades, &place).await) }
         }
     });
     let serving = hyper::server::conn::http1::Builder::new()
@@ -198,7 +246,7 @@ async fn connection(
         .half_close(true)
         // Names of headers mean the same in any case, but not every old client knows that.
         .title_case_headers(true)
-        .serve_connection(io, service)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
@@ -211,31 +259,64 @@ async fn connection(
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "a JSON-RPC connection ended early");
     }
-    if let Ok(upgrade) = upgraded.try_recv() {
-        session::run(front, upgrade, peer, shutdown).await;
+    if let Ok(entry) = upgraded.try_recv() {
+        session::run(front, entry, peer, shutdown).await;
     }
+}
+
+/// A WebSocket that is to begin.
+struct Entry {
+    upgrade: OnUpgrade,
+    reach: Arc<Reach>,
+    permit: OwnedSemaphorePermit,
 }
 
 /// What all connections share.
 struct Front {
     config: FrontConfig,
-    credentials: Credentials,
+    certificate: Option<Arc<Certificate>>,
     caller: Arc<Caller>,
-    connections: Arc<Semaphore>,
+    door: Arc<Door>,
+    refusals: Refusals,
+    wrong_passwords: Semaphore,
     body_memory: Arc<Semaphore>,
+    session_places: Arc<Semaphore>,
     sessions: AtomicUsize,
 }
 
 impl Front {
-    fn new(config: FrontConfig, methods: watch::Receiver<Methods>, phase: watch::Receiver<Phase>) -> Self {
+    fn new(
+        config: FrontConfig,
+        certificate: Option<Arc<Certificate>>,
+        methods: watch::Receiver<Methods>,
+        phase: watch::Receiver<Phase>,
+    ) -> Self {
         let memory = kibibytes(config.body_limit.saturating_mul(BODY_MEMORY_FACTOR));
         Self {
-            credentials: Credentials::new(&config.user, &config.password),
+            certificate,
             caller: Arc::new(Caller::new(&config, methods, phase)),
-            connections: Arc::new(Semaphore::new(CONNECTION_LIMIT)),
+            door: Arc::new(Door::new(config.connections)),
+            refusals: Refusals::default(),
+            wrong_passwords: Semaphore::new(WRONG_PASSWORDS),
             body_memory: Arc::new(Semaphore::new(memory as usize)),
+            session_places: Arc::new(Semaphore::new(SESSION_LIMIT.min(config.connections))),
             sessions: AtomicUsize::new(0),
             config,
+        }
+    }
+
+    /// One fixed line to a connection too many. A fresh socket has room for it, so nothing waits; who speaks TLS could not
+    /// read it.
+    fn refuse_connection(&self, stream: &TcpStream) {
+        const REPLY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 20\r\nRetry-After: 1\r\n\
+            Connection: close\r\n\r\nToo many connections";
+        if let Some(count) = self.refusals.due() {
+            tracing::warn!(limit = self.config.connections, count, "too many JSON-RPC connections");
+        }
+        if self.certificate.is_none()
+            && let Err(error) = stream.try_write(REPLY)
+        {
+            tracing::debug!(%error, "a refused connection got no answer");
         }
     }
 
@@ -244,7 +325,8 @@ impl Front {
         &self,
         mut request: Request<Incoming>,
         ip: IpAddr,
-        upgrades: &mpsc::Sender<OnUpgrade>,
+        upgrades: &mpsc::Sender<Entry>,
+        place: &Place,
     ) -> Response<Full<Bytes>> {
         if !access::allowed(ip, &self.config.allow_ips) {
             tracing::debug!(%ip, "address not in rpcallowip");
@@ -259,151 +341,68 @@ impl Front {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return self.without_body(request.into_body(), response).await;
         }
-        if let Err(refusal) = self.credentials.check(request.headers()) {
-            if refusal.wrong {
-                tracing::warn!(%ip, "JSON-RPC user or password wrong");
-                tokio::time::sleep(WRONG_PASSWORD_DELAY).await;
+        let reach = match self.config.users.check(request.headers()) {
+            Ok(reach) => reach,
+            Err(refusal) => {
+                place.is_strange();
+                if refusal.wrong {
+                    self.hold_back(ip).await;
+                }
+                let mut response = empty(StatusCode::UNAUTHORIZED);
+                response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"jsonrpc\""));
+                return self.without_body(request.into_body(), response).await;
             }
-            let mut response = empty(StatusCode::UNAUTHORIZED);
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"jsonrpc\""));
-            return self.without_body(request.into_body(), response).await;
-        }
+        };
         if wants_upgrade {
-            return self.upgrade(&mut request, upgrades);
+            place.is_busy();
+            return self.upgrade(&mut request, upgrades, reach);
         }
+        place.waits();
         let (head, body) = request.into_parts();
         let waits_for_leave = head.headers.contains_key(EXPECT);
         let (bytes, _memory) = match self.read_body(body, waits_for_leave).await {
             Ok(received) => received,
             Err(refusal) => return refusal,
         };
-        match Arc::clone(&self.caller).answer(bytes).await {
-            Some(reply) => json(reply),
-            None => plain(StatusCode::SERVICE_UNAVAILABLE, self.caller.busy_text()),
+        place.is_busy();
+        let reply = Arc::clone(&self.caller).answer(bytes, reach).await;
+        place.waits();
+        reply.map_or_else(|| busy(self.caller.busy_text()), json)
+    }
+
+    /// Lets a wrong password cost time. Nothing is held meanwhile but the guesser's own connection.
+    async fn hold_back(&self, ip: IpAddr) {
+        let turn = tokio::time::timeout(self.config.timeout, self.wrong_passwords.acquire()).await;
+        if turn.is_ok() {
+            tracing::warn!(%ip, "JSON-RPC user or password wrong");
+            tokio::time::sleep(WRONG_PASSWORD_DELAY).await;
         }
     }
 
     /// Switches to a WebSocket, which begins when this answer has gone out.
-    fn upgrade(&self, request: &mut Request<Incoming>, upgrades: &mpsc::Sender<OnUpgrade>) -> Response<Full<Bytes>> {
+    fn upgrade(
+        &self,
+        request: &mut Request<Incoming>,
+        upgrades: &mpsc::Sender<Entry>,
+        reach: Arc<Reach>,
+    ) -> Response<Full<Bytes>> {
         if !upgrade::is_own_origin(request.headers()) {
             tracing::warn!("a web page of another origin wanted a WebSocket");
             return closing(empty(StatusCode::FORBIDDEN));
         }
         if self.caller.is_stopping() {
-            return closing(plain(StatusCode::SERVICE_UNAVAILABLE, self.caller.busy_text()));
+            return closing(busy(self.caller.busy_text()));
         }
+        let Ok(permit) = Arc::clone(&self.session_places).try_acquire_owned() else {
+            return closing(busy("Too many WebSockets"));
+        };
         let response = upgrade::answer(request);
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return closing(response);
         }
-        match upgrades.try_send(hyper::upgrade::on(request)) {
+        match upgrades.try_send(Entry { upgrade: hyper::upgrade::on(request), reach, permit }) {
             Ok(()) => response,
             Err(_) => closing(empty(StatusCode::BAD_REQUEST)),
-        }
-    }
-
-    /// The share of memory that a message of a WebSocket takes while it is worked on, none in time if others have it.
-    /// Small messages take none.
-    async fn message_memory(&self, length: usize) -> Option<Option<OwnedSemaphorePermit>> {
-        match length as u64 {
-            length if length <= SMALL_BODY => Some(None),
-            length => self.take_memory(length).await.ok().map(Some),
-        }
-    }
-
-    /// Answers without having wanted the body. A small one is read, so that the connection stays usable.
-    async fn without_body(&self, body: Incoming, response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
-        match self.discard(body, DISCARD_LIMIT).await {
-            true => response,
-            false => closing(response),
-        }
-    }
-
-    /// The whole body, with the share of memory it takes; or the response that refuses it.
-    async fn read_body(
-        &self,
-        mut body: Incoming,
-        waits_for_leave: bool,
-    ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Response<Full<Bytes>>> {
-        let limit = self.config.body_limit;
-        let announced = body.size_hint().upper();
-        if announced.is_some_and(|length| length > limit) {
-            return Err(self.refuse_oversize(body, waits_for_leave).await);
-        }
-        let mut memory = match announced {
-            Some(length) if length <= SMALL_BODY => None,
-            _ => Some(self.take_memory(announced.unwrap_or(limit)).await?),
-        };
-        let mut collected: Vec<u8> = Vec::with_capacity(announced.unwrap_or(0).min(SMALL_BODY) as usize);
-        let deadline = tokio::time::Instant::now() + self.config.timeout * BODY_TIME_FACTOR;
-        loop {
-            let piece = tokio::time::timeout(self.config.timeout, body.frame());
-            let Ok(Ok(piece)) = tokio::time::timeout_at(deadline, piece).await else {
-                return Err(closing(plain(StatusCode::REQUEST_TIMEOUT, "The body took too long")));
-            };
-            match piece {
-                None => break,
-                Some(Err(error)) => {
-                    tracing::debug!(%error, "a body broke off");
-                    return Err(closing(empty(StatusCode::BAD_REQUEST)));
-                }
-                Some(Ok(frame)) => {
-                    let Ok(data) = frame.into_data() else {
-                        continue;
-                    };
-                    if (collected.len() + data.len()) as u64 > limit {
-                        drop(collected);
-                        return Err(self.refuse_oversize(body, waits_for_leave).await);
-                    }
-                    // The usual body comes in one piece and is not copied.
-                    if collected.is_empty() && announced == Some(data.len() as u64) {
-                        return Ok((data, memory.take()));
-                    }
-                    collected.extend_from_slice(&data);
-                }
-            }
-        }
-        Ok((Bytes::from(collected), memory))
-    }
-
-    async fn take_memory(&self, bytes: u64) -> Result<OwnedSemaphorePermit, Response<Full<Bytes>>> {
-        let waiting = Arc::clone(&self.body_memory).acquire_many_owned(kibibytes(bytes));
-        match tokio::time::timeout(self.config.timeout, waiting).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(closing(plain(StatusCode::SERVICE_UNAVAILABLE, "Too many large requests at once"))),
-        }
-    }
-
-    /// 413 with a JSON-RPC error. A sender that does not wait for leave reads nothing before it has sent, so what
-    /// it sends is dropped first, within bounds.
-    async fn refuse_oversize(&self, body: Incoming, waits_for_leave: bool) -> Response<Full<Bytes>> {
-        let limit = self.config.body_limit;
-        if !waits_for_leave {
-            self.discard(body, limit.saturating_mul(OVERSIZE_DISCARD_FACTOR)).await;
-        }
-        let fault = Fault::invalid_request(format!("Request body larger than the limit of {limit} bytes"));
-        let mut reply = Reply::fault(&fault, None);
-        reply.status = StatusCode::PAYLOAD_TOO_LARGE.as_u16();
-        closing(json(reply))
-    }
-
-    /// Reads and drops a body of at most `limit` bytes. False if there is more, or it takes too long.
-    async fn discard(&self, mut body: Incoming, limit: u64) -> bool {
-        if body.size_hint().lower() > limit {
-            return false;
-        }
-        let deadline = tokio::time::Instant::now() + self.config.timeout * BODY_TIME_FACTOR;
-        let mut seen = 0u64;
-        loop {
-            let piece = tokio::time::timeout(self.config.timeout, body.frame());
-            match tokio::time::timeout_at(deadline, piece).await {
-                Ok(Ok(None)) => return true,
-                Ok(Ok(Some(Ok(frame)))) => seen += frame.data_ref().map_or(0, |data| data.len() as u64),
-                _ => return false,
-            }
-            if seen > limit {
-                return false;
-            }
         }
     }
 }
@@ -413,10 +412,6 @@ fn oversize_message() -> String {
     let limit = session::MESSAGE_LIMIT;
     let sentence = format!("Message larger than the limit of {limit} bytes: send it by POST");
     message::written(&Err(Fault::invalid_request(sentence)), "null")
-}
-
-fn kibibytes(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
 fn json(reply: Reply) -> Response<Full<Bytes>> {
@@ -438,6 +433,13 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}
+
+/// 503, and when to ask again.
+fn busy(text: &'static str) -> Response<Full<Bytes>> {
+    let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, text);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
     response
 }
 

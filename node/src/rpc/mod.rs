@@ -27,6 +27,7 @@ pub mod payment;
 pub mod permission;
 pub mod publish;
 pub mod raw;
+pub mod reach;
 pub mod refusal;
 pub mod resolve;
 pub mod send;
@@ -50,6 +51,7 @@ use rota_api::{Code, RpcError};
 use serde_json::Value;
 
 use crate::context::Context;
+use crate::rpc::reach::Reach;
 
 /// What a call gives.
 pub type Answer = Result<Value, RpcError>;
@@ -61,6 +63,8 @@ pub enum Answerer {
     Now(fn(&Context, &Params) -> Answer),
     /// Submits, asks others, or takes long.
     Later(fn(Arc<Context>, Params) -> BoxFuture<'static, Answer>),
+    /// Answers each caller according to what it may call.
+    Personal(fn(Arc<Context>, Params, Arc<Reach>) -> BoxFuture<'static, Answer>),
 }
 
 /// Names and functions of a family.
@@ -105,8 +109,9 @@ pub fn methods(context: Arc<Context>) -> anyhow::Result<Methods> {
             continue;
         }
         let answerer = answerer(method.name).or_else(|| answerer(method.target().name));
-        module.register_async_method(method.name, move |params, context, _| async move {
-            let answer = call(method, answerer, params.as_str().map(str::to_owned), Arc::clone(&context)).await;
+        module.register_async_method(method.name, move |params, context, extensions| async move {
+            let reach = extensions.get::<Arc<Reach>>().cloned();
+            let answer = call(method, answerer, params.as_str().map(str::to_owned), Arc::clone(&context), reach).await;
             answer.map_err(ErrorObjectOwned::from)
         })?;
     }
@@ -114,11 +119,21 @@ pub fn methods(context: Arc<Context>) -> anyhow::Result<Methods> {
     Ok(module.into())
 }
 
-async fn call(method: &Method, answerer: Option<Answerer>, params: Option<String>, context: Arc<Context>) -> Answer {
+async fn call(
+    method: &Method,
+    answerer: Option<Answerer>,
+    params: Option<String>,
+    context: Arc<Context>,
+    reach: Option<Arc<Reach>>,
+) -> Answer {
     let params = Params::for_method(method, params.as_deref())?;
     match answerer {
         Some(Answerer::Now(answer)) => answer(&context, &params),
         Some(Answerer::Later(answer)) => answer(context, params).await,
+        Some(Answerer::Personal(answer)) => {
+            let reach = reach.ok_or_else(|| RpcError::internal("a call without a caller"))?;
+            answer(context, params, reach).await
+        }
         None => Err(not_answered(method.name)),
     }
 }

@@ -1,11 +1,7 @@
-//! Who may call: addresses, subnets, user and password; and where to listen accordingly.
+//! From where calls may come: addresses and subnets; and where to listen accordingly.
 
 use super::config::FrontError;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hyper::HeaderMap;
-use hyper::header::AUTHORIZATION;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Whether an address may call: this machine always, others if a subnet holds them.
@@ -13,9 +9,24 @@ pub(super) fn allowed(ip: IpAddr, nets: &[IpNet]) -> bool {
     ip.is_loopback() || nets.iter().any(|net| net.contains(&ip))
 }
 
-/// Reads one rpcallowip: an address, `address/bits` or `address/mask`. The whole internet is refused unless
-/// rpcallowplain is set.
-pub fn allow_net(text: &str, allow_plain: bool) -> Result<IpNet, FrontError> {
+/// Half of all addresses of IPv4.
+const HALF_OF_V4: u64 = 1 << 31;
+
+/// Half of the addresses of IPv6 that are given out for the internet, which are 2000::/3.
+const HALF_OF_V6: u128 = 1 << 124;
+
+/// Reads all of rpcallowip. What lets half of the internet or more call, one entry or several together, is refused unless
+/// `open` says that this may be: since TLS is spoken, or rpcallowplain is set.
+pub fn allow_nets(texts: &[&str], open: bool) -> Result<Vec<IpNet>, FrontError> {
+    let nets = texts.iter().map(|text| read_net(text)).collect::<Result<Vec<_>, _>>()?;
+    match !open && is_half_the_internet(&nets) {
+        true => Err(FrontError::EveryoneAllowed(texts.join(","))),
+        false => Ok(nets),
+    }
+}
+
+/// Reads one rpcallowip: an address, `address/bits` or `address/mask`.
+fn read_net(text: &str) -> Result<IpNet, FrontError> {
     let bad = || FrontError::BadSubnet(text.to_owned());
     let net = match text.split_once('/') {
         None => IpNet::from(text.trim().parse::<IpAddr>().map_err(|_| bad())?),
@@ -26,10 +37,23 @@ pub fn allow_net(text: &str, allow_plain: bool) -> Result<IpNet, FrontError> {
         }
         Some(_) => text.trim().parse::<IpNet>().map_err(|_| bad())?,
     };
-    if net.prefix_len() == 0 && !allow_plain {
-        return Err(FrontError::EveryoneAllowed(text.to_owned()));
-    }
     Ok(net.trunc())
+}
+
+/// Whether nets hold half of the addresses of IPv4, or of those of IPv6 that are given out.
+fn is_half_the_internet(nets: &[IpNet]) -> bool {
+    let given_out = Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
+    let (mut v4, mut v6) = (0u64, 0u128);
+    // What is left after joining does not overlap, so that sizes add up.
+    for net in IpNet::aggregate(&nets.to_vec()) {
+        match net {
+            IpNet::V4(net) => v4 += 1 << (32 - net.prefix_len()),
+            IpNet::V6(net) if net.contains(&given_out) => v6 += HALF_OF_V6 * 2,
+            IpNet::V6(net) if given_out.contains(&net) => v6 += 1 << (128 - net.prefix_len()),
+            IpNet::V6(_) => {}
+        }
+    }
+    v4 >= HALF_OF_V4 || v6 >= HALF_OF_V6
 }
 
 /// Where to listen. Without rpcallowip: this machine alone, and rpcbind is not looked at. With it: what rpcbind
@@ -61,54 +85,16 @@ pub fn bind_addresses(port: u16, binds: &[String], allow_ips: &[IpNet]) -> Resul
     binds.iter().map(|text| read(text).map_err(|_| FrontError::BadBind(text.clone()))).collect()
 }
 
-/// The one user and password that may call.
-pub(super) struct Credentials {
-    expected: Vec<u8>,
-}
-
-/// Credentials that were not accepted: absent, or wrong.
-pub(super) struct Refusal {
-    pub(super) wrong: bool,
-}
-
-impl Credentials {
-    pub(super) fn new(user: &str, password: &str) -> Self {
-        Self { expected: format!("{user}:{password}").into_bytes() }
-    }
-
-    /// Checks the Basic credentials of a request, in a time that does not tell how much of them is right.
-    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let Some(header) = headers.get(AUTHORIZATION) else {
-            return Err(Refusal { wrong: false });
-        };
-        let text = header.to_str().unwrap_or_default().trim();
-        let token = match text.split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("basic") => token.trim(),
-            _ => "",
-        };
-        let given = STANDARD.decode(token).unwrap_or_default();
-        match equal(&self.expected, &given) {
-            true => Ok(()),
-            false => Err(Refusal { wrong: true }),
-        }
-    }
-}
-
-/// Compares all of `given`, whether or not it differs early.
-fn equal(expected: &[u8], given: &[u8]) -> bool {
-    let mut difference = u8::from(expected.len() != given.len());
-    for (index, byte) in given.iter().enumerate() {
-        let other = expected.get(index % expected.len().max(1)).copied().unwrap_or_default();
-        difference |= std::hint::black_box(byte ^ other);
-    }
-    difference == 0
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use super::{allow_net, allowed, bind_addresses, equal};
+    use super::{allow_nets, allowed, bind_addresses};
     use crate::rpc::http::FrontError;
+    use ipnet::IpNet;
+
+    fn read(text: &str) -> Result<IpNet, FrontError> {
+        allow_nets(&[text], false).map(|nets| nets[0])
+    }
 
     #[test]
     fn subnets_are_read_in_three_forms() {
@@ -118,24 +104,47 @@ mod tests {
             ("192.168.1.7/255.255.255.0", "192.168.1.0/24"),
             ("fd00::/8", "fd00::/8"),
         ] {
-            assert_eq!(allow_net(text, false).unwrap().to_string(), shown);
+            assert_eq!(read(text).unwrap().to_string(), shown);
         }
         for bad in ["", "x", "10.0.0.0/33", "10.0.0.0/255.0.255.0", "10.0.0/8"] {
-            assert!(matches!(allow_net(bad, false), Err(FrontError::BadSubnet(_))), "{bad}");
+            assert!(matches!(read(bad), Err(FrontError::BadSubnet(_))), "{bad}");
         }
     }
 
     #[test]
-    fn the_whole_internet_is_allowed_only_on_explicit_wish() {
-        for text in ["0.0.0.0/0", "::/0", "0.0.0.0/0.0.0.0", "1.2.3.4/0"] {
-            assert!(matches!(allow_net(text, false), Err(FrontError::EveryoneAllowed(_))), "{text}");
-            assert!(allow_net(text, true).is_ok());
+    fn half_of_the_internet_is_allowed_only_on_explicit_wish_however_it_is_cut() {
+        let refused: &[&[&str]] = &[
+            &["0.0.0.0/0"],
+            &["::/0"],
+            &["0.0.0.0/0.0.0.0"],
+            &["1.2.3.4/0"],
+            &["0.0.0.0/1"],
+            &["0.0.0.0/1", "128.0.0.0/1"],
+            &["0.0.0.0/2", "10.0.0.0/8", "128.0.0.0/3", "160.0.0.0/3"],
+            &["2000::/3"],
+            &["2000::/4"],
+            &["2000::/5", "2800::/5"],
+            &["192.168.0.0/16", "::/1"],
+        ];
+        for texts in refused {
+            assert!(matches!(allow_nets(texts, false), Err(FrontError::EveryoneAllowed(_))), "{texts:?}");
+            assert!(allow_nets(texts, true).is_ok());
+        }
+        let told = allow_nets(&["0.0.0.0/1", "128.0.0.0/1"], false).unwrap_err().to_string();
+        assert!(told.contains("0.0.0.0/1,128.0.0.0/1") && told.contains("rpcallowplain=1"), "{told}");
+        let private: &[&[&str]] = &[
+            &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8", "fe80::/10"],
+            &["64.0.0.0/2", "192.0.0.0/3", "64.0.0.0/3", "96.0.0.0/3"],
+            &["2000::/5", "2000::/6", "fc00::/7"],
+        ];
+        for texts in private {
+            assert!(allow_nets(texts, false).is_ok(), "{texts:?}");
         }
     }
 
     #[test]
     fn this_machine_may_always_call_and_others_only_from_a_named_subnet() {
-        let nets = [allow_net("10.0.0.0/8", false).unwrap()];
+        let nets = [read("10.0.0.0/8").unwrap()];
         for (ip, expected) in [("127.0.0.1", true), ("::1", true), ("10.9.9.9", true), ("11.0.0.1", false)] {
             assert_eq!(allowed(ip.parse().unwrap(), &nets), expected, "{ip}");
         }
@@ -146,7 +155,7 @@ mod tests {
     fn listening_beyond_this_machine_needs_rpcallowip() {
         let shown = |binds: &[&str], nets: &[&str]| {
             let binds: Vec<String> = binds.iter().map(|bind| (*bind).to_owned()).collect();
-            let nets: Vec<_> = nets.iter().map(|net| allow_net(net, false).unwrap()).collect();
+            let nets: Vec<_> = nets.iter().map(|net| read(net).unwrap()).collect();
             let addresses = bind_addresses(2916, &binds, &nets)?;
             Ok::<_, FrontError>(addresses.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
@@ -158,13 +167,5 @@ mod tests {
             ["10.0.0.1:2916", "10.0.0.1:99", "[fd00::1]:2916", "[fd00::1]:2916"]
         );
         assert!(matches!(shown(&["host"], &["10.0.0.0/8"]), Err(FrontError::BadBind(_))));
-    }
-
-    #[test]
-    fn credentials_are_equal_only_if_every_byte_and_the_length_are() {
-        assert!(equal(b"user:pass", b"user:pass"));
-        for other in [&b""[..], b"user:pas", b"user:pasT", b"user:passuser:pass", b"xser:pass"] {
-            assert!(!equal(b"user:pass", other));
-        }
     }
 }

@@ -6,6 +6,7 @@ use super::envelope::{
     Answer, Body, Call, Fault, Members, Reply, body_form, find_error, read_batch, read_members, write_reply,
 };
 use super::message::Line;
+use crate::rpc::reach::Reach;
 use hyper::body::Bytes;
 use jsonrpsee::core::server::ConnectionId;
 use jsonrpsee::types::error::OVERSIZED_RESPONSE_CODE;
@@ -13,7 +14,6 @@ use jsonrpsee::types::{ErrorObjectOwned, Id, Params};
 use jsonrpsee::{Extensions, MethodCallback, MethodResponse, Methods};
 use rota_api::{Code, RpcError};
 use serde_json::value::RawValue;
-use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 
@@ -29,7 +29,6 @@ pub(super) struct Caller {
     methods: watch::Receiver<Methods>,
     phase: watch::Receiver<Phase>,
     chain_name: String,
-    allowed: Option<HashSet<String>>,
     reply_limit: usize,
     batch_limit: usize,
     admission: Arc<Semaphore>,
@@ -44,7 +43,6 @@ impl Caller {
             methods,
             phase,
             chain_name: config.chain_name.clone(),
-            allowed: config.allow_methods.clone(),
             reply_limit: config.reply_limit,
             batch_limit: config.batch_limit,
             admission: Arc::new(Semaphore::new(workers.saturating_add(config.queue).min(Semaphore::MAX_PERMITS))),
@@ -55,11 +53,11 @@ impl Caller {
 
     /// The reply to a body, or none where 503 is due. The work runs in a task of its own: a client that hangs up
     /// does not leave a call half done, and a call that panics takes no connection along.
-    pub(super) async fn answer(self: Arc<Self>, bytes: Bytes) -> Option<Reply> {
+    pub(super) async fn answer(self: Arc<Self>, bytes: Bytes, reach: Arc<Reach>) -> Option<Reply> {
         let admitted = self.admit()?;
         let work = tokio::spawn(async move {
             let _admitted = admitted;
-            self.reply(&bytes).await
+            self.reply(&bytes, &reach).await
         });
         Some(work.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a call broke off");
@@ -103,29 +101,29 @@ impl Caller {
         }
     }
 
-    async fn reply(&self, bytes: &[u8]) -> Reply {
+    async fn reply(&self, bytes: &[u8], reach: &Arc<Reach>) -> Reply {
         match body_form(bytes) {
             Err(fault) => Reply::fault(&fault, None),
-            Ok(Body::One(text)) => self.reply_one(text).await,
-            Ok(Body::Batch(text)) => self.reply_batch(text).await,
+            Ok(Body::One(text)) => self.reply_one(text, reach).await,
+            Ok(Body::Batch(text)) => self.reply_batch(text, reach).await,
         }
     }
 
     /// A single request. Its id is known to the reply only from where the original takes note of it: after the
     /// envelope was found right and the node ready.
-    async fn reply_one(&self, text: &str) -> Reply {
+    async fn reply_one(&self, text: &str, reach: &Arc<Reach>) -> Reply {
         let members = match read_members(text) {
             Ok(members) => members,
             Err(fault) => return Reply::fault(&fault, None),
         };
         match self.readable(&members) {
             Err(fault) => Reply::fault(&fault, None),
-            Ok(call) => Reply::one(&self.perform(&call, None).await, &members.id_text()),
+            Ok(call) => Reply::one(&self.perform(&call, reach, None).await, &members.id_text()),
         }
     }
 
     /// A batch: one after the other, each with its own outcome; always 200.
-    async fn reply_batch(&self, text: &str) -> Reply {
+    async fn reply_batch(&self, text: &str, reach: &Arc<Reach>) -> Reply {
         let members = match read_batch(text, self.batch_limit) {
             Ok(members) => members,
             Err(fault) => return Reply::fault(&fault, None),
@@ -136,13 +134,13 @@ impl Caller {
                 body.push(',');
             }
             let room = self.reply_limit.saturating_sub(body.len());
-            self.reply_member(&mut body, member, room).await;
+            self.reply_member(&mut body, member, reach, room).await;
         }
         body.push_str("]\n");
         Reply { status: 200, body }
     }
 
-    async fn reply_member(&self, body: &mut String, member: &RawValue, room: usize) {
+    async fn reply_member(&self, body: &mut String, member: &RawValue, reach: &Arc<Reach>, room: usize) {
         let members = match member.get().starts_with('{') {
             true => read_members(member.get()),
             false => Err(Fault::invalid_request("Invalid Request object")),
@@ -152,7 +150,7 @@ impl Caller {
             Err(fault) => return write_reply(body, &Err(fault), "null"),
         };
         let outcome = match self.readable(&members) {
-            Ok(call) => self.perform(&call, None).await,
+            Ok(call) => self.perform(&call, reach, None).await,
             Err(fault) => Err(fault),
         };
         let outcome = outcome.and_then(|answer| match answer.result().len() <= room {
@@ -177,29 +175,37 @@ impl Caller {
         }
     }
 
-    /// Finds the method and waits for a place to call it.
-    pub(super) async fn place(&self, name: &str) -> Result<(MethodCallback, Option<SemaphorePermit<'_>>), Fault> {
+    /// Finds the method, if the caller reaches so far, and waits for a place to call it.
+    pub(super) async fn place(
+        &self,
+        name: &str,
+        reach: &Reach,
+    ) -> Result<(MethodCallback, Option<SemaphorePermit<'_>>), Fault> {
         let methods = self.methods.borrow().clone();
         let not_found = || Fault::from(ErrorObjectOwned::from(RpcError::method_not_found()));
         let callback = methods.method(name).cloned().ok_or_else(not_found)?;
-        if name != "help" && self.allowed.as_ref().is_some_and(|allowed| !allowed.contains(name)) {
-            return Err(ErrorObjectOwned::from(RpcError::method_not_allowed(name)).into());
-        }
+        reach.check(name).map_err(|error| Fault::from(ErrorObjectOwned::from(error)))?;
         let slow = rota_api::method::find(name).is_some_and(|method| method.target().slow);
         let place = match slow {
             true => self.slow.acquire().await,
             false => self.places.acquire().await,
         };
-        tracing::debug!(method = name, "call");
+        tracing::debug!(method = name, user = &*reach.user, "call");
         Ok((callback, place.ok()))
     }
 
     /// Finds the method, waits for a place, calls. Subscriptions begin in `message`; they end here, on their line.
-    pub(super) async fn perform(&self, call: &Call<'_>, line: Option<&Line>) -> Result<Answer, Fault> {
+    pub(super) async fn perform(
+        &self,
+        call: &Call<'_>,
+        reach: &Arc<Reach>,
+        line: Option<&Line>,
+    ) -> Result<Answer, Fault> {
         let name = call.method.as_ref();
-        let (callback, _place) = self.place(name).await?;
+        let (callback, _place) = self.place(name, reach).await?;
         let params = Params::new(call.params);
-        let (id, limit, extensions) = (Id::Number(0), self.reply_limit, Extensions::new());
+        let (id, limit, mut extensions) = (Id::Number(0), self.reply_limit, Extensions::new());
+        extensions.insert(Arc::clone(reach));
         let response = match (callback, line) {
             (MethodCallback::Sync(function), _) => function(id, params, limit, extensions),
             (MethodCallback::Async(function), _) => {

@@ -1,7 +1,9 @@
 //! How the front is set up, what it waits for, and why it may fail to start.
 
+use super::door::CONNECTION_LIMIT;
+use super::tls::{TlsError, TlsFiles};
+use super::user::{USER_LIMIT, Users};
 use ipnet::IpNet;
-use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -30,20 +32,20 @@ pub const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct FrontConfig {
     /// Addresses to listen at: see [`super::bind_addresses`].
     pub binds: Vec<SocketAddr>,
-    /// rpcuser.
-    pub user: String,
-    /// rpcpassword; must not be empty.
-    pub password: String,
-    /// Who may call besides this machine: see [`super::allow_net`].
+    /// Who may call, and what.
+    pub users: Users,
+    /// From where, besides this machine: see [`super::allow_nets`].
     pub allow_ips: Vec<IpNet>,
-    /// rpcallowmethod: the only methods that may be called, besides help; none for all.
-    pub allow_methods: Option<HashSet<String>>,
+    /// Certificate and key; none where TLS is not spoken.
+    pub tls: Option<TlsFiles>,
     /// The chain a request may name.
     pub chain_name: String,
     /// rpcthreads: calls that run at once.
     pub workers: usize,
     /// rpcworkqueue: requests that wait for a place.
     pub queue: usize,
+    /// Connections at once.
+    pub connections: usize,
     /// rpcservertimeout.
     pub timeout: Duration,
     /// Largest request body in bytes.
@@ -57,16 +59,16 @@ pub struct FrontConfig {
 impl FrontConfig {
     /// Settings with default limits, for callers on this machine only.
     #[must_use]
-    pub fn new(chain_name: &str, user: &str, password: &str, binds: Vec<SocketAddr>) -> Self {
+    pub fn new(chain_name: &str, users: Users, binds: Vec<SocketAddr>) -> Self {
         Self {
             binds,
-            user: user.to_owned(),
-            password: password.to_owned(),
+            users,
             allow_ips: Vec::new(),
-            allow_methods: None,
+            tls: None,
             chain_name: chain_name.to_owned(),
             workers: WORKERS,
             queue: QUEUE,
+            connections: CONNECTION_LIMIT,
             timeout: TIMEOUT,
             body_limit: BODY_LIMIT,
             reply_limit: REPLY_LIMIT,
@@ -113,11 +115,41 @@ pub enum FrontError {
     /// A subnet that cannot be read.
     #[error("rpcallowip={0} is not an IP address or subnet such as 192.168.1.0/24")]
     BadSubnet(String),
-    /// The whole internet.
+    /// Half of the internet or more.
     #[error(
-        "rpcallowip={0} would let the whole internet call without encryption: name your subnets, or set rpcallowplain=1 if this is what you want"
+        "rpcallowip={0} would let half of the internet or more call without encryption: name your subnets, speak TLS with rpcssl=1, or set rpcallowplain=1 if this is what you want"
     )]
     EveryoneAllowed(String),
+    /// A user that cannot be let in.
+    #[error("JSON-RPC user \"{name}\": {cause}")]
+    BadUser {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// An rpcauth that cannot be read; it is not repeated, since it tells of a password.
+    #[error("rpcauth: {0}; node-util rpcauth USER makes one")]
+    BadAuth(String),
+    /// A user without a list of methods.
+    #[error(
+        "user {0} of rpcauth has no rpcwhitelist: say what it may call, as in rpcwhitelist={0}:@read,@write (or {0}:@all)"
+    )]
+    NoMethods(String),
+    /// An rpcwhitelist that cannot be read.
+    #[error("rpcwhitelist={text}: {cause}")]
+    BadMethods {
+        /// The setting.
+        text: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// More users than each request can be compared with.
+    #[error("there are {0} users of JSON-RPC, at most {USER_LIMIT} are possible")]
+    TooManyUsers(usize),
+    /// TLS is wanted and not possible.
+    #[error("JSON-RPC cannot speak TLS (rpcssl=1): {0}")]
+    Tls(#[from] TlsError),
     /// An address to listen at that cannot be read.
     #[error("rpcbind={0} is not an IP address with or without a port")]
     BadBind(String),

@@ -3,6 +3,7 @@
 
 use super::call::Caller;
 use super::envelope::{Answer, Body, Call, Fault, body_form, read_batch, read_members};
+use crate::rpc::reach::Reach;
 use futures::FutureExt;
 use hyper::body::Bytes;
 use jsonrpsee::core::server::{BoundedSubscriptions, ConnectionId, MethodSink, SubscriptionState};
@@ -31,19 +32,20 @@ impl IdProvider for Numbers {
     }
 }
 
-/// What calls know of the WebSocket they came over: where its subscriptions send to.
+/// What calls know of the WebSocket they came over: where its subscriptions send to, and how far its user reaches.
 #[derive(Debug)]
 pub(super) struct Line {
     connection: ConnectionId,
     sink: MethodSink,
     subscriptions: BoundedSubscriptions,
     numbers: Numbers,
+    reach: Arc<Reach>,
 }
 
 impl Line {
-    pub(super) fn new(connection: usize, sink: MethodSink) -> Self {
+    pub(super) fn new(connection: usize, sink: MethodSink, reach: Arc<Reach>) -> Self {
         let subscriptions = BoundedSubscriptions::new(SUBSCRIPTIONS);
-        Self { connection: ConnectionId(connection), sink, subscriptions, numbers: Numbers::default() }
+        Self { connection: ConnectionId(connection), sink, subscriptions, numbers: Numbers::default(), reach }
     }
 
     pub(super) fn connection(&self) -> ConnectionId {
@@ -141,7 +143,7 @@ impl Caller {
 
     /// A call that may panic: its request is answered all the same.
     async fn perform_whole(&self, call: &Call<'_>, line: &Line) -> Result<Answer, Fault> {
-        AssertUnwindSafe(self.perform(call, Some(line))).catch_unwind().await.unwrap_or_else(|_| {
+        AssertUnwindSafe(self.perform(call, &line.reach, Some(line))).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(method = call.method.as_ref(), "a call broke off");
             Err(broke_off())
         })
@@ -149,7 +151,7 @@ impl Caller {
 
     /// Begins a subscription. Its reply goes the way of its notifications, before the first of them.
     async fn subscribe(&self, call: &Call<'_>, id: &str, line: &Line) -> Result<(), Fault> {
-        let (callback, _place) = self.place(call.method.as_ref()).await?;
+        let (callback, _place) = self.place(call.method.as_ref(), &line.reach).await?;
         let MethodCallback::Subscription(function) = callback else { return Err(broke_off()) };
         let id: Id<'_> = serde_json::from_str(id)
             .map_err(|_| Fault::invalid_request("The id of a subscription must be a string, a whole number or null"))?;

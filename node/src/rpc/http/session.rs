@@ -1,12 +1,12 @@
 //! The life of a WebSocket: messages in, replies and notifications out, signs of life, and the end. What a message says
 //! is read in `message`.
 
-use super::Front;
 use super::message::Line;
+use super::{Entry, Front};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use hyper::body::Bytes;
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use jsonrpsee::core::server::MethodSink;
 use serde_json::value::RawValue;
@@ -77,7 +77,8 @@ impl End {
 }
 
 /// Serves a WebSocket from its handshake to its end.
-pub(super) async fn run(front: Arc<Front>, upgrade: OnUpgrade, peer: SocketAddr, stop: watch::Receiver<bool>) {
+pub(super) async fn run(front: Arc<Front>, entry: Entry, peer: SocketAddr, stop: watch::Receiver<bool>) {
+    let Entry { upgrade, reach, permit: _permit } = entry;
     let upgraded = match upgrade.await {
         Ok(upgraded) => upgraded,
         Err(error) => return tracing::debug!(%peer, %error, "a WebSocket did not begin"),
@@ -95,7 +96,7 @@ pub(super) async fn run(front: Arc<Front>, upgrade: OnUpgrade, peer: SocketAddr,
     let (finish, finished) = oneshot::channel();
     let number = front.sessions.fetch_add(1, Ordering::Relaxed);
     let reader = Reader {
-        line: Arc::new(Line::new(number, MethodSink::new(notify))),
+        line: Arc::new(Line::new(number, MethodSink::new(notify), reach)),
         reply,
         calls: Arc::new(Semaphore::new(CALLS)),
         running: JoinSet::new(),

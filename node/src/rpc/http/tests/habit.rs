@@ -1,6 +1,6 @@
 //! Envelopes, statuses and headers as old clients insist on them.
 
-use super::world::{BASIC, World, post};
+use super::world::{BASIC, World, post, users};
 use crate::rpc::http::{FrontConfig, FrontError, Phase, serve};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -238,7 +238,7 @@ async fn a_node_that_stops_answers_503() {
 
 #[tokio::test]
 async fn methods_outside_the_list_are_not_allowed_but_help_is() {
-    let world = World::with(|config| config.allow_methods = Some(["getinfo".to_owned()].into())).await;
+    let world = World::with(|config| config.users = users("getinfo", &[], &[])).await;
     assert_eq!(world.post(r#"{"method":"echo","id":1}"#).await.failure(), (500, -701, json!(1)));
     assert_eq!(world.post(r#"{"method":"nosuch","id":1}"#).await.failure(), (404, -32601, json!(1)));
     assert_eq!(world.post(r#"{"method":"getinfo"}"#).await.status, 200);
@@ -248,7 +248,7 @@ async fn methods_outside_the_list_are_not_allowed_but_help_is() {
 #[tokio::test]
 async fn an_occupied_port_is_named_together_with_the_option_that_changes_it() {
     let world = World::new().await;
-    let config = FrontConfig::new("chain1", "u", "p", vec![world.address]);
+    let config = FrontConfig::new("chain1", users("", &[], &[]), vec![world.address]);
     let (_, methods) = watch::channel(jsonrpsee::Methods::new());
     let (_phase, phase) = watch::channel(Phase::Ready);
     let (_shutdown, shutdown) = watch::channel(false);
@@ -256,13 +256,4 @@ async fn an_occupied_port_is_named_together_with_the_option_that_changes_it() {
     assert!(matches!(error, FrontError::Occupied(address) if address == world.address));
     let text = error.to_string();
     assert!(text.contains(&world.address.port().to_string()) && text.contains("-rpcport"), "{text}");
-}
-
-#[tokio::test]
-async fn an_empty_password_is_no_password() {
-    let config = FrontConfig::new("chain1", "u", "", vec!["127.0.0.1:0".parse().unwrap()]);
-    let (_, methods) = watch::channel(jsonrpsee::Methods::new());
-    let (_phase, phase) = watch::channel(Phase::Ready);
-    let (_shutdown, shutdown) = watch::channel(false);
-    assert!(matches!(serve(config, methods, phase, shutdown).await, Err(FrontError::NoPassword)));
 }

@@ -1,6 +1,6 @@
 //! WebSockets: who gets one, what is said over it, what it bears, and how it ends.
 
-use super::world::{BASIC, Response, Wire, World, post};
+use super::world::{BASIC, Response, Wire, World, post, users};
 use crate::rpc::http::Phase;
 use crate::rpc::http::message::SUBSCRIPTIONS;
 use crate::rpc::http::session::{CALLS, MESSAGE_LIMIT};
@@ -152,7 +152,7 @@ async fn a_request_without_id_is_carried_out_and_not_answered_alone_or_in_a_batc
 async fn calls_meet_the_same_gates_as_over_http() {
     let world = World::with(|config| {
         (config.workers, config.queue, config.batch_limit, config.reply_limit) = (1, 0, 2, 1000);
-        config.allow_methods = Some(["getinfo", "wait", "long"].map(str::to_owned).into());
+        config.users = users("getinfo,wait,long", &[], &[]);
     })
     .await;
     let mut socket = Socket::open(&world).await;

@@ -1,7 +1,8 @@
 //! A front with a handful of methods, and a client that sends exactly the bytes it is given.
 
-use crate::rpc::http::{Bound, FrontConfig, Phase, serve};
+use crate::rpc::http::{Bound, FrontConfig, Phase, UserSettings, Users, serve};
 use jsonrpsee::{Methods, RpcModule};
+use rota_api::method::MethodList;
 use rota_api::{Code, RpcError};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -112,13 +113,23 @@ fn methods(gate: &Arc<Gate>) -> Methods {
     module.into()
 }
 
+/// The user `rota` with the password `secret`, and further ones.
+pub(super) fn users(allow_methods: &str, salted: &[&str], lists: &[&str]) -> Users {
+    let node = match allow_methods {
+        "" => MethodList::ALL,
+        text => MethodList::read(text).0,
+    };
+    let node = &Arc::new(node);
+    Users::read(UserSettings { user: "rota", password: "secret", salted, lists, node }).unwrap()
+}
+
 impl World {
     pub(super) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut FrontConfig)) -> Self {
-        let mut config = FrontConfig::new("chain1", "rota", "secret", vec!["127.0.0.1:0".parse().unwrap()]);
+        let mut config = FrontConfig::new("chain1", users("", &[], &[]), vec!["127.0.0.1:0".parse().unwrap()]);
         change(&mut config);
         let gate = Arc::new(Gate::default());
         let (methods_sender, methods) = watch::channel(methods(&gate));
