@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::error::WalletError;
 use crate::record::MAX_LABEL;
-use crate::store::read_limited;
+use crate::store::{DUMP_TITLE, read_limited};
 use crate::wallet::{Entry, Standing, Wallet};
 
 /// Most bytes of a dump that is read: as many keys as a wallet file holds.
@@ -30,7 +30,7 @@ impl Wallet {
     /// Writes all keys, spare ones too, readable to a file of mode 0600.
     ///
     /// # Errors
-    /// [`WalletError::Locked`], [`WalletError::SameFile`], [`WalletError::Open`], [`WalletError::Io`].
+    /// [`WalletError::Locked`], [`WalletError::SameFile`], [`WalletError::Foreign`], [`WalletError::Open`], [`WalletError::Io`].
     pub fn dump(&self, path: &Path) -> Result<(), WalletError> {
         let store = self.write();
         let mut text = Zeroizing::new(String::new());
@@ -39,7 +39,8 @@ impl Wallet {
             // A line is shorter than this; reserved at once, so that no copy of a key is left behind.
             let line = |entry: &Entry| 1_600_usize.saturating_add(entry.label.len().saturating_mul(3));
             text.reserve_exact(inner.entries.iter().map(line).sum::<usize>().saturating_add(64));
-            text.push_str("# rota wallet dump 1\n");
+            text.push_str(DUMP_TITLE);
+            text.push_str("1\n");
             for entry in &inner.entries {
                 self.dump_line(&mut text, entry)?;
             }

@@ -83,6 +83,9 @@ pub enum WalletError {
     /// A backup or dump onto the wallet file itself.
     #[error("{0} is the wallet file itself")]
     SameFile(PathBuf),
+    /// A backup or dump onto a file that is neither.
+    #[error("{0} is there already and is no wallet backup or dump, so it is not written over")]
+    Foreign(PathBuf),
     /// A dump that is not text, or too long.
     #[error("{path} is no wallet dump: {reason}")]
     NotADump {
@@ -132,6 +135,7 @@ impl WalletError {
             WalletError::Format { .. } => "wallet-format",
             WalletError::Full => "wallet-full",
             WalletError::SameFile(_) => "wallet-same-file",
+            WalletError::Foreign(_) => "wallet-foreign-file",
             WalletError::NotADump { .. } => "wallet-not-a-dump",
             WalletError::Open { .. } => "wallet-open",
             WalletError::Io { .. } => "wallet-io",
@@ -151,7 +155,8 @@ impl WalletError {
             WalletError::Passphrase(_)
             | WalletError::Label(_)
             | WalletError::KeypoolSize(_)
-            | WalletError::SameFile(_) => -8,
+            | WalletError::SameFile(_)
+            | WalletError::Foreign(_) => -8,
             WalletError::Multisig { .. } => -1,
             WalletError::Open { .. } => -717,
             WalletError::Entropy

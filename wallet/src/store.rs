@@ -14,6 +14,9 @@ use crate::record::{Framed, Record, any_record_in, frame, is_whole, read};
 /// Most bytes of a wallet file, which is read at once: 250 bytes a key for more than four million keys.
 pub const MAX_WALLET_FILE: u64 = 1 << 30;
 
+/// The first line of a dump, without its number of format.
+pub const DUMP_TITLE: &str = "# rota wallet dump ";
+
 /// The wallet file's name.
 pub const FILE: &str = "keys.dat";
 const NEW: &str = "keys.dat.new";
@@ -118,17 +121,18 @@ impl Store {
     /// Copies the file to `destination`, or into it if that is a directory.
     ///
     /// # Errors
-    /// [`WalletError::SameFile`], [`WalletError::Open`], [`WalletError::Io`].
+    /// [`WalletError::SameFile`], [`WalletError::Foreign`], [`WalletError::Open`], [`WalletError::Io`].
     pub fn copy_to(&self, destination: &Path) -> Result<(), WalletError> {
         let target = if destination.is_dir() { destination.join(FILE) } else { destination.to_owned() };
         let bytes = self.read_up_to(self.length)?;
         self.write_beside(&target, &bytes)
     }
 
-    /// Writes a secret file that is not the wallet file; it stands whole or not at all.
+    /// Writes a secret file that is not the wallet file; it stands whole or not at all. Only an older backup or dump is
+    /// written over: the target is chosen by a caller.
     ///
     /// # Errors
-    /// [`WalletError::SameFile`], [`WalletError::Open`], [`WalletError::Io`].
+    /// [`WalletError::SameFile`], [`WalletError::Foreign`], [`WalletError::Open`], [`WalletError::Io`].
     pub fn write_beside(&self, target: &Path, bytes: &[u8]) -> Result<(), WalletError> {
         let same = match (target.metadata(), self.file.metadata()) {
             (Ok(a), Ok(b)) => a.dev() == b.dev() && a.ino() == b.ino(),
@@ -140,6 +144,11 @@ impl Store {
         let mut name = target.as_os_str().to_owned();
         name.push(".part");
         let part = PathBuf::from(name);
+        for path in [target, &part] {
+            if !is_own_kind(path)? {
+                return Err(WalletError::Foreign(path.to_owned()));
+            }
+        }
         let written = create(&part).map_err(WalletError::open(&part)).and_then(|mut file| {
             file.write_all(bytes)
                 .and_then(|()| file.sync_all())
@@ -236,6 +245,22 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<Option<Zeroizing<Vec<u8>>
     let mut bytes = Zeroizing::new(Vec::new());
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(WalletError::io(path))?;
     Ok((bytes.len() as u64 <= limit).then_some(bytes))
+}
+
+/// Whether nothing of worth stands at a path: no file, an empty one, a backup or a dump.
+fn is_own_kind(path: &Path) -> Result<bool, WalletError> {
+    match path.metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(WalletError::open(path)(error)),
+        // Opening a pipe would wait for its other end.
+        Ok(metadata) if !metadata.is_file() => return Ok(false),
+        Ok(_) => {}
+    }
+    let mut file = File::open(path).map_err(WalletError::open(path))?;
+    let mut start = Vec::new();
+    let longest = DUMP_TITLE.len().max(HEADER.len()) as u64;
+    Read::by_ref(&mut file).take(longest).read_to_end(&mut start).map_err(WalletError::open(path))?;
+    Ok(start.is_empty() || start.starts_with(&HEADER) || start.starts_with(DUMP_TITLE.as_bytes()))
 }
 
 fn header() -> [u8; START] {

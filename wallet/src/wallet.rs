@@ -337,7 +337,7 @@ impl Wallet {
     /// Copies the wallet file to `path`, or into it if that is a directory. An encrypted wallet stays encrypted.
     ///
     /// # Errors
-    /// [`WalletError::SameFile`], [`WalletError::Open`], [`WalletError::Io`].
+    /// [`WalletError::SameFile`], [`WalletError::Foreign`], [`WalletError::Open`], [`WalletError::Io`].
     pub fn backup(&self, path: &Path) -> Result<(), WalletError> {
         self.write().copy_to(path)
     }

@@ -341,7 +341,7 @@ pub fn wallet_error(error: WalletError) -> RpcError {
             let size = ParameterRule::Size.name();
             match error {
                 WalletError::NotOneKey => told.rule("address-one-key"),
-                WalletError::SameFile(_) => told.rule("wallet-file"),
+                WalletError::SameFile(_) | WalletError::Foreign(_) => told.rule("wallet-file"),
                 WalletError::Passphrase(bytes) => told.rule(size).got(bytes).allowed(format!("1 to {MAX_PASSPHRASE}")),
                 WalletError::Label(bytes) => told.rule(size).got(bytes).allowed(MAX_LABEL),
                 WalletError::KeypoolSize(keys) => told.rule(size).got(keys).allowed(MAX_KEYPOOL),

@@ -309,6 +309,27 @@ fn a_backup_opens_as_the_same_wallet() {
 }
 
 #[test]
+fn only_an_older_backup_or_dump_is_written_over() {
+    let (_directory, wallet) = wallet();
+    let other = TempDir::new().unwrap();
+    let path = other.path().join("precious");
+    std::fs::write(&path, "ssh-ed25519 AAAA somebody\n").unwrap();
+    for refused in [wallet.backup(&path).unwrap_err(), wallet.dump(&path).unwrap_err()] {
+        assert!(matches!(refused, WalletError::Foreign(_)), "{refused}");
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "ssh-ed25519 AAAA somebody\n");
+    assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 1, "nothing is left beside it");
+    std::fs::write(&path, "").unwrap();
+    for _ in 0..2 {
+        wallet.backup(&path).unwrap();
+        wallet.dump(&path).unwrap();
+    }
+    std::fs::write(other.path().join("copy.part"), "also precious").unwrap();
+    assert!(matches!(wallet.dump(&other.path().join("copy")), Err(WalletError::Foreign(_))));
+    assert!(matches!(wallet.dump(Path::new("/dev/null")), Err(WalletError::Foreign(_))));
+}
+
+#[test]
 fn a_dump_brings_everything_to_another_wallet() {
     let (directory, wallet) = wallet();
     wallet.import_private_key(key(1), "two words, # 100%").unwrap();
