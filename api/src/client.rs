@@ -1,5 +1,5 @@
-//! An asynchronous client: one keep-alive connection, no encryption, remade when the node closed it.
-//! A call is sent a second time only if nothing of it had left this side.
+//! An asynchronous client: one keep-alive connection, over TLS if it is told whom to trust, remade when the node closed
+//! it. A call is sent a second time only if nothing of it had left this side.
 
 use crate::error::Code;
 use base64::Engine as _;
@@ -15,8 +15,13 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
+
+mod trust;
+
+pub use trust::{Trust, TrustError};
 
 /// How long a call may take unless said otherwise: long enough for a subscription to index a long history.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(900);
@@ -33,6 +38,14 @@ pub enum ClientError {
         /// `host:port`.
         address: String,
         /// What the system said.
+        cause: String,
+    },
+    /// Something listens there, and there is no TLS with it that can be trusted.
+    #[error("no TLS with {address}: {cause}")]
+    Tls {
+        /// `host:port`.
+        address: String,
+        /// What the TLS library said.
         cause: String,
     },
     /// User or password are wrong.
@@ -90,6 +103,7 @@ pub struct Client {
     authorization: HeaderValue,
     chain: Option<String>,
     timeout: Duration,
+    trust: Option<Trust>,
     next_id: AtomicU64,
     connection: Mutex<Option<SendRequest<Full<Bytes>>>>,
 }
@@ -124,6 +138,7 @@ impl Client {
             authorization,
             chain: None,
             timeout: DEFAULT_TIMEOUT,
+            trust: None,
             next_id: AtomicU64::new(1),
             connection: Mutex::new(None),
         }
@@ -140,6 +155,13 @@ impl Client {
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The same client, speaking TLS with nodes that `trust` accepts.
+    #[must_use]
+    pub fn with_trust(mut self, trust: Trust) -> Self {
+        self.trust = Some(trust);
         self
     }
 
@@ -223,13 +245,28 @@ impl Client {
             .map_err(|error| failed(error.to_string()))?;
         // Without this, small requests wait for the reply to the last one to be acknowledged.
         stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| failed(error.to_string()))?;
-        tokio::spawn(async move {
-            // An error here reaches the caller through its sender.
-            let _ = connection.await;
-        });
-        Ok(sender)
+        let Some(trust) = &self.trust else {
+            return begin(stream).await.map_err(failed);
+        };
+        let untrusted = |cause: String| ClientError::Tls { address: self.address.clone(), cause };
+        let stream = tokio::time::timeout(CONNECT_TIMEOUT, trust.connect(&self.address, stream))
+            .await
+            .map_err(|_| untrusted(format!("no handshake within {CONNECT_TIMEOUT:?}")))?
+            .map_err(untrusted)?;
+        begin(stream).await.map_err(failed)
     }
+}
+
+/// Begins HTTP on a stream.
+async fn begin<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+) -> Result<SendRequest<Full<Bytes>>, String> {
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    tokio::spawn(async move {
+        // An error here reaches the caller through its sender.
+        let _ = connection.await;
+    });
+    Ok(sender)
 }
 
 /// One request in the old envelope, compact; members method, params, id and, if given, chain_name.

@@ -26,6 +26,10 @@ impl Session {
     pub fn new(target: Target) -> Self {
         let client = Client::new(&target.address, &target.user, &target.password);
         let client = client.with_chain(&target.chain).with_timeout(target.timeout);
+        let client = match &target.trust {
+            Some(trust) => client.with_trust(trust.clone()),
+            None => client,
+        };
         Self { target, client }
     }
 
@@ -75,6 +79,11 @@ impl Session {
                 "error: cannot reach the node of {chain} at {address}: {cause}\n\
                  Is it running? It is started with: noded {chain} -daemon\n\
                  If it listens elsewhere, say so with -rpcconnect and -rpcport.\n"
+            ),
+            ClientError::Tls { cause, .. } => format!(
+                "error: no TLS with the node of {chain} at {address}: {cause}\n\
+                 Its certificate, or that of who issued it, belongs into -rpcsslcertificatechainfile.\n\
+                 If it does not speak TLS, say so with -rpcssl=0.\n"
             ),
             ClientError::Unauthorized => format!(
                 "error: the node at {address} does not accept this user or password: \

@@ -3,7 +3,7 @@
 use rota_api::method::methods;
 
 /// Options that node-cli itself takes.
-const OPTIONS: &str = "-datadir= -rpcconnect= -rpcport= -rpcuser= -rpcpassword= -rpcclienttimeout= -requestout= -pretty -completion= -help -version";
+const OPTIONS: &str = "-datadir= -rpcconnect= -rpcport= -rpcuser= -rpcpassword= -rpcclienttimeout= -rpcssl -rpcsslcertificatechainfile= -requestout= -pretty -completion= -help -version";
 
 /// The script for a shell; `None` when there is none for it.
 pub fn script(shell: &str) -> Option<String> {

@@ -46,6 +46,10 @@ Options, before or after the chain's name:
   -rpcport=PORT         its port (default: rpcport in node.conf, or default-rpc-port in params.dat)
   -rpcuser=NAME         user (default: rpcuser in the chain's node.conf)
   -rpcpassword=WORD     password (default: rpcpassword in the chain's node.conf)
+  -rpcssl               speak TLS (default: rpcssl in the chain's node.conf)
+  -rpcsslcertificatechainfile=FILE
+                        certificate of the node, or of who issued it, in PEM form; relative to the chain's folder
+                        (default: as in the chain's node.conf, or server.cert)
   -requestout=WHERE     where the request is shown: stderr, stdout or null (default stderr)
   -pretty               results indented for reading, coloured on a terminal (NO_COLOR=1: never coloured)
   -completion=SHELL     print a completion script, bash or zsh: source <(node-cli --completion bash)

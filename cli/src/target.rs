@@ -1,12 +1,13 @@
 //! Which chain and node the command line means, and how to get in: words, options, configuration files.
 
-use rota_api::client::DEFAULT_TIMEOUT;
+use rota_api::client::{DEFAULT_TIMEOUT, Trust};
 use rota_api::method;
 use rota_params::Parameter;
+use rota_params::conf::CERTIFICATE_NAME;
 use rota_params::file;
 use rota_params::options::{CommandLine, OptionError, Options};
-use rota_params::paths::{ChainChoiceError, ChainDirectory, only_chain};
-use std::path::PathBuf;
+use rota_params::paths::{ChainChoiceError, ChainDirectory, expand, only_chain};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::{completion, console};
@@ -50,6 +51,17 @@ pub enum Failure {
         /// Why params.dat did not tell.
         cause: String,
     },
+    /// The certificates to trust.
+    #[error(
+        "rpcsslcertificatechainfile={path}: {cause}; with rpcssl=1 it names the certificate of the node, or of who issued it",
+        path = .path.display()
+    )]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// A value that -requestout does not have.
     #[error("option -requestout is \"{0}\", expected stderr, stdout or null")]
     RequestOut(String),
@@ -83,6 +95,8 @@ pub struct Target {
     pub user: String,
     /// rpcpassword.
     pub password: String,
+    /// Whom TLS is spoken with; none where it is not.
+    pub trust: Option<Trust>,
     /// How long an answer may take.
     pub timeout: Duration,
     /// Where requests are shown.
@@ -190,11 +204,24 @@ fn target(line: &CommandLine, chain: Option<&ChainDirectory>, name: &str) -> Res
         address,
         user,
         password,
+        trust: trust(&options, conf.parent().unwrap_or(Path::new("")))?,
         timeout,
         request_out,
         pretty: line.flag("pretty"),
         conf,
     })
+}
+
+/// Whom to trust, if TLS is to be spoken. `folder` is where a relative path begins.
+fn trust(options: &Options, folder: &Path) -> Result<Option<Trust>, Failure> {
+    if !options.flag("rpcssl", false) {
+        return Ok(None);
+    }
+    let name = options.text("rpcsslcertificatechainfile").filter(|name| !name.is_empty());
+    let path = folder.join(expand(name.unwrap_or(CERTIFICATE_NAME)));
+    let bad = |cause: String| Failure::Certificate { path: path.clone(), cause };
+    let pem = std::fs::read(&path).map_err(|error| bad(error.to_string()))?;
+    Trust::read(&pem).map(Some).map_err(|error| bad(error.to_string()))
 }
 
 fn default_port(chain: Option<&ChainDirectory>) -> Result<u16, Failure> {

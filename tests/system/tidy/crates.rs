@@ -34,6 +34,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("tokio", &["p2p", "api", "node", "cli", "bench", "tests", "simulation"]),
     ("hyper", &["api", "node", "bench"]),
     ("tokio-tungstenite", &["node", "tests"]),
+    ("tokio-rustls", &["api", "node"]),
     ("rand", &["params", "wallet", "p2p", "node", "simulation"]),
     ("anyhow", &["params", "node", "cli", "bench", "tests", "simulation"]),
 ];
