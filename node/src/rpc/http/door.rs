@@ -2,7 +2,7 @@
 //! A caller whose work is being done never has to; one that shows no credentials, or keeps the node waiting, may.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -83,7 +83,7 @@ impl Door {
     /// A place for a connection, for which another one may have to leave; none if no other has to. A foreign one is of an
     /// address that may not call, and takes places of its own kind alone.
     pub(super) fn enter(self: &Arc<Self>, ip: IpAddr, foreign: bool) -> Option<Arc<Place>> {
-        let now = Instant::now();
+        let (now, ip) = (Instant::now(), neighbourhood(ip));
         let mut guests = self.guests();
         let leaves = match foreign {
             true if guests.count(Standing::Foreign) >= FOREIGN_LIMIT => guests.oldest(Standing::Foreign),
@@ -100,6 +100,14 @@ impl Door {
         let standing = if foreign { Standing::Foreign } else { Standing::Stranger };
         guests.inside.insert(number, Guest { ip, standing, since: now, leave: Arc::clone(&leave) });
         Some(Arc::new(Place { door: Arc::clone(self), number, leave }))
+    }
+}
+
+/// What counts as one address: of IPv6 a whole subnet, since who has one address there has them all.
+fn neighbourhood(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(address) => IpAddr::from(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
     }
 }
 
@@ -258,6 +266,14 @@ mod tests {
         let honest = enter(&door, "10.0.0.2").unwrap();
         assert!(is_inside(&honest) && !is_inside(&crowd[0]));
         assert_eq!(crowd.iter().filter(|place| is_inside(place)).count(), 3);
+    }
+
+    #[test]
+    fn all_addresses_of_a_subnet_of_ipv6_are_one_crowd() {
+        let door = Arc::new(Door::new(3));
+        let crowd: Vec<_> = (1..=3).map(|last| enter(&door, &format!("2001:db8::{last}")).unwrap()).collect();
+        assert!(enter(&door, "2001:db8::4").is_none() && enter(&door, "2001:db8:0:1::1").is_some());
+        assert!(!is_inside(&crowd[0]));
     }
 
     #[test]

@@ -22,8 +22,8 @@ pub const USER_LIMIT: usize = 256;
 /// configuration file is likely to hold.
 const HEADER_LIMIT: usize = 4096;
 
-/// What stands in the settings.
-#[derive(Clone, Copy, Debug)]
+/// What stands in the settings. It is never shown: it holds the password.
+#[derive(Clone, Copy)]
 pub struct UserSettings<'a> {
     /// `rpcuser`.
     pub user: &'a str,

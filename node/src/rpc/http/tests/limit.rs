@@ -1,6 +1,7 @@
 //! What the front bears: too much, too many, too slow, broken off.
 
 use super::world::{BASIC, World, post};
+use rota_api::json::BODY_DEPTH_LIMIT;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -71,6 +72,27 @@ async fn a_reply_above_the_limit_becomes_an_error_that_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_reply_of_just_the_limit_passes_and_one_of_a_byte_more_does_not() {
+    let world = World::with(|config| config.reply_limit = 1000).await;
+    // What stands around the text in the reply that is weighed.
+    let around = r#"{"jsonrpc":"2.0","id":0,"result":""}"#.len();
+    let long = |length: usize| format!(r#"{{"method":"long","params":[{length}],"id":1}}"#);
+    assert_eq!(world.post(&long(1000 - around)).await.status, 200);
+    assert_eq!(world.post(&long(1001 - around)).await.failure(), (500, -8, json!(1)));
+}
+
+#[tokio::test]
+async fn a_body_of_just_the_depth_that_is_allowed_passes_and_a_deeper_one_does_not() {
+    let world = World::new().await;
+    let nested = |depth: usize| format!(r#"{{"method":"echo","params":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+    // The request itself is a level.
+    assert_eq!(world.post(&nested(BODY_DEPTH_LIMIT - 1)).await.status, 200);
+    let refused = world.post(&nested(BODY_DEPTH_LIMIT)).await;
+    assert_eq!(refused.failure(), (500, -32700, json!(0)));
+    assert!(refused.body.contains(&format!("deeper than {BODY_DEPTH_LIMIT} levels")), "{}", refused.body);
+}
+
+#[tokio::test]
 async fn a_batch_above_the_limit_is_refused_whole() {
     let world = World::with(|config| config.batch_limit = 2).await;
     let member = r#"{"method":"getinfo"}"#;
@@ -95,6 +117,7 @@ async fn when_all_places_and_the_queue_are_taken_503_is_answered_until_one_is_fr
     for _ in 0..3 {
         let refused = world.post(r#"{"method":"getinfo","id":2}"#).await;
         assert_eq!(refused.both(), (503, "Work queue depth exceeded"));
+        assert_eq!(refused.header("retry-after"), Some("1"));
     }
     world.gate.open.notify_one();
     assert_eq!(running.response().await.status, 200);

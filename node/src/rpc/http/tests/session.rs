@@ -4,6 +4,8 @@ use super::world::{BASIC, Response, Wire, World, post, users};
 use crate::rpc::http::Phase;
 use crate::rpc::http::message::SUBSCRIPTIONS;
 use crate::rpc::http::session::{CALLS, MESSAGE_LIMIT};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
@@ -15,12 +17,18 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
 
 /// One WebSocket with good credentials.
-struct Socket(WebSocketStream<TcpStream>);
+pub(super) struct Socket(WebSocketStream<TcpStream>);
 
 impl Socket {
-    async fn open(world: &World) -> Socket {
+    pub(super) async fn open(world: &World) -> Socket {
+        Self::open_as(world, "rota:secret").await
+    }
+
+    /// Opened with these credentials.
+    pub(super) async fn open_as(world: &World, pair: &str) -> Socket {
         let mut request = format!("ws://{}/", world.address).into_client_request().unwrap();
-        request.headers_mut().insert("Authorization", "Basic cm90YTpzZWNyZXQ=".parse().unwrap());
+        let credentials = format!("Basic {}", STANDARD.encode(pair));
+        request.headers_mut().insert("Authorization", credentials.parse().unwrap());
         let stream = TcpStream::connect(world.address).await.unwrap();
         let config = WebSocketConfig::default().max_frame_size(None).max_message_size(None);
         let (socket, response) =
@@ -44,7 +52,7 @@ impl Socket {
         }
     }
 
-    async fn ask(&mut self, text: impl Into<String>) -> Value {
+    pub(super) async fn ask(&mut self, text: impl Into<String>) -> Value {
         self.send(text).await;
         self.next().await
     }
@@ -60,7 +68,7 @@ impl Socket {
     }
 }
 
-fn handshake(path: &str, headers: &str) -> String {
+pub(super) fn handshake(path: &str, headers: &str) -> String {
     format!(
         "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n{headers}\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
