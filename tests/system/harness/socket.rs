@@ -25,8 +25,13 @@ pub struct Socket {
 impl Socket {
     /// Connects with the node's credentials.
     pub async fn open(node: &Node) -> Self {
+        Self::open_as(node, &node.authorization()).await
+    }
+
+    /// Connects with this Authorization header.
+    pub async fn open_as(node: &Node, authorization: &str) -> Self {
         let mut request = format!("ws://127.0.0.1:{}/", node.rpc_port).into_client_request().expect("an address");
-        let authorization = node.authorization().parse().expect("credentials fit a header");
+        let authorization = authorization.parse().expect("credentials fit a header");
         request.headers_mut().insert("Authorization", authorization);
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, node.rpc_port)).await.expect("the port answers");
         let opened = tokio_tungstenite::client_async(request, stream).await;
