@@ -199,6 +199,10 @@ async fn connection(
     place: Arc<Place>,
     shutdown: watch::Receiver<bool>,
 ) {
+    // Without this, a small reply may wait for the client to acknowledge the one before.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "small replies may be delayed");
+    }
     let served = {
         let (front, place) = (Arc::clone(&front), Arc::clone(&place));
         async move {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 /// Bytes a second that a reader has to take in the long run: below any line that a node is called over.
@@ -18,10 +17,10 @@ const SLOWEST_READER: f64 = 8.0 * 1024.0;
 /// Bytes after which a transfer counts as one that goes on.
 const STEP: usize = 64 * 1024;
 
-/// A TCP stream whose writes fail when the client lets them wait for longer than a patience, which grows again with what it
+/// A stream whose writes fail when the client lets them wait for longer than a patience, which grows again with what it
 /// takes. Reads have their own limits.
-pub(super) struct PatientStream {
-    stream: TcpStream,
+pub(super) struct PatientStream<S> {
+    stream: S,
     patience: Duration,
     /// What is left of it.
     left: Duration,
@@ -30,12 +29,8 @@ pub(super) struct PatientStream {
     moved: usize,
 }
 
-impl PatientStream {
-    pub(super) fn new(stream: TcpStream, patience: Duration, place: Arc<Place>) -> Self {
-        // Without this, a small reply may wait for the client to acknowledge the one before.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "small replies may be delayed");
-        }
+impl<S> PatientStream<S> {
+    pub(super) fn new(stream: S, patience: Duration, place: Arc<Place>) -> Self {
         Self { stream, patience, left: patience, stalled: None, place, moved: 0 }
     }
 
@@ -80,7 +75,7 @@ impl PatientStream {
     }
 }
 
-impl AsyncRead for PatientStream {
+impl<S: AsyncRead + Unpin> AsyncRead for PatientStream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
@@ -90,7 +85,7 @@ impl AsyncRead for PatientStream {
     }
 }
 
-impl AsyncWrite for PatientStream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let progress = Pin::new(&mut this.stream).poll_write(context, bytes);
@@ -121,5 +116,43 @@ impl AsyncWrite for PatientStream {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::PatientStream;
+    use crate::rpc::http::door::Door;
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// Writes this many bytes to a reader who takes `step` of them every 50 ms; whether all went through. The patience is
+    /// 400 ms.
+    async fn goes_through(bytes: usize, step: usize) -> bool {
+        let place = Arc::new(Door::new(1)).enter([127, 0, 0, 1].into(), false).unwrap();
+        let (near, mut far) = tokio::io::duplex(16);
+        let mut stream = PatientStream::new(near, Duration::from_millis(400), place);
+        let reading = tokio::spawn(async move {
+            let mut taken = vec![0; step];
+            while far.read_exact(&mut taken).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        let written = stream.write_all(&vec![b'x'; bytes]).await;
+        drop(stream);
+        reading.await.unwrap();
+        written.is_ok()
+    }
+
+    #[tokio::test]
+    async fn who_takes_a_byte_now_and_then_is_given_up_though_each_comes_in_time() {
+        assert!(!goes_through(100, 1).await);
+    }
+
+    #[tokio::test]
+    async fn who_takes_more_than_the_least_is_waited_for_as_long_as_it_lasts() {
+        assert!(goes_through(30 * 2048, 2048).await);
     }
 }

@@ -85,28 +85,3 @@ async fn a_body_that_trickles_after_right_credentials_makes_room_too() {
     assert_eq!(world.post(CALL).await.status, 200);
     assert!(crowd[0].ends().await);
 }
-
-#[tokio::test]
-async fn a_reader_of_a_trickle_loses_its_patience_in_the_end() {
-    let world = World::with(|config| config.timeout = Duration::from_millis(300)).await;
-    let mut wire = world.connect().await;
-    wire.send(&post(BASIC, r#"{"method":"long","params":[100000000],"id":1}"#)).await;
-    // Less than the slowest reader takes, and never nothing for as long as the timeout.
-    let (mut byte, mut read) = ([0; 256], 0);
-    let ended = loop {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        match wire.stream.try_read(&mut byte) {
-            Ok(0) => break true,
-            Ok(count) => read += count,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(_) => break true,
-        }
-        if wire.stream.try_write(b"x").is_err() {
-            break true;
-        }
-        if read > 1_000_000 {
-            break false;
-        }
-    };
-    assert!(ended, "{read} bytes were read");
-}
