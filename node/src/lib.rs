@@ -20,6 +20,7 @@ pub mod offchain;
 pub mod pause;
 pub mod pool;
 pub mod prepare;
+pub mod program;
 pub mod rpc;
 pub mod start;
 pub mod sync;

@@ -30,7 +30,7 @@ use crate::context::{Context, NodeFacts, unix_time};
 use crate::directory_lock::DirectoryLock;
 use crate::ledger::{self, LedgerHandle, LedgerParts};
 use crate::miner::{self, MinerParts, MinerStatus};
-use crate::network::{Network, NetworkParts};
+use crate::network::{Network, NetworkOptions, NetworkParts};
 use crate::offchain::Offchain;
 use crate::pause::Paused;
 use crate::prepare::{Prepared, open_store, open_wallet, prepare};
@@ -92,7 +92,17 @@ struct Running {
 
 async fn run_prepared(prepared: Prepared, short: bool) -> anyhow::Result<()> {
     let running = start(&prepared).await?;
-    let facts = &running.context.facts;
+    // However it ends, the database is closed before the process: its threads do not outlive what they use.
+    let served = serve(&prepared, &running.context, short).await;
+    stop(running).await;
+    served?;
+    tracing::info!("node stopped");
+    Ok(())
+}
+
+/// Tells that the node is ready, and waits until it is to stop.
+async fn serve(prepared: &Prepared, context: &Context, short: bool) -> anyhow::Result<()> {
+    let facts = &context.facts;
     if short {
         console::say(&facts.node_address);
     } else {
@@ -106,10 +116,8 @@ async fn run_prepared(prepared: Prepared, short: bool) -> anyhow::Result<()> {
         .map_err(|error| anyhow::anyhow!("cannot write the process id to {} (-pid): {error}", pid.display()))?;
     daemon::detach();
     tracing::info!("node ready");
-    wait_for_stop(&running.context).await?;
-    stop(running).await;
+    wait_for_stop(context).await?;
     let _ = std::fs::remove_file(pid);
-    tracing::info!("node stopped");
     Ok(())
 }
 
@@ -148,9 +156,12 @@ async fn start(prepared: &Prepared) -> anyhow::Result<Running> {
     let front = http::serve(front_config, method_table, phases, stopping.clone()).await?;
 
     let ground = open_ground(prepared)?;
-    let (ledger, ledger_thread) = spawn_ledger(prepared, &ground)?;
     let offchain = Arc::new(Offchain::new(Arc::clone(&ground.store), Arc::clone(&ground.rules), timers)?);
-    let network = make_network(prepared, &ground, &ledger, &offchain, &ports)?;
+    let network_options = config::network_options(options, ports.listen.clone(), prepared.seed.clone())?;
+    let genesis = stored_genesis(&ground.view)?;
+    // Nothing fails from here on: the writer's thread, which has the database open, would outlive the refusal.
+    let (ledger, ledger_thread) = spawn_ledger(prepared, &ground)?;
+    let network = make_network(prepared, &ground, &ledger, &offchain, network_options, &genesis);
     let (miner_status, miner) = watch::channel(MinerStatus::default());
     let context = Arc::new(Context {
         parameters: Arc::new(set.clone()),
@@ -180,7 +191,7 @@ async fn start(prepared: &Prepared) -> anyhow::Result<Running> {
     tasks.spawn(notify::run(Arc::clone(&context), programs, stopping.clone()));
     tasks.spawn(combine::run(Arc::clone(&context), stopping.clone()));
     tasks.spawn(lock_wallet_when_due(wallet, stopping));
-    methods.send_replace(rpc::methods(Arc::clone(&context))?);
+    methods.send_replace(rpc::methods(Arc::clone(&context)));
     phase.send_replace(Phase::Ready);
     Ok(Running { context, ledger_thread, tasks, front, phase, _methods: methods })
 }
@@ -251,12 +262,13 @@ fn make_network(
     ground: &Ground,
     ledger: &LedgerHandle,
     offchain: &Arc<Offchain>,
-    ports: &Ports,
-) -> anyhow::Result<Network> {
-    let Prepared { directory, options, set, seed, .. } = prepared;
+    options: NetworkOptions,
+    genesis: &Block,
+) -> Network {
+    let Prepared { directory, set, .. } = prepared;
     let Ground { rules, settings, wallet, signatures, view, paused, .. } = ground.clone();
-    let join_answers = join::answers(set, &stored_genesis(&view)?);
-    Ok(Network::new(NetworkParts {
+    let join_answers = join::answers(set, genesis);
+    Network::new(NetworkParts {
         parameters: Arc::new(set.clone()),
         rules,
         directory: directory.clone(),
@@ -268,8 +280,8 @@ fn make_network(
         settings,
         paused,
         offchain: Arc::clone(offchain),
-        options: config::network_options(options, ports.listen.clone(), seed.clone())?,
-    }))
+        options,
+    })
 }
 
 fn stored_genesis(view: &SharedView) -> anyhow::Result<Block> {

@@ -13,6 +13,7 @@ use rota_chain::block::Block;
 use rota_chain::codec::{decode, encode};
 use rota_chain::hash::Txid;
 use rota_chain::transaction::Transaction;
+use rota_crash::{Point, reached};
 use tracing::warn;
 
 use crate::block::{Location, UndoBlock};
@@ -48,6 +49,13 @@ impl RecordKind {
         match self {
             RecordKind::Block => 1,
             RecordKind::Undo => 2,
+        }
+    }
+
+    const fn written(self) -> Point {
+        match self {
+            RecordKind::Block => Point::BlockWritten,
+            RecordKind::Undo => Point::UndoWritten,
         }
     }
 
@@ -152,6 +160,7 @@ impl BlockFiles {
             got: writer.length,
             limit: u64::from(u32::MAX),
         })?;
+        reached(kind.written());
         writer.length += record.len() as u64;
         writer.unsynced = true;
         Ok(Location { file: writer.number, offset, length })
@@ -315,6 +324,7 @@ fn reopen(directory: &Path, number: u32) -> Result<Writer> {
         file.set_len(end)
             .and_then(|()| file.sync_data())
             .map_err(|error| StorageError::from_io("cannot cut", &path, &error))?;
+        reached(Point::BlockFileCut);
     }
     Ok(Writer { number, file: Arc::new(file), length: end, unsynced: false })
 }
@@ -327,6 +337,7 @@ fn create(directory: &Path, number: u32) -> Result<Writer> {
         .create_new(true)
         .open(&path)
         .map_err(|error| StorageError::from_io("cannot make", &path, &error))?;
+    reached(Point::BlockFileMade);
     File::open(directory)
         .and_then(|folder| folder.sync_all())
         .map_err(|error| StorageError::from_io("cannot sync the folder", directory, &error))?;
@@ -339,6 +350,7 @@ fn sync(directory: &Path, writer: &mut Writer) -> Result<()> {
             .file
             .sync_data()
             .map_err(|error| StorageError::from_io("cannot sync", &file_path(directory, writer.number), &error))?;
+        reached(Point::BlockFileSynced);
         writer.unsynced = false;
     }
     Ok(())

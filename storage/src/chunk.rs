@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use rota_chain::hash::{ChunkHash, Txid};
+use rota_crash::{Point, reached};
 
 use crate::error::Result;
 use crate::key::Key;
@@ -146,6 +147,7 @@ impl Store {
 
     fn write_chunks(&self, batch: Batch) -> Result<()> {
         self.chunks().write(batch, Durability::Written)?;
+        reached(Point::ChunkWritten);
         self.chunk_sync().written.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
@@ -163,6 +165,7 @@ impl Store {
         }
         let all = state.written.load(Ordering::Acquire);
         self.chunks().sync()?;
+        reached(Point::ChunksSynced);
         state.runs.fetch_add(1, Ordering::Relaxed);
         *synced = all;
         Ok(())
@@ -336,6 +339,7 @@ impl Store {
             batch.put(&CHUNK_TOTALS, &(), &totals)?;
         }
         self.chunks().write(batch, Durability::Written)?;
+        reached(Point::ChunkRemoved);
         Ok(info.map(|info| u64::from(info.size)))
     }
 

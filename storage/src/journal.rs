@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rota_chain::codec::{decode, encode};
 use rota_chain::hash::Txid;
 use rota_chain::transaction::Transaction;
+use rota_crash::{Point, reached};
 use tracing::warn;
 
 use crate::error::{Result, StorageError};
@@ -50,6 +51,7 @@ impl Journal {
         if size > length {
             warn!(path = %path.display(), at = length, "cut an unfinished record off the journal");
             file.set_len(length).map_err(|error| StorageError::from_io("cannot cut", path, &error))?;
+            reached(Point::JournalCut);
         }
         let state = State { file: Arc::new(file), length, records };
         Ok(Journal { path: path.to_path_buf(), state: Mutex::new(state) })
@@ -72,6 +74,7 @@ impl Journal {
             }
             return Err(StorageError::from_io("cannot write", &self.path, &error));
         }
+        reached(Point::JournalAppended);
         state.length += bytes.len() as u64;
         state.records += transactions.len() as u64;
         Ok(())
@@ -83,7 +86,9 @@ impl Journal {
     /// [`StorageError`] if the disk fails.
     pub fn sync(&self) -> Result<()> {
         let file = self.lock().file.clone();
-        file.sync_data().map_err(|error| StorageError::from_io("cannot sync", &self.path, &error))
+        file.sync_data().map_err(|error| StorageError::from_io("cannot sync", &self.path, &error))?;
+        reached(Point::JournalSynced);
+        Ok(())
     }
 
     /// The transactions, in the order appended.
@@ -122,7 +127,9 @@ impl Journal {
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path).map_err(fail)?;
         file.write_all(&bytes).and_then(|()| file.sync_data()).map_err(fail)?;
+        reached(Point::JournalCopied);
         std::fs::rename(&path, &self.path).map_err(fail)?;
+        reached(Point::JournalReplaced);
         if let Some(folder) = self.path.parent() {
             File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail)?;
         }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rota_chain::amount::Height;
 use rota_chain::block::Block;
 use rota_chain::hash::BlockHash;
+use rota_crash::{Point, reached};
 use tracing::warn;
 
 use crate::block::{BlockEntry, Location, UndoBlock};
@@ -139,6 +140,7 @@ impl Store {
             batch.put(&META, &Meta::NextSubscription.key(), &next)?;
         }
         database.write(batch, Durability::Synced)?;
+        reached(Point::DatabaseMarked);
         let subscriptions = database.scan(&SUBSCRIPTION, &())?.collect::<Result<_>>()?;
         let members = read_members(&database)?;
         Ok(Store {
@@ -259,7 +261,9 @@ impl Store {
         for (hash, entry) in entries {
             put_entry(&mut batch, hash, entry)?;
         }
-        self.database.write(batch, Durability::Written)
+        self.database.write(batch, Durability::Written)?;
+        reached(Point::EntryNoted);
+        Ok(())
     }
 
     /// Every block known, in order of id.
@@ -302,7 +306,9 @@ impl Store {
     pub fn finish_rebuild(&self) -> Result<()> {
         let mut batch = self.database.batch();
         batch.delete(&META, &Meta::Rebuilding.key())?;
-        self.database.write(batch, Durability::Synced)
+        self.database.write(batch, Durability::Synced)?;
+        reached(Point::RebuildFinished);
+        Ok(())
     }
 
     /// Makes all writes to the database so far safe from power loss.
@@ -389,6 +395,7 @@ fn empty(path: &Path) -> Result<Vec<(Subject, SubscriptionRow)>> {
         Err(error) => warn!(%error, "subscriptions cannot be kept"),
     }
     Database::destroy(path)?;
+    reached(Point::DatabaseEmptied);
     Ok(kept)
 }
 

@@ -6,6 +6,7 @@ use borsh::BorshDeserialize;
 use rota_chain::amount::Height;
 use rota_chain::codec::encode;
 use rota_chain::lock::Lock;
+use rota_crash::{Point, reached};
 
 use crate::error::{Result, StorageError};
 use crate::index::party::MemberRow;
@@ -91,6 +92,7 @@ impl Store {
             batch.put(&INDEX_ADDRESS, &(*id, encode(lock)), member)?;
         }
         self.database().write(batch, Durability::Written)?;
+        reached(Point::WalletIndexed);
         writer.subscriptions.insert(Subject::Wallet, row);
         if let Some(begun) = anew
             && let Some(old) = writer.subscriptions.insert(Subject::WalletAnew, begun)
