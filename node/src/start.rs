@@ -247,7 +247,7 @@ fn spawn_ledger(prepared: &Prepared, ground: &Ground) -> anyhow::Result<(LedgerH
         rules,
         signatures,
         view,
-        journal: Journal::open(&directory.journal())?,
+        journal: open_journal(directory, options, &ground.store)?,
         wallet,
         settings,
         paused,
@@ -255,6 +255,20 @@ fn spawn_ledger(prepared: &Prepared, ground: &Ground) -> anyhow::Result<(LedgerH
         clock: Clock::System,
     })?;
     Ok(spawned)
+}
+
+fn open_journal(directory: &ChainDirectory, options: &Options, store: &Store) -> anyhow::Result<Journal> {
+    let opened = match options.flag("reindex", false) {
+        true => Journal::salvage(&directory.journal()),
+        false => Journal::open(&directory.journal()).and_then(|journal| {
+            if let Some(noted) = store.journal_note()? {
+                journal.expect_bytes(noted)?;
+                store.forget_journal_note()?;
+            }
+            Ok(journal)
+        }),
+    };
+    opened.map_err(|error| anyhow::anyhow!("{}: {error}", error.code()))
 }
 
 fn make_network(

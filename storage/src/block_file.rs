@@ -272,12 +272,34 @@ impl BlockFiles {
     /// That of `visit`, made from [`StorageError`] if a file cannot be read.
     pub fn for_each_block<E: From<StorageError>>(
         &self,
+        visit: impl FnMut(Location, Block) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        self.for_each_block_from(0, 0, visit)
+    }
+
+    /// As [`BlockFiles::for_each_block`], of the blocks after the record at `place`.
+    ///
+    /// # Errors
+    /// As [`BlockFiles::for_each_block`].
+    pub fn for_each_block_after<E: From<StorageError>>(
+        &self,
+        place: Location,
+        visit: impl FnMut(Location, Block) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        self.for_each_block_from(place.file, u64::from(place.offset) + u64::from(place.length), visit)
+    }
+
+    fn for_each_block_from<E: From<StorageError>>(
+        &self,
+        first: u32,
+        at: u64,
         mut visit: impl FnMut(Location, Block) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
-        for number in numbers(&self.directory)? {
+        for number in numbers(&self.directory)?.into_iter().filter(|number| *number >= first) {
             let file = self.reader(number)?;
             let path = file_path(&self.directory, number);
             let mut records = Records::new(&file, &path, number)?;
+            records.at = if number == first { at } else { 0 };
             while let Some(found) = records.next()? {
                 let (location, bytes) = match found {
                     Found::Record { kind: RecordKind::Block, location, bytes } => (location, bytes),

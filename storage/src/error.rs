@@ -25,6 +25,20 @@ pub enum StorageError {
         /// What is wrong there.
         detail: String,
     },
+    /// Bytes of the journal cannot be right: what was acknowledged may be lost.
+    #[error(
+        "the journal {} is damaged at byte {offset} ({detail}), so an acknowledged transaction may be lost: restore it from a backup, or start with -reindex to go on with the {readable} transactions that can be read", .path.display()
+    )]
+    DamagedJournal {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file.
+        offset: u64,
+        /// What is wrong there.
+        detail: String,
+        /// Transactions that can be read.
+        readable: u64,
+    },
     /// No space is left.
     #[error("the disk of {} is full: free some space and start again", .0.display())]
     Full(PathBuf),
@@ -78,6 +92,7 @@ impl StorageError {
             StorageError::Locked(_) => "storage-locked",
             StorageError::Corrupt(_) => "storage-corrupt",
             StorageError::DamagedFile { .. } => "storage-damaged-file",
+            StorageError::DamagedJournal { .. } => "storage-damaged-journal",
             StorageError::Full(_) => "storage-full",
             StorageError::ReadOnly(_) => "storage-read-only",
             StorageError::Format { .. } => "storage-format",

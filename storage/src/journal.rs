@@ -19,6 +19,8 @@ use crate::error::{Result, StorageError};
 const MAX_RECORD_BYTES: u32 = 128 << 20;
 /// Length and checksum.
 const HEADER_BYTES: u64 = 8;
+/// Places tried for a record after damage: every byte may look like a length, and each try reads as many bytes.
+const SEARCH_TRIES: u32 = 100_000;
 
 /// The open journal. Appends take turns; [`Journal::sync`] does not hold them up.
 #[derive(Debug)]
@@ -35,10 +37,11 @@ struct State {
 }
 
 impl Journal {
-    /// Opens the journal, or makes it. An unfinished record at its end is cut off.
+    /// Opens the journal, or makes it. An unfinished record at its end is cut off: it was never acknowledged.
     ///
     /// # Errors
-    /// [`StorageError`] if the file cannot be read or written.
+    /// `storage-damaged-journal` if what is not a record is no unfinished one either; another [`StorageError`] if the
+    /// file cannot be read or written.
     pub fn open(path: &Path) -> Result<Journal> {
         let file = open_file(path)?;
         let (mut length, mut records) = (0, 0);
@@ -47,14 +50,64 @@ impl Journal {
             records += 1;
             drop(bytes);
         })?;
-        let size = file.metadata().map_err(|error| StorageError::from_io("cannot read", path, &error))?.len();
+        let size = size_of(&file, path)?;
         if size > length {
+            let rest = Rest::read(&file, path, length, size)?;
+            if let Some(detail) = rest.damage() {
+                let readable = records + rest.whole_records().len() as u64;
+                let (path, detail) = (path.to_path_buf(), detail.to_owned());
+                return Err(StorageError::DamagedJournal { path, offset: length, detail, readable });
+            }
             warn!(path = %path.display(), at = length, "cut an unfinished record off the journal");
             file.set_len(length).map_err(|error| StorageError::from_io("cannot cut", path, &error))?;
             reached(Point::JournalCut);
         }
         let state = State { file: Arc::new(file), length, records };
         Ok(Journal { path: path.to_path_buf(), state: Mutex::new(state) })
+    }
+
+    /// Opens the journal with all records that can be read, whatever stands between them. A damaged one is kept as it is
+    /// beside the journal, under the ending `damaged`.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the file cannot be read or written.
+    pub fn salvage(path: &Path) -> Result<Journal> {
+        let (offset, readable) = match Journal::open(path) {
+            Err(StorageError::DamagedJournal { offset, readable, .. }) => (offset, readable),
+            other => return other,
+        };
+        let (file, mut bytes) = (open_file(path)?, Vec::new());
+        let mut failure = None;
+        scan(&file, path, |record, _| failure = put_record(&mut bytes, &record).err().or(failure.take()))?;
+        for record in Rest::read(&file, path, offset, size_of(&file, path)?)?.whole_records() {
+            put_record(&mut bytes, &record)?;
+        }
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        let aside = path.with_extension("damaged");
+        let fail = |error: std::io::Error| StorageError::from_io("cannot write", path, &error);
+        std::fs::copy(path, &aside).map_err(fail)?;
+        replace(path, &bytes)?;
+        warn!(path = %aside.display(), readable, "a damaged journal was set aside; what can be read of it is kept");
+        Journal::open(path)
+    }
+
+    /// Refuses a journal that is shorter than it was when the node ended.
+    ///
+    /// # Errors
+    /// `storage-damaged-journal`.
+    pub fn expect_bytes(&self, noted: u64) -> Result<()> {
+        let state = self.lock();
+        if state.length >= noted {
+            return Ok(());
+        }
+        Err(StorageError::DamagedJournal {
+            path: self.path.clone(),
+            offset: state.length,
+            detail: format!("it ends there, and had {noted} bytes when the node ended"),
+            readable: state.records,
+        })
     }
 
     /// Appends transactions, given as canonical bytes. They survive the end of the process, and power loss after
@@ -122,17 +175,7 @@ impl Journal {
         if let Some(error) = failure {
             return Err(error);
         }
-        let path = self.path.with_extension("new");
-        let fail = |error: std::io::Error| StorageError::from_io("cannot write", &path, &error);
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path).map_err(fail)?;
-        file.write_all(&bytes).and_then(|()| file.sync_data()).map_err(fail)?;
-        reached(Point::JournalCopied);
-        std::fs::rename(&path, &self.path).map_err(fail)?;
-        reached(Point::JournalReplaced);
-        if let Some(folder) = self.path.parent() {
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail)?;
-        }
+        let file = replace(&self.path, &bytes)?;
         *state = State { file: Arc::new(file), length: bytes.len() as u64, records };
         Ok(())
     }
@@ -168,6 +211,76 @@ fn open_file(path: &Path) -> Result<File> {
         .truncate(false)
         .open(path)
         .map_err(|error| StorageError::from_io("cannot open", path, &error))
+}
+
+/// Writes a whole journal beside the one there, and puts it in its place.
+fn replace(journal: &Path, bytes: &[u8]) -> Result<File> {
+    let path = journal.with_extension("new");
+    let fail = |error: std::io::Error| StorageError::from_io("cannot write", &path, &error);
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path).map_err(fail)?;
+    file.write_all(bytes).and_then(|()| file.sync_data()).map_err(fail)?;
+    reached(Point::JournalCopied);
+    std::fs::rename(&path, journal).map_err(fail)?;
+    reached(Point::JournalReplaced);
+    if let Some(folder) = journal.parent() {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail)?;
+    }
+    Ok(file)
+}
+
+fn size_of(file: &File, path: &Path) -> Result<u64> {
+    Ok(file.metadata().map_err(|error| StorageError::from_io("cannot read", path, &error))?.len())
+}
+
+/// What follows the last whole record from the beginning.
+struct Rest(Vec<u8>);
+
+impl Rest {
+    fn read(file: &File, path: &Path, from: u64, size: u64) -> Result<Rest> {
+        let mut bytes = vec![0; usize::try_from(size.saturating_sub(from)).unwrap_or(0)];
+        file.read_exact_at(&mut bytes, from).map_err(|error| StorageError::from_io("cannot read", path, &error))?;
+        Ok(Rest(bytes))
+    }
+
+    /// What shows that this is not what a write leaves that was broken off: all its bytes are there, or records follow.
+    /// After a loss of power zeros may stand for bytes that never reached the disk.
+    fn damage(&self) -> Option<&'static str> {
+        let (head, content) = self.0.split_first_chunk::<{ HEADER_BYTES as usize }>()?;
+        let ([length, expected], _) = head.as_chunks::<4>() else { return None };
+        let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        if checksum(content) == u32::from_le_bytes(*expected) {
+            return Some("the length of a record is wrong");
+        }
+        let is_there = content.get(..length).is_some_and(|content| !content.ends_with(&[0; 8]));
+        if is_there && length > 0 {
+            return Some("the checksum of a record does not match");
+        }
+        (!self.whole_records().is_empty()).then_some("whole records follow what is none")
+    }
+
+    /// The contents of all whole records, wherever they begin.
+    fn whole_records(&self) -> Vec<Vec<u8>> {
+        let (mut records, mut at, mut tries) = (Vec::new(), 0, SEARCH_TRIES);
+        while let Some(rest) = self.0.get(at..).filter(|rest| rest.len() > HEADER_BYTES as usize && tries > 0) {
+            let found = record_in(rest, &mut tries);
+            at += found.map_or(1, |content| content.len() + HEADER_BYTES as usize);
+            records.extend(found.map(<[u8]>::to_vec));
+        }
+        records
+    }
+}
+
+/// The content of the record that begins here, if one does; counts what was tried in vain.
+fn record_in<'a>(bytes: &'a [u8], tries: &mut u32) -> Option<&'a [u8]> {
+    let (head, rest) = bytes.split_first_chunk::<{ HEADER_BYTES as usize }>()?;
+    let ([length, expected], _) = head.as_chunks::<4>() else { return None };
+    let length = u32::from_le_bytes(*length);
+    let content = rest.get(..usize::try_from(length).ok()?).filter(|content| !content.is_empty())?;
+    if checksum(content) != u32::from_le_bytes(*expected) {
+        *tries = tries.saturating_sub(1);
+        return None;
+    }
+    Some(content)
 }
 
 fn put_record(out: &mut Vec<u8>, bytes: &[u8]) -> Result<()> {

@@ -37,6 +37,11 @@ impl StorePaths {
     fn chunks(&self) -> PathBuf {
         self.database.with_file_name("chunks")
     }
+
+    /// Where the old database stands from the moment that a rebuild begins until the new one says that it is under way.
+    fn aside(&self) -> PathBuf {
+        self.database.with_extension("old")
+    }
 }
 
 /// What a store in memory keeps apart from block files. It outlives the store.
@@ -87,7 +92,10 @@ impl Store {
     /// # Errors
     /// [`StorageError`]: `storage-locked`, `storage-corrupt`, `storage-format`, `storage-full`, `storage-read-only`.
     pub fn open(paths: &StorePaths, options: OpenOptions) -> Result<Store> {
-        let kept = if options.reindex { empty(&paths.database)? } else { Vec::new() };
+        // A rebuild may have been broken off before the new database said so.
+        let begins = options.reindex || paths.aside().exists();
+        let options = OpenOptions { reindex: begins, ..options };
+        let kept = if begins { set_aside(paths)? } else { Vec::new() };
         let database = Database::open(&paths.database, ALL, Memory::with_cache(options.cache))?;
         if !options.reindex && is_ahead_of_files(&database, &BlockFiles::open(&paths.blocks)?)? {
             warn!("power was lost before the last blocks were written: the database is rebuilt from the block files");
@@ -95,7 +103,11 @@ impl Store {
             return Store::open(paths, OpenOptions { reindex: true, ..options });
         }
         let chunks = open_chunks(&paths.chunks(), options)?;
-        Store::over(database, chunks, &paths.blocks, options, &kept)
+        let store = Store::over(database, chunks, &paths.blocks, options, &kept)?;
+        if begins {
+            Database::destroy(&paths.aside())?;
+        }
+        Ok(store)
     }
 
     /// A store whose databases are tables in memory; block files are in the folder `blocks` all the same.
@@ -236,6 +248,21 @@ impl Store {
         self.files.for_each_block(visit)
     }
 
+    /// As [`Store::for_each_stored_block`], of the blocks appended after those of the tip: such that the database does not
+    /// know, if it lost what it had of them.
+    ///
+    /// # Errors
+    /// As [`Store::for_each_stored_block`].
+    pub fn for_each_block_after_tip<E: From<StorageError>>(
+        &self,
+        visit: impl FnMut(Location, Block) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let tip = self.database.get(&TIP, &())?;
+        let entry = tip.map(|tip| self.block_entry(&tip.hash)).transpose()?.flatten();
+        let Some(place) = entry.and_then(|entry| entry.undo.or(entry.body)) else { return Ok(()) };
+        self.files.for_each_block_after(place, visit)
+    }
+
     /// What is known of a block.
     ///
     /// # Errors
@@ -311,6 +338,34 @@ impl Store {
         Ok(())
     }
 
+    /// Notes, safe from power loss, how long the journal is now that the node ends: a shorter one was cut since.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the disk fails.
+    pub fn note_journal(&self, bytes: u64) -> Result<()> {
+        let mut batch = self.database.batch();
+        batch.put(&META, &Meta::Journal.key(), &bytes)?;
+        self.database.write(batch, Durability::Synced)
+    }
+
+    /// What [`Store::note_journal`] noted when the node ended, if it did not die.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    pub fn journal_note(&self) -> Result<Option<u64>> {
+        self.database.get(&META, &Meta::Journal.key())
+    }
+
+    /// Forgets the note: the journal is about to change.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    pub fn forget_journal_note(&self) -> Result<()> {
+        let mut batch = self.database.batch();
+        batch.delete(&META, &Meta::Journal.key())?;
+        self.database.write(batch, Durability::Synced)
+    }
+
     /// Makes all writes to the database so far safe from power loss.
     ///
     /// # Errors
@@ -383,9 +438,29 @@ fn check_format(database: &Database) -> Result<bool> {
     }
 }
 
-/// Removes the database; gives back its subscriptions as far as they can be read.
-fn empty(path: &Path) -> Result<Vec<(Subject, SubscriptionRow)>> {
+/// Moves the database out of the way of a new one; gives back its subscriptions as far as they can be read. Until the new
+/// one is noted to be under way, the same can be done again.
+fn set_aside(paths: &StorePaths) -> Result<Vec<(Subject, SubscriptionRow)>> {
+    let (database, aside) = (&paths.database, &paths.aside());
+    if aside.exists() {
+        Database::destroy(database)?;
+        return kept_rows(aside);
+    }
+    let kept = kept_rows(database)?;
+    if database.exists() {
+        std::fs::rename(database, aside)
+            .map_err(|error| StorageError::from_io("cannot rename the folder", database, &error))?;
+    }
+    reached(Point::DatabaseEmptied);
+    Ok(kept)
+}
+
+/// The subscriptions of a database as far as they can be read.
+fn kept_rows(path: &Path) -> Result<Vec<(Subject, SubscriptionRow)>> {
     let mut kept = Vec::new();
+    if !path.exists() {
+        return Ok(kept);
+    }
     match Database::open(path, ALL, Memory::LITTLE) {
         Ok(old) => match old.scan(&SUBSCRIPTION, &()) {
             Ok(rows) => kept.extend(rows.filter_map(Result::ok).filter_map(kept_row)),
@@ -394,8 +469,6 @@ fn empty(path: &Path) -> Result<Vec<(Subject, SubscriptionRow)>> {
         Err(StorageError::Locked(path)) => return Err(StorageError::Locked(path)),
         Err(error) => warn!(%error, "subscriptions cannot be kept"),
     }
-    Database::destroy(path)?;
-    reached(Point::DatabaseEmptied);
     Ok(kept)
 }
 

@@ -200,6 +200,8 @@ impl Ledger {
         };
         if ledger.store.is_rebuilding()? {
             ledger.reindex()?;
+        } else {
+            ledger.take_in_lost_blocks()?;
         }
         ledger.activate()?;
         ledger.readmit()?;
@@ -273,8 +275,8 @@ impl Ledger {
     /// Makes everything written safe from power loss, before the node ends.
     fn close(&mut self) {
         self.set_catching_up(false);
-        if let Err(error) = self.journal.sync().and_then(|()| self.store.sync_files()).and_then(|()| self.store.sync())
-        {
+        let written = self.journal.sync().and_then(|()| self.store.sync_files());
+        if let Err(error) = written.and_then(|()| self.store.note_journal(self.journal.bytes())) {
             tracing::error!(%error, "the database cannot be synced");
         }
     }

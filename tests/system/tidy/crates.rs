@@ -30,6 +30,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("cli", &["rota-api", "rota-params"]),
     ("tests", &["rota-api", "rota-chain", "rota-params", "rota-p2p"]),
     ("bench", &["rota-api", "rota-chain"]),
+    ("torture", &["rota-api", "rota-crash"]),
     (
         "simulation",
         &["rota-chain", "rota-params", "rota-consensus", "rota-storage", "rota-wallet", "rota-p2p", "rota-node"],
@@ -44,11 +45,11 @@ const PLACES: &[(&str, &[&str])] = &[
     ("sha2", &["chain"]),
     ("ripemd", &["chain"]),
     ("jsonrpsee", &["api", "node"]),
-    ("tokio", &["p2p", "api", "node", "cli", "bench", "tests", "simulation"]),
+    ("tokio", &["p2p", "api", "node", "cli", "bench", "tests", "simulation", "torture"]),
     ("hyper", &["api", "node", "bench"]),
     ("tokio-tungstenite", &["node", "tests"]),
     ("rand", &["params", "wallet", "p2p", "node", "simulation"]),
-    ("anyhow", &["params", "node", "cli", "bench", "tests", "simulation"]),
+    ("anyhow", &["params", "node", "cli", "bench", "tests", "simulation", "torture"]),
 ];
 
 fn metadata() -> Metadata {
