@@ -13,7 +13,7 @@ use tracing::warn;
 use crate::block::{BlockEntry, Location, UndoBlock};
 use crate::block_file::BlockFiles;
 use crate::cache::HotCache;
-use crate::chunk::ChunkSync;
+use crate::chunk::{ChunkSync, drop_unreadable_chunks};
 use crate::error::{Result, StorageError};
 use crate::index::wallet::{Members, read_members};
 use crate::index::{Subject, SubscriptionRow};
@@ -98,7 +98,10 @@ impl Store {
         let kept = if begins { set_aside(paths)? } else { Vec::new() };
         let database = Database::open(&paths.database, ALL, Memory::with_cache(options.cache))?;
         if !options.reindex && is_ahead_of_files(&database, &BlockFiles::open(&paths.blocks)?)? {
-            warn!("power was lost before the last blocks were written: the database is rebuilt from the block files");
+            warn!(
+                "the block files do not hold the last blocks, as after a loss of power: the database is rebuilt from the \
+                 block files, what is missing comes again from peers"
+            );
             drop(database);
             return Store::open(paths, OpenOptions { reindex: true, ..options });
         }
@@ -481,7 +484,12 @@ fn kept_row((subject, row): (Subject, SubscriptionRow)) -> Option<(Subject, Subs
 }
 
 fn open_chunks(path: &Path, options: OpenOptions) -> Result<Database> {
-    match Database::open(path, CHUNK_ALL, CHUNK_MEMORY) {
+    let opened = Database::open(path, CHUNK_ALL, CHUNK_MEMORY);
+    let sound = match opened {
+        Ok(chunks) if options.reindex => drop_unreadable_chunks(&chunks).map(|()| chunks),
+        other => other,
+    };
+    match sound {
         Err(StorageError::Corrupt(detail)) if options.reindex => {
             warn!(%detail, "off-chain data is damaged; it is fetched again from peers");
             Database::destroy(path)?;

@@ -122,6 +122,14 @@ impl Difference {
         difference
     }
 
+    /// The first of them, to be read.
+    pub fn told(&self) -> String {
+        let all = [("another", &self.silent), ("refused", &self.refused), ("broken off", &self.broken)];
+        let lines =
+            all.iter().flat_map(|(how, calls)| calls.iter().take(3).map(move |call| format!("\n  {how}: {call}")));
+        lines.collect()
+    }
+
     /// Whether there is none.
     pub fn is_none(&self) -> bool {
         self.silent.is_empty() && self.refused.is_empty() && self.broken.is_empty()
