@@ -8,6 +8,7 @@ pub mod console;
 pub mod context;
 pub mod daemon;
 pub mod directory_lock;
+pub mod file_limit;
 pub mod follower;
 pub mod genesis;
 pub mod join;

@@ -37,7 +37,7 @@ use crate::prepare::{Prepared, open_store, open_wallet, prepare};
 use crate::rpc;
 use crate::rpc::http::{self, Phase};
 use crate::view::SharedView;
-use crate::{combine, config, console, daemon, genesis, join, notify};
+use crate::{combine, config, console, daemon, file_limit, genesis, join, notify};
 
 /// How often an unlocked wallet is looked at.
 const WALLET_LOOK: Duration = Duration::from_secs(1);
@@ -62,6 +62,7 @@ pub fn run(line: &CommandLine) -> anyhow::Result<ExitCode> {
         anyhow::bail!("{}", console::no_chain(name));
     }
     directory.make().map_err(|error| anyhow::anyhow!("cannot write to {}: {error}", directory.path().display()))?;
+    file_limit::raise()?;
     let lock = DirectoryLock::take(&directory.lock(), name)?;
     conf::ensure_credentials(&directory, &mut rand::rng())?;
     let options = Options::resolve(line, Some(&directory))?;
@@ -216,7 +217,8 @@ fn open_ground(prepared: &Prepared) -> anyhow::Result<Ground> {
     let rules = Arc::new(Rules::new(set));
     let reindex = options.flag("reindex", false);
     let cache = config::database_cache(options)?;
-    let store = Arc::new(open_store(directory, OpenOptions { reindex, cache, ..OpenOptions::default() })?);
+    let least_free = config::least_free(options)?;
+    let store = Arc::new(open_store(directory, OpenOptions { reindex, cache, least_free, ..OpenOptions::default() })?);
     if store.is_rebuilding()? {
         if !reindex {
             tracing::warn!("the last rebuild of the database (-reindex) was broken off: it goes on now");
@@ -226,6 +228,7 @@ fn open_ground(prepared: &Prepared) -> anyhow::Result<Ground> {
     genesis::check_stored(&store, set)?;
     let view = ledger::initial_view(&store, &rules, config::pool_limits(options, set)?)?;
     let wallet = Arc::new(open_wallet(directory, options, set)?);
+    rpc::wallet::follow::expect_whole(&store, &wallet, set.address_scheme(), &directory.wallet())?;
     rpc::wallet::follow::all(&store, &wallet)?;
     rpc::wallet::follow::begin(&store)?;
     Ok(Ground {

@@ -128,6 +128,7 @@ impl Store {
     /// # Errors
     /// [`crate::StorageError`] if storage fails or the disk is full.
     pub fn put_chunk(&self, hash: &ChunkHash, salt: &[u8], bytes: &[u8], owner: ChunkOwner) -> Result<()> {
+        self.check_room()?;
         let _writer = self.chunk_writer();
         let mut batch = self.chunks().batch();
         batch.put(&CHUNK_OWNER, &(*hash, owner), &())?;

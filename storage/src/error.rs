@@ -42,6 +42,18 @@ pub enum StorageError {
     /// No space is left.
     #[error("the disk of {} is full: free some space and start again", .0.display())]
     Full(PathBuf),
+    /// Less space is left than is to stay free.
+    #[error(
+        "the disk of {} has {free} MB left, and {least} MB are to stay free (-mindiskspace): free some space, the node then goes on by itself", .path.display()
+    )]
+    Low {
+        /// A folder on the disk.
+        path: PathBuf,
+        /// Megabytes left.
+        free: u64,
+        /// Megabytes that are to stay free.
+        least: u64,
+    },
     /// Writing is not allowed.
     #[error("{} cannot be written: check its owner and permissions, or whether the disk is mounted read-only", .0.display())]
     ReadOnly(PathBuf),
@@ -94,6 +106,7 @@ impl StorageError {
             StorageError::DamagedFile { .. } => "storage-damaged-file",
             StorageError::DamagedJournal { .. } => "storage-damaged-journal",
             StorageError::Full(_) => "storage-full",
+            StorageError::Low { .. } => "storage-low",
             StorageError::ReadOnly(_) => "storage-read-only",
             StorageError::Format { .. } => "storage-format",
             StorageError::Io { .. } => "storage-io",

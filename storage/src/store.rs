@@ -18,6 +18,7 @@ use crate::error::{Result, StorageError};
 use crate::index::wallet::{Members, read_members};
 use crate::index::{Subject, SubscriptionRow};
 use crate::kv::{Batch, Database, Durability, Memory, MemoryTables, Read};
+use crate::room::Room;
 use crate::snapshot::Snapshot;
 use crate::table::{ALL, BLOCK, BLOCK_AT, CHUNK_ALL, FORMAT, META, Meta, SUBSCRIPTION, TIP};
 
@@ -62,6 +63,8 @@ pub struct OpenOptions {
     pub reindex: bool,
     /// Bytes of memory that hold what was read from the database; none for the usual.
     pub cache: Option<usize>,
+    /// Bytes of the disk that are to stay free, 0 not to look. See [`Store::check_room`].
+    pub least_free: u64,
     /// A number drawn at random by the caller: the mark of the database, if it is made now. See [`Snapshot::mark`].
     pub mark: u64,
 }
@@ -76,6 +79,7 @@ pub struct Store {
     writer: Mutex<WriterState>,
     chunk_writer: Mutex<()>,
     chunk_sync: ChunkSync,
+    room: Room,
 }
 
 /// What the writer remembers between writes.
@@ -166,6 +170,7 @@ impl Store {
             writer: Mutex::new(WriterState { subscriptions, members }),
             chunk_writer: Mutex::new(()),
             chunk_sync: ChunkSync::default(),
+            room: Room::new(blocks, options.least_free),
         })
     }
 
@@ -178,6 +183,14 @@ impl Store {
         let view = self.database.snapshot();
         let generation = before.filter(|before| self.cache.generation() == Some(*before));
         Snapshot::new(view, self.files.clone(), self.cache.clone(), generation)
+    }
+
+    /// Refuses while the disk has less free than is to stay free: asked before anything is taken in that may be refused.
+    ///
+    /// # Errors
+    /// `storage-low`.
+    pub fn check_room(&self) -> Result<()> {
+        self.room.check()
     }
 
     pub(crate) fn files(&self) -> &BlockFiles {
@@ -455,6 +468,7 @@ fn set_aside(paths: &StorePaths) -> Result<Vec<(Subject, SubscriptionRow)>> {
             .map_err(|error| StorageError::from_io("cannot rename the folder", database, &error))?;
     }
     reached(Point::DatabaseEmptied);
+    tracing::info!(subscriptions = kept.len(), "subscriptions that are kept");
     Ok(kept)
 }
 

@@ -129,7 +129,10 @@ impl Ledger {
         };
         let body = match stored {
             Some(location) => location,
-            None => self.store.append_block(&block)?,
+            None => {
+                self.store.check_room()?;
+                self.store.append_block(&block)?
+            }
         };
         self.store_entry(&block, &parent, status, Some(body))?;
         if let Ok(checked) = checked {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rota_chain::block::Block;
 use rota_chain::hash::Txid;
 use rota_consensus::transaction::VerifiedTransaction;
+use rota_storage::StorageError;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{BlockOutcome, Ledger, LedgerEvent};
@@ -23,7 +24,7 @@ pub enum SubmitError {
     Pool(#[from] PoolError),
     /// It could not be journaled.
     #[error("the transaction cannot be journaled: {0}")]
-    Storage(String),
+    Storage(StorageError),
     /// A setting of this node refuses it.
     #[error("{0}")]
     Refused(String),

@@ -12,6 +12,7 @@ use rota_consensus::transaction::{VerifiedTransaction, check_transaction};
 use rota_storage::StorageError;
 use rota_storage::journal::journal_bytes;
 
+use super::switch::unreadable;
 use super::{Ledger, LedgerEvent, SubmitError};
 use crate::pool::{Pool, PoolEntry, PoolError};
 
@@ -52,6 +53,8 @@ impl Ledger {
                         continue;
                     }
                     Err(PoolError::Known(_)) => continue,
+                    // No verdict on the transaction: it stays promised, and the node does not start.
+                    Err(PoolError::State(error)) => return Err(unreadable(error)),
                     Err(error) => error.to_string(),
                 },
                 Err(rule) => rule.to_string(),
@@ -70,7 +73,7 @@ impl Ledger {
         let admitted: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok().cloned()).collect();
         self.after_admission(&admitted);
         let acknowledge = |outcome: Result<Arc<PoolEntry>, SubmitError>| match (&flushed, outcome) {
-            (Err(error), Ok(_)) => Err(SubmitError::Storage(error.to_string())),
+            (Err(error), Ok(_)) => Err(SubmitError::Storage(error.clone())),
             (_, outcome) => outcome.map(|entry| entry.tx.txid()),
         };
         outcomes.into_iter().map(acknowledge).collect()
@@ -89,12 +92,13 @@ impl Ledger {
         if self.settings().bantx.contains(&tx.txid()) {
             return Err(SubmitError::Refused("the transaction is banned on this node (bantx)".to_owned()));
         }
+        self.store.check_room().map_err(SubmitError::Storage)?;
         let entry = self.view.write().pool.admit(tx, true, self.clock.unix(), &self.rules)?;
         match self.journal.append(&[&journal_bytes(entry.tx.transaction())]) {
             Ok(()) => Ok(entry),
             Err(error) => {
                 self.retract(entry.tx.txid());
-                Err(SubmitError::Storage(error.to_string()))
+                Err(SubmitError::Storage(error))
             }
         }
     }

@@ -126,6 +126,14 @@ impl Store {
         Ok(begun)
     }
 
+    /// The addresses that the wallet's index lists, and whether the wallet could sign for each.
+    #[must_use]
+    pub fn wallet_members(&self) -> Vec<(Lock, bool)> {
+        let writer = self.writer();
+        let members = writer.subscriptions.get(&Subject::Wallet).and_then(|row| writer.members.get(&row.id));
+        members.into_iter().flatten().map(|(lock, row)| (*lock, row.mine.is_some())).collect()
+    }
+
     /// Whether the wallet's index lists an address, and whether its past too.
     #[must_use]
     pub fn wallet_member(&self, lock: &Lock) -> Option<MemberRow> {
