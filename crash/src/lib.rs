@@ -82,6 +82,31 @@ impl std::str::FromStr for Point {
     }
 }
 
+/// A point, and at which time it is reached a process is to end there: 1 is the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The point.
+    pub point: Point,
+    /// The time.
+    pub time: u64,
+}
+
+impl std::fmt::Display for Turn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.point.name(), self.time)
+    }
+}
+
+impl std::str::FromStr for Turn {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Turn, String> {
+        let (name, time) = text.split_once(':').unwrap_or((text, "1"));
+        let time = time.parse().ok().filter(|time| *time > 0);
+        Ok(Turn { point: name.parse()?, time: time.ok_or("the time it is reached is a number from 1 on")? })
+    }
+}
+
 /// Says that the process is at a point; does not return if this is where it is to end.
 #[cfg(feature = "points")]
 pub fn reached(point: Point) {
@@ -112,5 +137,15 @@ mod tests {
             assert_eq!(point.name().parse(), Ok(*point));
         }
         assert_eq!("tip".parse::<Point>(), Err("tip is no crash point".to_owned()));
+    }
+
+    #[test]
+    fn a_point_is_named_with_its_turn() {
+        let turn = Turn { point: Point::TipMoved, time: 3 };
+        assert_eq!(turn.to_string().parse(), Ok(turn));
+        assert_eq!("tip-moved".parse(), Ok(Turn { time: 1, ..turn }));
+        for bad in ["", "tip", "tip-moved:0", "tip-moved:x"] {
+            assert!(bad.parse::<Turn>().is_err(), "{bad}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use rota_crash::{LAST_WORDS, Point};
+use rota_crash::{LAST_WORDS, Point, Turn};
 use serde_json::json;
 
 use crate::load::{Load, Promises};
@@ -101,7 +101,7 @@ pub async fn hit(network: &mut Network, point: Point, random: &mut Random) -> an
         Way::Follow => (random.between(1, 3), &[]),
         Way::Start | Way::Clear | Way::Stop | Way::Join | Way::Encrypt => (1, &[]),
     };
-    let crash = format!("{}:{turn}", point.name());
+    let crash = Turn { point, time: turn }.to_string();
     network.victim.spawn(Program::Crash, "c", further, Some(&crash))?;
     let promises = provoke(&mut network.victim, way(point)).await?;
     network.open.absorb(promises);
@@ -182,7 +182,7 @@ fn has_ended(node: &mut Node) -> bool {
 async fn ended_at(node: &mut Node, point: Point) -> anyhow::Result<()> {
     let status = node.wait_end(REACHED_WITHIN).await;
     let killed = status.and_then(|status: ExitStatus| status.signal()) == Some(9);
-    let named = node.said().contains(&format!("{LAST_WORDS}{} ", point.name()));
+    let named = node.said().contains(&format!("{LAST_WORDS}{}:", point.name()));
     ensure!(killed && named, "the point was not reached: {status:?}\n{}", node.tail());
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use rota_chain::amount::Height;
 use rota_chain::transaction::Transaction;
 
+use crate::error::StorageError;
 use crate::journal::{Journal, journal_bytes};
 
 fn transactions(count: u32) -> Vec<Transaction> {
@@ -102,4 +103,50 @@ fn a_full_disk_is_an_error_and_nothing_is_promised() {
     let bytes = journal_bytes(&transactions(1)[0]);
     assert_eq!(journal.append(&[&bytes]).unwrap_err().code(), "storage-full");
     assert_eq!((journal.records(), journal.bytes()), (0, 0));
+}
+
+#[test]
+fn a_record_damaged_at_any_byte_is_refused_and_the_others_are_salvaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let journal = Journal::open(&path).unwrap();
+    journal.append(&[b"the first record", b"the second one", b"and the last"]).unwrap();
+    drop(journal);
+    let whole = std::fs::read(&path).unwrap();
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        std::fs::write(&path, &damaged).unwrap();
+        let refused = Journal::open(&path).unwrap_err();
+        assert!(matches!(refused, StorageError::DamagedJournal { readable: 2, .. }), "byte {at}: {refused}");
+        assert_eq!(Journal::salvage(&path).unwrap().records(), 2, "byte {at}");
+        assert_eq!(std::fs::read(path.with_extension("damaged")).unwrap(), damaged);
+    }
+}
+
+#[test]
+fn zeros_that_a_loss_of_power_left_are_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let journal = Journal::open(&path).unwrap();
+    journal.append(&[b"the first record", b"the second one, longer"]).unwrap();
+    drop(journal);
+    let whole = std::fs::read(&path).unwrap();
+    for from in 24..whole.len() - 8 {
+        let mut torn = whole.clone();
+        torn[from..].fill(0);
+        std::fs::write(&path, &torn).unwrap();
+        assert_eq!(Journal::open(&path).unwrap().records(), 1, "zeros from {from}");
+    }
+}
+
+#[test]
+fn a_journal_shorter_than_when_the_node_ended_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let journal = Journal::open(&path).unwrap();
+    append(&journal, &transactions(2));
+    let noted = journal.bytes();
+    assert_eq!(journal.expect_bytes(noted), Ok(()));
+    assert_eq!(journal.expect_bytes(noted + 1).map_err(|error| error.code()), Err("storage-damaged-journal"));
 }

@@ -70,7 +70,7 @@ async fn a_disk_that_runs_full_refuses_what_is_new_keeps_reading_and_goes_on_onc
     assert!(refusal.message.contains("free some space") && refusal.message.contains("-mindiskspace"), "{refusal:?}");
     let refusal = a.refusal("publish", json!(["s", "k", {"text": "too much"}, "offchain"])).await;
     assert!(refusal.message.contains("free some space"), "{refusal:?}");
-    a.wait_logged(&["storage-low"]).await;
+    beside(a, "grep -q storage-low \"$1/debug.log\"").await;
     assert!(text(&a.call("getinfo", json!([])).await["errors"]).contains("free some space"));
     for txid in [&first, &kept] {
         a.wait_item("s", txid).await;
