@@ -31,6 +31,12 @@ pub const METHODS: &[Method] = &[
         .takes(&[required("txid", STR), required("vout", INT), optional("unconfirmed", BOOL, "true")])
         .example(&["19bc8685c1ed3c12e92fb7e8cdde98aead2e329afc929b884b6a50cb17daed32", "0"]),
     Method::new("gettxoutsetinfo", "Sums up all unspent outputs.").slow(),
+    Method::new(
+        "getstatehash",
+        "Counts the hash of the state after the last block anew: every node at this block gives the same.",
+    )
+    .hidden()
+    .slow(),
     Method::new("verifychain", "Checks the most recent blocks in the database again.")
         .takes(&[optional("checklevel", INT, "3"), optional("numblocks", INT, "288")])
         .example(&["3", "100"])

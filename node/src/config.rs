@@ -128,6 +128,15 @@ pub fn database_cache(options: &Options) -> anyhow::Result<Option<usize>> {
     options.text("dbcache").map(|_| megabytes(options, "dbcache", 1)).transpose()
 }
 
+/// Bytes of the disk that are to stay free.
+///
+/// # Errors
+/// A sentence that says what is wrong and what to do.
+pub fn least_free(options: &Options) -> anyhow::Result<u64> {
+    let least = i64::try_from(rota_storage::LEAST_FREE >> 20)?;
+    Ok(u64::try_from(options.number("mindiskspace", least, 0..=1_000_000)?)? << 20)
+}
+
 /// Bytes of an option in megabytes, at least one and at most a million of them.
 fn megabytes(options: &Options, name: &str, default: u32) -> anyhow::Result<usize> {
     let size = options.number(name, i64::from(default), 1..=1_000_000)?;

@@ -30,14 +30,14 @@ use crate::context::{Context, NodeFacts, unix_time};
 use crate::directory_lock::DirectoryLock;
 use crate::ledger::{self, LedgerHandle, LedgerParts};
 use crate::miner::{self, MinerParts, MinerStatus};
-use crate::network::{Network, NetworkParts};
+use crate::network::{Network, NetworkOptions, NetworkParts};
 use crate::offchain::Offchain;
 use crate::pause::Paused;
 use crate::prepare::{Prepared, open_store, open_wallet, prepare};
 use crate::rpc;
 use crate::rpc::http::{self, Phase};
 use crate::view::SharedView;
-use crate::{combine, config, console, daemon, genesis, join, notify};
+use crate::{combine, config, console, daemon, file_limit, genesis, join, notify};
 
 /// How often an unlocked wallet is looked at.
 const WALLET_LOOK: Duration = Duration::from_secs(1);
@@ -62,6 +62,7 @@ pub fn run(line: &CommandLine) -> anyhow::Result<ExitCode> {
         anyhow::bail!("{}", console::no_chain(name));
     }
     directory.make().map_err(|error| anyhow::anyhow!("cannot write to {}: {error}", directory.path().display()))?;
+    file_limit::raise()?;
     let lock = DirectoryLock::take(&directory.lock(), name)?;
     conf::ensure_credentials(&directory, &mut rand::rng())?;
     let options = Options::resolve(line, Some(&directory))?;
@@ -92,6 +93,16 @@ struct Running {
 
 async fn run_prepared(prepared: Prepared, short: bool) -> anyhow::Result<()> {
     let running = start(&prepared).await?;
+    // However it ends, the database is closed before the process: its threads do not outlive what they use.
+    let served = serve(&prepared, &running, short).await;
+    stop(running).await;
+    served?;
+    tracing::info!("node stopped");
+    Ok(())
+}
+
+/// Tells that the node is ready, and waits until it is to stop.
+async fn serve(prepared: &Prepared, running: &Running, short: bool) -> anyhow::Result<()> {
     let facts = &running.context.facts;
     if short {
         console::say(&facts.node_address);
@@ -106,10 +117,8 @@ async fn run_prepared(prepared: Prepared, short: bool) -> anyhow::Result<()> {
         .map_err(|error| anyhow::anyhow!("cannot write the process id to {} (-pid): {error}", pid.display()))?;
     daemon::detach();
     tracing::info!("node ready");
-    wait_for_stop(&running).await?;
-    stop(running).await;
+    wait_for_stop(running).await?;
     let _ = std::fs::remove_file(pid);
-    tracing::info!("node stopped");
     Ok(())
 }
 
@@ -148,9 +157,12 @@ async fn start(prepared: &Prepared) -> anyhow::Result<Running> {
     let front = http::serve(front_config, method_table, phases, stopping.clone()).await?;
 
     let ground = open_ground(prepared)?;
-    let (ledger, ledger_thread) = spawn_ledger(prepared, &ground)?;
     let offchain = Arc::new(Offchain::new(Arc::clone(&ground.store), Arc::clone(&ground.rules), timers)?);
-    let network = make_network(prepared, &ground, &ledger, &offchain, &ports)?;
+    let network_options = config::network_options(options, ports.listen.clone(), prepared.seed.clone())?;
+    let genesis = stored_genesis(&ground.view)?;
+    // Nothing fails from here on: the writer's thread, which has the database open, would outlive the refusal.
+    let (ledger, ledger_thread) = spawn_ledger(prepared, &ground)?;
+    let network = make_network(prepared, &ground, &ledger, &offchain, network_options, &genesis);
     let (miner_status, miner) = watch::channel(MinerStatus::default());
     let context = Arc::new(Context {
         parameters: Arc::new(set.clone()),
@@ -180,7 +192,7 @@ async fn start(prepared: &Prepared) -> anyhow::Result<Running> {
     tasks.spawn(notify::run(Arc::clone(&context), programs, stopping.clone()));
     tasks.spawn(combine::run(Arc::clone(&context), stopping.clone()));
     tasks.spawn(lock_wallet_when_due(wallet, stopping));
-    methods.send_replace(rpc::methods(Arc::clone(&context))?);
+    methods.send_replace(rpc::methods(Arc::clone(&context)));
     phase.send_replace(Phase::Ready);
     Ok(Running { context, ledger_thread, tasks, front, phase, _methods: methods })
 }
@@ -204,7 +216,8 @@ fn open_ground(prepared: &Prepared) -> anyhow::Result<Ground> {
     let rules = Arc::new(Rules::new(set));
     let reindex = options.flag("reindex", false);
     let cache = config::database_cache(options)?;
-    let store = Arc::new(open_store(directory, OpenOptions { reindex, cache, ..OpenOptions::default() })?);
+    let least_free = config::least_free(options)?;
+    let store = Arc::new(open_store(directory, OpenOptions { reindex, cache, least_free, ..OpenOptions::default() })?);
     if store.is_rebuilding()? {
         if !reindex {
             tracing::warn!("the last rebuild of the database (-reindex) was broken off: it goes on now");
@@ -214,6 +227,7 @@ fn open_ground(prepared: &Prepared) -> anyhow::Result<Ground> {
     genesis::check_stored(&store, set)?;
     let view = ledger::initial_view(&store, &rules, config::pool_limits(options, set)?)?;
     let wallet = Arc::new(open_wallet(directory, options, set)?);
+    rpc::wallet::follow::expect_whole(&store, &wallet, set.address_scheme(), &directory.wallet())?;
     rpc::wallet::follow::all(&store, &wallet)?;
     rpc::wallet::follow::begin(&store)?;
     Ok(Ground {
@@ -235,7 +249,7 @@ fn spawn_ledger(prepared: &Prepared, ground: &Ground) -> anyhow::Result<(LedgerH
         rules,
         signatures,
         view,
-        journal: Arc::new(Journal::open(&directory.journal())?),
+        journal: Arc::new(open_journal(directory, options, &ground.store)?),
         wallet,
         settings,
         paused,
@@ -245,17 +259,32 @@ fn spawn_ledger(prepared: &Prepared, ground: &Ground) -> anyhow::Result<(LedgerH
     Ok(spawned)
 }
 
+fn open_journal(directory: &ChainDirectory, options: &Options, store: &Store) -> anyhow::Result<Journal> {
+    let opened = match options.flag("reindex", false) {
+        true => Journal::salvage(&directory.journal()),
+        false => Journal::open(&directory.journal()).and_then(|journal| {
+            if let Some(noted) = store.journal_note()? {
+                journal.expect_bytes(noted)?;
+                store.forget_journal_note()?;
+            }
+            Ok(journal)
+        }),
+    };
+    opened.map_err(|error| anyhow::anyhow!("{}: {error}", error.code()))
+}
+
 fn make_network(
     prepared: &Prepared,
     ground: &Ground,
     ledger: &LedgerHandle,
     offchain: &Arc<Offchain>,
-    ports: &Ports,
-) -> anyhow::Result<Network> {
-    let Prepared { directory, options, set, seed, .. } = prepared;
+    options: NetworkOptions,
+    genesis: &Block,
+) -> Network {
+    let Prepared { directory, set, .. } = prepared;
     let Ground { rules, settings, wallet, signatures, view, paused, .. } = ground.clone();
-    let join_answers = join::answers(set, &stored_genesis(&view)?);
-    Ok(Network::new(NetworkParts {
+    let join_answers = join::answers(set, genesis);
+    Network::new(NetworkParts {
         parameters: Arc::new(set.clone()),
         rules,
         directory: directory.clone(),
@@ -267,8 +296,8 @@ fn make_network(
         settings,
         paused,
         offchain: Arc::clone(offchain),
-        options: config::network_options(options, ports.listen.clone(), seed.clone())?,
-    }))
+        options,
+    })
 }
 
 fn stored_genesis(view: &SharedView) -> anyhow::Result<Block> {

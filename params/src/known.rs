@@ -154,6 +154,7 @@ options! {
         flushsourcechunks Flag "1" "Sync own off-chain data to disk before its transaction is sent";
         maxmempool Number "256" "Megabytes of unconfirmed transactions, at most";
         maxmempoolauthor Number "64" "Megabytes of unconfirmed transactions of one author, at most";
+        mindiskspace Number "64" "Megabytes of disk to stay free: with less, no transaction or block is taken";
         dbcache Number "48" "Megabytes of memory that the database keeps blocks of";
         bantx Text "" "Comma-separated transaction ids that this node never accepts";
         lockblock Text "" "Hash of a block that the active chain must hold";

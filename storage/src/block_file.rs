@@ -13,6 +13,7 @@ use rota_chain::block::Block;
 use rota_chain::codec::{decode, encode};
 use rota_chain::hash::Txid;
 use rota_chain::transaction::Transaction;
+use rota_crash::{Point, reached};
 use tracing::warn;
 
 use crate::block::{Location, UndoBlock};
@@ -48,6 +49,13 @@ impl RecordKind {
         match self {
             RecordKind::Block => 1,
             RecordKind::Undo => 2,
+        }
+    }
+
+    const fn written(self) -> Point {
+        match self {
+            RecordKind::Block => Point::BlockWritten,
+            RecordKind::Undo => Point::UndoWritten,
         }
     }
 
@@ -152,6 +160,7 @@ impl BlockFiles {
             got: writer.length,
             limit: u64::from(u32::MAX),
         })?;
+        reached(kind.written());
         writer.length += record.len() as u64;
         writer.unsynced = true;
         Ok(Location { file: writer.number, offset, length })
@@ -263,12 +272,34 @@ impl BlockFiles {
     /// That of `visit`, made from [`StorageError`] if a file cannot be read.
     pub fn for_each_block<E: From<StorageError>>(
         &self,
+        visit: impl FnMut(Location, Block) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        self.for_each_block_from(0, 0, visit)
+    }
+
+    /// As [`BlockFiles::for_each_block`], of the blocks after the record at `place`.
+    ///
+    /// # Errors
+    /// As [`BlockFiles::for_each_block`].
+    pub fn for_each_block_after<E: From<StorageError>>(
+        &self,
+        place: Location,
+        visit: impl FnMut(Location, Block) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        self.for_each_block_from(place.file, u64::from(place.offset) + u64::from(place.length), visit)
+    }
+
+    fn for_each_block_from<E: From<StorageError>>(
+        &self,
+        first: u32,
+        at: u64,
         mut visit: impl FnMut(Location, Block) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
-        for number in numbers(&self.directory)? {
+        for number in numbers(&self.directory)?.into_iter().filter(|number| *number >= first) {
             let file = self.reader(number)?;
             let path = file_path(&self.directory, number);
             let mut records = Records::new(&file, &path, number)?;
+            records.at = if number == first { at } else { 0 };
             while let Some(found) = records.next()? {
                 let (location, bytes) = match found {
                     Found::Record { kind: RecordKind::Block, location, bytes } => (location, bytes),
@@ -315,6 +346,7 @@ fn reopen(directory: &Path, number: u32) -> Result<Writer> {
         file.set_len(end)
             .and_then(|()| file.sync_data())
             .map_err(|error| StorageError::from_io("cannot cut", &path, &error))?;
+        reached(Point::BlockFileCut);
     }
     Ok(Writer { number, file: Arc::new(file), length: end, unsynced: false })
 }
@@ -327,6 +359,7 @@ fn create(directory: &Path, number: u32) -> Result<Writer> {
         .create_new(true)
         .open(&path)
         .map_err(|error| StorageError::from_io("cannot make", &path, &error))?;
+    reached(Point::BlockFileMade);
     File::open(directory)
         .and_then(|folder| folder.sync_all())
         .map_err(|error| StorageError::from_io("cannot sync the folder", directory, &error))?;
@@ -339,6 +372,7 @@ fn sync(directory: &Path, writer: &mut Writer) -> Result<()> {
             .file
             .sync_data()
             .map_err(|error| StorageError::from_io("cannot sync", &file_path(directory, writer.number), &error))?;
+        reached(Point::BlockFileSynced);
         writer.unsynced = false;
     }
     Ok(())

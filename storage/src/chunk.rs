@@ -6,10 +6,12 @@ use std::sync::{Mutex, PoisonError};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use rota_chain::hash::{ChunkHash, Txid};
+use rota_crash::{Point, reached};
+use tracing::warn;
 
 use crate::error::Result;
 use crate::key::Key;
-use crate::kv::{Batch, Durability, Read};
+use crate::kv::{Batch, Database, Durability, Read};
 use crate::store::Store;
 use crate::table::{CHUNK, CHUNK_INFO, CHUNK_OWNER, CHUNK_PENDING, CHUNK_TOTALS, ITEM_PURGED, OWNER_CHUNK};
 
@@ -126,6 +128,7 @@ impl Store {
     /// # Errors
     /// [`crate::StorageError`] if storage fails or the disk is full.
     pub fn put_chunk(&self, hash: &ChunkHash, salt: &[u8], bytes: &[u8], owner: ChunkOwner) -> Result<()> {
+        self.check_room()?;
         let _writer = self.chunk_writer();
         let mut batch = self.chunks().batch();
         batch.put(&CHUNK_OWNER, &(*hash, owner), &())?;
@@ -146,6 +149,7 @@ impl Store {
 
     fn write_chunks(&self, batch: Batch) -> Result<()> {
         self.chunks().write(batch, Durability::Written)?;
+        reached(Point::ChunkWritten);
         self.chunk_sync().written.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
@@ -163,6 +167,7 @@ impl Store {
         }
         let all = state.written.load(Ordering::Acquire);
         self.chunks().sync()?;
+        reached(Point::ChunksSynced);
         state.runs.fetch_add(1, Ordering::Relaxed);
         *synced = all;
         Ok(())
@@ -336,6 +341,7 @@ impl Store {
             batch.put(&CHUNK_TOTALS, &(), &totals)?;
         }
         self.chunks().write(batch, Durability::Written)?;
+        reached(Point::ChunkRemoved);
         Ok(info.map(|info| u64::from(info.size)))
     }
 
@@ -381,6 +387,37 @@ impl Store {
             .map(|row| row.map(|((hash, _), chunk)| (hash, chunk)))
             .collect()
     }
+}
+
+/// Removes chunks whose bytes cannot be read, so that they are fetched again, and counts the others anew.
+///
+/// # Errors
+/// `storage-corrupt` if what is known of chunks cannot be read itself.
+pub(crate) fn drop_unreadable_chunks(chunks: &Database) -> Result<()> {
+    chunks.scan(&OWNER_CHUNK, &())?.try_for_each(|row| row.map(drop))?;
+    chunks.scan(&CHUNK_PENDING, &())?.try_for_each(|row| row.map(drop))?;
+    chunks.scan(&ITEM_PURGED, &())?.try_for_each(|row| row.map(drop))?;
+    let mut totals = ChunkTotals::default();
+    for row in chunks.scan(&CHUNK_INFO, &())? {
+        let (hash, info) = row?;
+        if matches!(chunks.get(&CHUNK, &hash), Ok(Some(_))) {
+            totals.add(Some(u64::from(info.size)));
+            continue;
+        }
+        warn!(chunk = %hash, "off-chain data is damaged; it is fetched again from peers");
+        let mut batch = chunks.batch();
+        batch.delete(&CHUNK, &hash)?;
+        batch.delete(&CHUNK_INFO, &hash)?;
+        for row in chunks.scan(&CHUNK_OWNER, &hash)? {
+            let ((_, owner), ()) = row?;
+            batch.delete(&CHUNK_OWNER, &(hash, owner))?;
+            batch.delete(&OWNER_CHUNK, &(owner, hash))?;
+        }
+        chunks.write(batch, Durability::Written)?;
+    }
+    let mut batch = chunks.batch();
+    batch.put(&CHUNK_TOTALS, &(), &totals)?;
+    chunks.write(batch, Durability::Synced)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use rota_chain::multiset::Multiset;
 use rota_chain::transaction::Transaction;
 use rota_consensus::block::BLOCK_PREFIX;
 use rota_consensus::state::{Changes, StateKey, StateValue};
+use rota_crash::{Point, reached};
 
 use crate::block::{BlockEntry, Location, Tip};
 use crate::cache::is_hot;
@@ -114,7 +115,10 @@ impl Store {
         let (batch, hot, changed) = work.finish(commit)?;
         self.cache().begin();
         match self.database().write(batch, commit.durability) {
-            Ok(()) => self.cache().finish(Some(hot)),
+            Ok(()) => {
+                reached(if commit.undone.is_empty() { Point::TipMoved } else { Point::TipMovedBack });
+                self.cache().finish(Some(hot));
+            }
             Err(error) => {
                 self.cache().finish(None);
                 return Err(error);

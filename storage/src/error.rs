@@ -25,9 +25,35 @@ pub enum StorageError {
         /// What is wrong there.
         detail: String,
     },
+    /// Bytes of the journal cannot be right: what was acknowledged may be lost.
+    #[error(
+        "the journal {} is damaged at byte {offset} ({detail}), so an acknowledged transaction may be lost: restore it from a backup, or start with -reindex to go on with the {readable} transactions that can be read", .path.display()
+    )]
+    DamagedJournal {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file.
+        offset: u64,
+        /// What is wrong there.
+        detail: String,
+        /// Transactions that can be read.
+        readable: u64,
+    },
     /// No space is left.
     #[error("the disk of {} is full: free some space and start again", .0.display())]
     Full(PathBuf),
+    /// Less space is left than is to stay free.
+    #[error(
+        "the disk of {} has {free} MB left, and {least} MB are to stay free (-mindiskspace): free some space, the node then goes on by itself", .path.display()
+    )]
+    Low {
+        /// A folder on the disk.
+        path: PathBuf,
+        /// Megabytes left.
+        free: u64,
+        /// Megabytes that are to stay free.
+        least: u64,
+    },
     /// Writing is not allowed.
     #[error("{} cannot be written: check its owner and permissions, or whether the disk is mounted read-only", .0.display())]
     ReadOnly(PathBuf),
@@ -78,7 +104,9 @@ impl StorageError {
             StorageError::Locked(_) => "storage-locked",
             StorageError::Corrupt(_) => "storage-corrupt",
             StorageError::DamagedFile { .. } => "storage-damaged-file",
+            StorageError::DamagedJournal { .. } => "storage-damaged-journal",
             StorageError::Full(_) => "storage-full",
+            StorageError::Low { .. } => "storage-low",
             StorageError::ReadOnly(_) => "storage-read-only",
             StorageError::Format { .. } => "storage-format",
             StorageError::Io { .. } => "storage-io",

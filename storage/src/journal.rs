@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rota_chain::codec::{decode, encode};
 use rota_chain::hash::Txid;
 use rota_chain::transaction::Transaction;
+use rota_crash::{Point, reached};
 use tracing::warn;
 
 use crate::error::{Result, StorageError};
@@ -19,6 +20,8 @@ use crate::error::{Result, StorageError};
 const MAX_RECORD_BYTES: u32 = 128 << 20;
 /// Length and checksum.
 const HEADER_BYTES: u64 = 8;
+/// Places tried for a record after damage: every byte may look like a length, and each try reads as many bytes.
+const SEARCH_TRIES: u32 = 100_000;
 /// Bytes of an id that are remembered of each record.
 const NAME_BYTES: usize = 16;
 /// Bytes copied at once while the journal is shortened.
@@ -59,10 +62,11 @@ impl Record {
 pub struct JournalMark(usize);
 
 impl Journal {
-    /// Opens the journal, or makes it. An unfinished record at its end is cut off.
+    /// Opens the journal, or makes it. An unfinished record at its end is cut off: it was never acknowledged.
     ///
     /// # Errors
-    /// [`StorageError`] if the file cannot be read or written.
+    /// `storage-damaged-journal` if what is not a record is no unfinished one either; another [`StorageError`] if the
+    /// file cannot be read or written.
     pub fn open(path: &Path) -> Result<Journal> {
         let file = open_file(path)?;
         let (mut length, mut records) = (0, Vec::new());
@@ -72,13 +76,68 @@ impl Journal {
             records.push(Record::of(&txid, end - length));
             length = end;
         })?;
-        let size = file.metadata().map_err(|error| StorageError::from_io("cannot read", path, &error))?.len();
+        let size = size_of(&file, path)?;
         if size > length {
+            let rest = Rest::read(&file, path, length, size)?;
+            if let Some(detail) = rest.damage() {
+                let readable = records.len() as u64 + rest.whole_records().len() as u64;
+                let (path, detail) = (path.to_path_buf(), detail.to_owned());
+                return Err(StorageError::DamagedJournal { path, offset: length, detail, readable });
+            }
             warn!(path = %path.display(), at = length, "cut an unfinished record off the journal");
             file.set_len(length).map_err(|error| StorageError::from_io("cannot cut", path, &error))?;
+            reached(Point::JournalCut);
         }
         let state = State { file: Arc::new(file), length, records };
         Ok(Journal { path: path.to_path_buf(), state: Mutex::new(state) })
+    }
+
+    /// Opens the journal with all records that can be read, whatever stands between them. A damaged one is kept as it is
+    /// beside the journal, under the ending `damaged`.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the file cannot be read or written.
+    pub fn salvage(path: &Path) -> Result<Journal> {
+        let (offset, readable) = match Journal::open(path) {
+            Err(StorageError::DamagedJournal { offset, readable, .. }) => (offset, readable),
+            other => return other,
+        };
+        let (file, mut bytes) = (open_file(path)?, Vec::new());
+        let mut failure = None;
+        let mut keep = |record: &[u8]| match record_of(record) {
+            Ok(record) => bytes.extend_from_slice(&record),
+            Err(error) => failure = Some(error),
+        };
+        scan(&file, path, |record, _| keep(&record))?;
+        for record in Rest::read(&file, path, offset, size_of(&file, path)?)?.whole_records() {
+            keep(&record);
+        }
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        let aside = path.with_extension("damaged");
+        let fail = |error: std::io::Error| StorageError::from_io("cannot write", path, &error);
+        std::fs::copy(path, &aside).map_err(fail)?;
+        replace(path, &bytes)?;
+        warn!(path = %aside.display(), readable, "a damaged journal was set aside; what can be read of it is kept");
+        Journal::open(path)
+    }
+
+    /// Refuses a journal that is shorter than it was when the node ended.
+    ///
+    /// # Errors
+    /// `storage-damaged-journal`.
+    pub fn expect_bytes(&self, noted: u64) -> Result<()> {
+        let state = self.lock();
+        if state.length >= noted {
+            return Ok(());
+        }
+        Err(StorageError::DamagedJournal {
+            path: self.path.clone(),
+            offset: state.length,
+            detail: format!("it ends there, and had {noted} bytes when the node ended"),
+            readable: state.records.len() as u64,
+        })
     }
 
     /// Appends a transaction, given as canonical bytes. It survives the end of the process, and power loss after
@@ -95,6 +154,7 @@ impl Journal {
             }
             return Err(StorageError::from_io("cannot write", &self.path, &error));
         }
+        reached(Point::JournalAppended);
         state.length += bytes.len() as u64;
         state.records.push(Record::of(txid, bytes.len() as u64));
         Ok(())
@@ -106,7 +166,9 @@ impl Journal {
     /// [`StorageError`] if the disk fails.
     pub fn sync(&self) -> Result<()> {
         let file = self.lock().file.clone();
-        file.sync_data().map_err(|error| StorageError::from_io("cannot sync", &self.path, &error))
+        file.sync_data().map_err(|error| StorageError::from_io("cannot sync", &self.path, &error))?;
+        reached(Point::JournalSynced);
+        Ok(())
     }
 
     /// The transactions, in the order appended.
@@ -154,11 +216,13 @@ impl Journal {
             start = end;
         }
         copy.flush().and_then(|()| file.sync_data()).map_err(fail)?;
+        reached(Point::JournalCopied);
         let mut state = self.lock();
         copy.take(start..state.length).and_then(|()| copy.flush()).and_then(|()| file.sync_data()).map_err(fail)?;
         let length = copy.length;
         records.extend(state.records.iter().skip(known.len()));
         std::fs::rename(&path, &self.path).map_err(fail)?;
+        reached(Point::JournalReplaced);
         *state = State { file: Arc::new(file), length, records };
         if let Some(folder) = self.path.parent() {
             File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail)?;
@@ -197,6 +261,76 @@ fn open_file(path: &Path) -> Result<File> {
         .truncate(false)
         .open(path)
         .map_err(|error| StorageError::from_io("cannot open", path, &error))
+}
+
+/// Writes a whole journal beside the one there, and puts it in its place.
+fn replace(journal: &Path, bytes: &[u8]) -> Result<File> {
+    let path = journal.with_extension("new");
+    let fail = |error: std::io::Error| StorageError::from_io("cannot write", &path, &error);
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path).map_err(fail)?;
+    file.write_all(bytes).and_then(|()| file.sync_data()).map_err(fail)?;
+    reached(Point::JournalCopied);
+    std::fs::rename(&path, journal).map_err(fail)?;
+    reached(Point::JournalReplaced);
+    if let Some(folder) = journal.parent() {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail)?;
+    }
+    Ok(file)
+}
+
+fn size_of(file: &File, path: &Path) -> Result<u64> {
+    Ok(file.metadata().map_err(|error| StorageError::from_io("cannot read", path, &error))?.len())
+}
+
+/// What follows the last whole record from the beginning.
+struct Rest(Vec<u8>);
+
+impl Rest {
+    fn read(file: &File, path: &Path, from: u64, size: u64) -> Result<Rest> {
+        let mut bytes = vec![0; usize::try_from(size.saturating_sub(from)).unwrap_or(0)];
+        file.read_exact_at(&mut bytes, from).map_err(|error| StorageError::from_io("cannot read", path, &error))?;
+        Ok(Rest(bytes))
+    }
+
+    /// What shows that this is not what a write leaves that was broken off: all its bytes are there, or records follow.
+    /// After a loss of power zeros may stand for bytes that never reached the disk.
+    fn damage(&self) -> Option<&'static str> {
+        let (head, content) = self.0.split_first_chunk::<{ HEADER_BYTES as usize }>()?;
+        let ([length, expected], _) = head.as_chunks::<4>() else { return None };
+        let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        if checksum(content) == u32::from_le_bytes(*expected) {
+            return Some("the length of a record is wrong");
+        }
+        let is_there = content.get(..length).is_some_and(|content| !content.ends_with(&[0; 8]));
+        if is_there && length > 0 {
+            return Some("the checksum of a record does not match");
+        }
+        (!self.whole_records().is_empty()).then_some("whole records follow what is none")
+    }
+
+    /// The contents of all whole records, wherever they begin.
+    fn whole_records(&self) -> Vec<Vec<u8>> {
+        let (mut records, mut at, mut tries) = (Vec::new(), 0, SEARCH_TRIES);
+        while let Some(rest) = self.0.get(at..).filter(|rest| rest.len() > HEADER_BYTES as usize && tries > 0) {
+            let found = record_in(rest, &mut tries);
+            at += found.map_or(1, |content| content.len() + HEADER_BYTES as usize);
+            records.extend(found.map(<[u8]>::to_vec));
+        }
+        records
+    }
+}
+
+/// The content of the record that begins here, if one does; counts what was tried in vain.
+fn record_in<'a>(bytes: &'a [u8], tries: &mut u32) -> Option<&'a [u8]> {
+    let (head, rest) = bytes.split_first_chunk::<{ HEADER_BYTES as usize }>()?;
+    let ([length, expected], _) = head.as_chunks::<4>() else { return None };
+    let length = u32::from_le_bytes(*length);
+    let content = rest.get(..usize::try_from(length).ok()?).filter(|content| !content.is_empty())?;
+    if checksum(content) != u32::from_le_bytes(*expected) {
+        *tries = tries.saturating_sub(1);
+        return None;
+    }
+    Some(content)
 }
 
 /// Copies stretches of one file to another, those that adjoin as one.

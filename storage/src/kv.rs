@@ -291,6 +291,8 @@ fn database_options(memory: Memory) -> Options {
     options.set_max_log_file_size(1 << 20);
     options.set_stats_dump_period_sec(0);
     options.set_bytes_per_sync(1 << 20);
+    // A log that was synced and is missing or shorter now is noticed.
+    options.set_track_and_verify_wals_in_manifest(true);
     options
 }
 

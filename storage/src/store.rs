@@ -7,16 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rota_chain::amount::Height;
 use rota_chain::block::Block;
 use rota_chain::hash::BlockHash;
+use rota_crash::{Point, reached};
 use tracing::warn;
 
 use crate::block::{BlockEntry, Location, UndoBlock};
 use crate::block_file::BlockFiles;
 use crate::cache::HotCache;
-use crate::chunk::ChunkSync;
+use crate::chunk::{ChunkSync, drop_unreadable_chunks};
 use crate::error::{Result, StorageError};
 use crate::index::wallet::{Members, read_members};
 use crate::index::{Subject, SubscriptionRow};
 use crate::kv::{Batch, Database, Durability, Memory, MemoryTables, Read};
+use crate::room::Room;
 use crate::snapshot::Snapshot;
 use crate::table::{ALL, BLOCK, BLOCK_AT, CHUNK_ALL, FORMAT, META, Meta, SUBSCRIPTION, TIP};
 
@@ -35,6 +37,11 @@ pub struct StorePaths {
 impl StorePaths {
     fn chunks(&self) -> PathBuf {
         self.database.with_file_name("chunks")
+    }
+
+    /// Where the old database stands from the moment that a rebuild begins until the new one says that it is under way.
+    fn aside(&self) -> PathBuf {
+        self.database.with_extension("old")
     }
 }
 
@@ -56,6 +63,8 @@ pub struct OpenOptions {
     pub reindex: bool,
     /// Bytes of memory that hold what was read from the database; none for the usual.
     pub cache: Option<usize>,
+    /// Bytes of the disk that are to stay free, 0 not to look. See [`Store::check_room`].
+    pub least_free: u64,
     /// A number drawn at random by the caller: the mark of the database, if it is made now. See [`Snapshot::mark`].
     pub mark: u64,
 }
@@ -70,6 +79,7 @@ pub struct Store {
     writer: Mutex<WriterState>,
     chunk_writer: Mutex<()>,
     chunk_sync: ChunkSync,
+    room: Room,
 }
 
 /// What the writer remembers between writes.
@@ -86,15 +96,25 @@ impl Store {
     /// # Errors
     /// [`StorageError`]: `storage-locked`, `storage-corrupt`, `storage-format`, `storage-full`, `storage-read-only`.
     pub fn open(paths: &StorePaths, options: OpenOptions) -> Result<Store> {
-        let kept = if options.reindex { empty(&paths.database)? } else { Vec::new() };
+        // A rebuild may have been broken off before the new database said so.
+        let begins = options.reindex || paths.aside().exists();
+        let options = OpenOptions { reindex: begins, ..options };
+        let kept = if begins { set_aside(paths)? } else { Vec::new() };
         let database = Database::open(&paths.database, ALL, Memory::with_cache(options.cache))?;
         if !options.reindex && is_ahead_of_files(&database, &BlockFiles::open(&paths.blocks)?)? {
-            warn!("power was lost before the last blocks were written: the database is rebuilt from the block files");
+            warn!(
+                "the block files do not hold the last blocks, as after a loss of power: the database is rebuilt from the \
+                 block files, what is missing comes again from peers"
+            );
             drop(database);
             return Store::open(paths, OpenOptions { reindex: true, ..options });
         }
         let chunks = open_chunks(&paths.chunks(), options)?;
-        Store::over(database, chunks, &paths.blocks, options, &kept)
+        let store = Store::over(database, chunks, &paths.blocks, options, &kept)?;
+        if begins {
+            Database::destroy(&paths.aside())?;
+        }
+        Ok(store)
     }
 
     /// A store whose databases are tables in memory; block files are in the folder `blocks` all the same.
@@ -139,6 +159,7 @@ impl Store {
             batch.put(&META, &Meta::NextSubscription.key(), &next)?;
         }
         database.write(batch, Durability::Synced)?;
+        reached(Point::DatabaseMarked);
         let subscriptions = database.scan(&SUBSCRIPTION, &())?.collect::<Result<_>>()?;
         let members = read_members(&database)?;
         Ok(Store {
@@ -149,6 +170,7 @@ impl Store {
             writer: Mutex::new(WriterState { subscriptions, members }),
             chunk_writer: Mutex::new(()),
             chunk_sync: ChunkSync::default(),
+            room: Room::new(blocks, options.least_free),
         })
     }
 
@@ -161,6 +183,14 @@ impl Store {
         let view = self.database.snapshot();
         let generation = before.filter(|before| self.cache.generation() == Some(*before));
         Snapshot::new(view, self.files.clone(), self.cache.clone(), generation)
+    }
+
+    /// Refuses while the disk has less free than is to stay free: asked before anything is taken in that may be refused.
+    ///
+    /// # Errors
+    /// `storage-low`.
+    pub fn check_room(&self) -> Result<()> {
+        self.room.check()
     }
 
     pub(crate) fn files(&self) -> &BlockFiles {
@@ -234,6 +264,21 @@ impl Store {
         self.files.for_each_block(visit)
     }
 
+    /// As [`Store::for_each_stored_block`], of the blocks appended after those of the tip: such that the database does not
+    /// know, if it lost what it had of them.
+    ///
+    /// # Errors
+    /// As [`Store::for_each_stored_block`].
+    pub fn for_each_block_after_tip<E: From<StorageError>>(
+        &self,
+        visit: impl FnMut(Location, Block) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let tip = self.database.get(&TIP, &())?;
+        let entry = tip.map(|tip| self.block_entry(&tip.hash)).transpose()?.flatten();
+        let Some(place) = entry.and_then(|entry| entry.undo.or(entry.body)) else { return Ok(()) };
+        self.files.for_each_block_after(place, visit)
+    }
+
     /// What is known of a block.
     ///
     /// # Errors
@@ -259,7 +304,9 @@ impl Store {
         for (hash, entry) in entries {
             put_entry(&mut batch, hash, entry)?;
         }
-        self.database.write(batch, Durability::Written)
+        self.database.write(batch, Durability::Written)?;
+        reached(Point::EntryNoted);
+        Ok(())
     }
 
     /// Every block known, in order of id.
@@ -302,6 +349,36 @@ impl Store {
     pub fn finish_rebuild(&self) -> Result<()> {
         let mut batch = self.database.batch();
         batch.delete(&META, &Meta::Rebuilding.key())?;
+        self.database.write(batch, Durability::Synced)?;
+        reached(Point::RebuildFinished);
+        Ok(())
+    }
+
+    /// Notes, safe from power loss, how long the journal is now that the node ends: a shorter one was cut since.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the disk fails.
+    pub fn note_journal(&self, bytes: u64) -> Result<()> {
+        let mut batch = self.database.batch();
+        batch.put(&META, &Meta::Journal.key(), &bytes)?;
+        self.database.write(batch, Durability::Synced)
+    }
+
+    /// What [`Store::note_journal`] noted when the node ended, if it did not die.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    pub fn journal_note(&self) -> Result<Option<u64>> {
+        self.database.get(&META, &Meta::Journal.key())
+    }
+
+    /// Forgets the note: the journal is about to change.
+    ///
+    /// # Errors
+    /// [`StorageError`] if storage fails.
+    pub fn forget_journal_note(&self) -> Result<()> {
+        let mut batch = self.database.batch();
+        batch.delete(&META, &Meta::Journal.key())?;
         self.database.write(batch, Durability::Synced)
     }
 
@@ -377,9 +454,30 @@ fn check_format(database: &Database) -> Result<bool> {
     }
 }
 
-/// Removes the database; gives back its subscriptions as far as they can be read.
-fn empty(path: &Path) -> Result<Vec<(Subject, SubscriptionRow)>> {
+/// Moves the database out of the way of a new one; gives back its subscriptions as far as they can be read. Until the new
+/// one is noted to be under way, the same can be done again.
+fn set_aside(paths: &StorePaths) -> Result<Vec<(Subject, SubscriptionRow)>> {
+    let (database, aside) = (&paths.database, &paths.aside());
+    if aside.exists() {
+        Database::destroy(database)?;
+        return kept_rows(aside);
+    }
+    let kept = kept_rows(database)?;
+    if database.exists() {
+        std::fs::rename(database, aside)
+            .map_err(|error| StorageError::from_io("cannot rename the folder", database, &error))?;
+    }
+    reached(Point::DatabaseEmptied);
+    tracing::info!(subscriptions = kept.len(), "subscriptions that are kept");
+    Ok(kept)
+}
+
+/// The subscriptions of a database as far as they can be read.
+fn kept_rows(path: &Path) -> Result<Vec<(Subject, SubscriptionRow)>> {
     let mut kept = Vec::new();
+    if !path.exists() {
+        return Ok(kept);
+    }
     match Database::open(path, ALL, Memory::LITTLE) {
         Ok(old) => match old.scan(&SUBSCRIPTION, &()) {
             Ok(rows) => kept.extend(rows.filter_map(Result::ok).filter_map(kept_row)),
@@ -388,7 +486,6 @@ fn empty(path: &Path) -> Result<Vec<(Subject, SubscriptionRow)>> {
         Err(StorageError::Locked(path)) => return Err(StorageError::Locked(path)),
         Err(error) => warn!(%error, "subscriptions cannot be kept"),
     }
-    Database::destroy(path)?;
     Ok(kept)
 }
 
@@ -401,7 +498,12 @@ fn kept_row((subject, row): (Subject, SubscriptionRow)) -> Option<(Subject, Subs
 }
 
 fn open_chunks(path: &Path, options: OpenOptions) -> Result<Database> {
-    match Database::open(path, CHUNK_ALL, CHUNK_MEMORY) {
+    let opened = Database::open(path, CHUNK_ALL, CHUNK_MEMORY);
+    let sound = match opened {
+        Ok(chunks) if options.reindex => drop_unreadable_chunks(&chunks).map(|()| chunks),
+        other => other,
+    };
+    match sound {
         Err(StorageError::Corrupt(detail)) if options.reindex => {
             warn!(%detail, "off-chain data is damaged; it is fetched again from peers");
             Database::destroy(path)?;

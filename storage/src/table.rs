@@ -116,6 +116,8 @@ pub enum Meta {
     Rebuilding,
     /// Tells this database from others and from itself before a rebuild: a number drawn when it was made.
     Mark,
+    /// Bytes of the journal when the node ended; absent while it runs.
+    Journal,
 }
 
 impl Meta {
@@ -127,6 +129,7 @@ impl Meta {
             Meta::NextSubscription => 1,
             Meta::Rebuilding => 2,
             Meta::Mark => 3,
+            Meta::Journal => 4,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rota_crash::{Point, reached};
 use zeroize::Zeroizing;
 
 use crate::error::WalletError;
@@ -82,10 +83,10 @@ impl Store {
             self.file.set_len(self.length).map_err(WalletError::io(&self.path))?;
         }
         self.unclean = true;
-        self.file
-            .write_all_at(&bytes, self.length)
-            .and_then(|()| self.file.sync_all())
-            .map_err(WalletError::io(&self.path))?;
+        self.file.write_all_at(&bytes, self.length).map_err(WalletError::io(&self.path))?;
+        reached(Point::WalletAppended);
+        self.file.sync_all().map_err(WalletError::io(&self.path))?;
+        reached(Point::WalletSynced);
         self.length = end;
         self.unclean = false;
         Ok(())
@@ -115,6 +116,7 @@ impl Store {
     /// [`WalletError::Io`]: the old bytes may be on the disk still.
     pub fn wipe_old(&self, old: OldFile) -> Result<(), WalletError> {
         overwrite(&old.0).map_err(WalletError::io(&self.path))?;
+        reached(Point::WalletWiped);
         wipe(&self.directory.join(TORN))
     }
 
@@ -216,8 +218,11 @@ impl Store {
             create(&aside)
                 .and_then(|mut file| file.write_all(torn).and_then(|()| file.sync_all()))
                 .map_err(WalletError::io(&aside))?;
+            reached(Point::WalletTornKept);
         }
-        self.file.set_len(self.length).and_then(|()| self.file.sync_all()).map_err(WalletError::io(&self.path))
+        self.file.set_len(self.length).and_then(|()| self.file.sync_all()).map_err(WalletError::io(&self.path))?;
+        reached(Point::WalletCut);
+        Ok(())
     }
 
     fn damaged(&self, offset: u64, reason: String) -> WalletError {
@@ -279,11 +284,11 @@ fn create(path: &Path) -> std::io::Result<File> {
 fn write_new(directory: &Path, bytes: &[u8]) -> Result<File, WalletError> {
     let (new, path) = (directory.join(NEW), directory.join(FILE));
     let mut file = create(&new).map_err(WalletError::io(&new))?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| std::fs::rename(&new, &path))
-        .and_then(|()| File::open(directory)?.sync_all())
-        .map_err(WalletError::io(&path))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(WalletError::io(&new))?;
+    reached(Point::WalletCopied);
+    std::fs::rename(&new, &path).map_err(WalletError::io(&path))?;
+    reached(Point::WalletReplaced);
+    File::open(directory).and_then(|folder| folder.sync_all()).map_err(WalletError::io(directory))?;
     Ok(file)
 }
 

@@ -46,6 +46,29 @@ impl Ledger {
         Ok(())
     }
 
+    /// Takes in what the block files hold beyond the database: the damaged end of its log may have been dropped, or the
+    /// process have ended between the two.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub(super) fn take_in_lost_blocks(&mut self) -> Result<(), StorageError> {
+        let store = Arc::clone(&self.store);
+        let before = self.view.tip();
+        store.for_each_block_after_tip(|location, block| {
+            self.try_accept(Arc::new(block), Some(location), true).map(drop)
+        })?;
+        let after = self.view.tip();
+        if after.hash != before.hash {
+            tracing::warn!(
+                from = before.height.0,
+                to = after.height.0,
+                "the database had lost blocks that the block files hold: they were applied again; subscriptions made \
+                 meanwhile may be lost (see listsubscriptions)"
+            );
+        }
+        Ok(())
+    }
+
     /// Takes a block in: checks it, stores it, and moves the tip if its branch is preferred.
     pub fn accept_block(&mut self, block: Arc<Block>, own: bool) -> BlockOutcome {
         match self.try_accept(block, None, own) {
@@ -106,7 +129,10 @@ impl Ledger {
         };
         let body = match stored {
             Some(location) => location,
-            None => self.store.append_block(&block)?,
+            None => {
+                self.store.check_room()?;
+                self.store.append_block(&block)?
+            }
         };
         self.store_entry(&block, &parent, status, Some(body))?;
         if let Ok(checked) = checked {

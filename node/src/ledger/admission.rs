@@ -79,6 +79,7 @@ impl Admission {
         if self.is_banned(&tx.txid()) {
             return Err(SubmitError::Refused("the transaction is banned on this node (bantx)".to_owned()));
         }
+        self.store.check_room().map_err(SubmitError::Storage)?;
         let turn = self.turn();
         if turn.closed {
             return Err(Stopped.into());
@@ -86,7 +87,7 @@ impl Admission {
         let judged = self.view.read().pool.judge(tx, &self.rules)?;
         let tx = judged.tx();
         let journaled = self.journal.append(&tx.txid(), &journal_bytes(tx.transaction()));
-        journaled.map_err(|error| SubmitError::Storage(error.to_string()))?;
+        journaled.map_err(SubmitError::Storage)?;
         let entry = self.view.write().pool.enter(judged, true, self.clock.unix());
         self.note_arrival(&entry);
         Ok(entry)

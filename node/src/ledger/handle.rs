@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rota_chain::block::Block;
 use rota_chain::hash::Txid;
 use rota_consensus::transaction::VerifiedTransaction;
+use rota_storage::StorageError;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{Admission, BlockOutcome, Ledger, LedgerEvent};
@@ -27,7 +28,7 @@ pub enum SubmitError {
     Pool(#[from] PoolError),
     /// It could not be journaled.
     #[error("the transaction cannot be journaled: {0}")]
-    Storage(String),
+    Storage(StorageError),
     /// A setting of this node refuses it.
     #[error("{0}")]
     Refused(String),
@@ -160,9 +161,11 @@ impl JournalSync {
         let begun = self.asked.load(Ordering::SeqCst);
         let admission = Arc::clone(admission);
         let synced = tokio::task::spawn_blocking(move || admission.journal().sync()).await;
-        synced
-            .map_err(|error| SubmitError::Storage(error.to_string()))?
-            .map_err(|error| SubmitError::Storage(error.to_string()))?;
+        let broken = |error: tokio::task::JoinError| StorageError::Io {
+            what: "the journal was not synced".to_owned(),
+            detail: error.to_string(),
+        };
+        synced.map_err(broken).and_then(|synced| synced).map_err(SubmitError::Storage)?;
         *served = begun;
         Ok(())
     }

@@ -208,6 +208,8 @@ impl Ledger {
         };
         if ledger.store.is_rebuilding()? {
             ledger.reindex()?;
+        } else {
+            ledger.take_in_lost_blocks()?;
         }
         ledger.activate()?;
         ledger.readmit()?;
@@ -312,9 +314,9 @@ impl Ledger {
     fn close(&mut self) {
         self.set_catching_up(false);
         self.admission.close();
-        if let Err(error) =
-            self.admission.journal().sync().and_then(|()| self.store.sync_files()).and_then(|()| self.store.sync())
-        {
+        let journal = self.admission.journal();
+        let written = journal.sync().and_then(|()| self.store.sync_files());
+        if let Err(error) = written.and_then(|()| self.store.note_journal(journal.bytes())) {
             tracing::error!(%error, "the database cannot be synced");
         }
     }

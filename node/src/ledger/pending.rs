@@ -12,6 +12,7 @@ use rota_consensus::rule::Rule;
 use rota_consensus::transaction::{VerifiedTransaction, check_transaction};
 use rota_storage::StorageError;
 
+use super::switch::unreadable;
 use super::{Ledger, LedgerEvent, SubmitError};
 use crate::pool::{Pool, PoolEntry, PoolError};
 
@@ -48,6 +49,8 @@ impl Ledger {
             let reason = match verified {
                 Ok(tx) => match self.admission.readmit(tx) {
                     Ok(_) | Err(PoolError::Known(_)) => continue,
+                    // No verdict on the transaction: it stays promised, and the node does not start.
+                    Err(PoolError::State(error)) => return Err(unreadable(error)),
                     Err(error) => error.to_string(),
                 },
                 Err(rule) => rule.to_string(),
@@ -66,7 +69,7 @@ impl Ledger {
         let synced = if self.sync_transactions && !outcomes.is_empty() { admission.journal().sync() } else { Ok(()) };
         self.admission.settle();
         let acknowledge = |outcome: Result<Arc<PoolEntry>, SubmitError>| match (&synced, outcome) {
-            (Err(error), Ok(_)) => Err(SubmitError::Storage(error.to_string())),
+            (Err(error), Ok(_)) => Err(SubmitError::Storage(error.clone())),
             (_, outcome) => outcome.map(|entry| entry.tx.txid()),
         };
         outcomes.into_iter().map(acknowledge).collect()

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use rota_chain::lock::KeyHash;
+use rota_crash::{Point, reached};
 
 /// Nodes in the book: more than a permissioned chain has; the longest unreachable gives way.
 const MAX_NODES: usize = 1_024;
@@ -158,7 +159,12 @@ impl Book {
         }
         text.push('\n');
         let beside = self.path.with_extension("new");
-        let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, &self.path));
+        let written = std::fs::write(&beside, text).and_then(|()| {
+            reached(Point::PeersWritten);
+            std::fs::rename(&beside, &self.path)?;
+            reached(Point::PeersReplaced);
+            Ok(())
+        });
         match written {
             Ok(()) => self.changed = false,
             Err(error) => tracing::warn!("the book of known nodes cannot be written: {error}"),

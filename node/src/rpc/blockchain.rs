@@ -15,11 +15,13 @@ use rota_chain::amount::Height;
 use rota_chain::block::BlockHeader;
 use rota_chain::codec::encode;
 use rota_chain::hash::BlockHash;
+use rota_chain::multiset::Multiset;
 use rota_chain::transaction::Transaction;
 use rota_consensus::block::check_header;
 use rota_consensus::coin::reward;
 use rota_consensus::rules::Rules;
-use rota_storage::{BlockEntry, BlockStatus, Snapshot};
+use rota_consensus::state::element;
+use rota_storage::{BlockEntry, BlockStatus, Snapshot, StorageError};
 use serde_json::{Map, Value, json};
 
 use super::blockset::{HASH_DIGITS, block_set, c_integer};
@@ -47,6 +49,7 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("getdifficulty", Answerer::Now(getdifficulty)),
     ("getmempoolinfo", Answerer::Now(getmempoolinfo)),
     ("getrawmempool", Answerer::Now(getrawmempool)),
+    ("getstatehash", Answerer::Later(|ctx, params| heavy(ctx, params, getstatehash))),
     ("verifychain", Answerer::Later(|ctx, params| heavy(ctx, params, verifychain))),
     ("invalidateblock", Answerer::Later(invalidateblock)),
     ("reconsiderblock", Answerer::Later(reconsiderblock)),
@@ -374,6 +377,32 @@ fn verifychain(ctx: &Context, params: &Params) -> Answer {
         }
     }
     Ok(Value::from(true))
+}
+
+/// Adds up the state element by element. The hash kept beside the state follows from what each block changed: the two
+/// differ where an element was lost or changed on disk.
+fn getstatehash(ctx: &Context, _params: &Params) -> Answer {
+    let (snapshot, tip) = {
+        let view = ctx.view.read();
+        (view.snapshot.clone(), view.tip)
+    };
+    let (mut state, mut elements) = (Multiset::new(), 0u64);
+    let add = |key, value| {
+        state.add(&element(&key, &value));
+        elements += 1;
+    };
+    snapshot.for_each_element(add).map_err(storage_error)?;
+    let (counted, kept) = (state.hash(), snapshot.multiset().map_err(storage_error)?.hash());
+    if counted != kept {
+        let detail = format!("the hash of the state is {counted}, the one kept beside it {kept}");
+        return Err(storage_error(StorageError::Corrupt(detail)));
+    }
+    Ok(json!({
+        "height": tip.height.0,
+        "bestblock": tip.hash.to_string(),
+        "elements": elements,
+        "statehash": counted.to_string(),
+    }))
 }
 
 /// What a caller is told when the ledger does not carry out a command about blocks.

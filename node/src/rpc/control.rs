@@ -103,6 +103,7 @@ pub fn warnings(ctx: &Context) -> String {
         let peers = if ctx.network.handle().is_none() { "peers, " } else { "" };
         sentences.push(format!("The wallet is locked: {peers}mining and signing wait for walletpassphrase."));
     }
+    sentences.extend(ctx.store.check_room().err().map(|low| format!("Nothing is taken in: {low}.")));
     sentences.extend(ctx.miner.borrow().warning.clone());
     sentences.join(" ")
 }

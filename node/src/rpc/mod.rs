@@ -102,21 +102,22 @@ pub fn answerer(name: &str) -> Option<Answerer> {
 }
 
 /// The table of methods over a running node.
-pub fn methods(context: Arc<Context>) -> anyhow::Result<Methods> {
+pub fn methods(context: Arc<Context>) -> Methods {
     let mut module = RpcModule::new(context);
     for (family, method) in method::methods() {
         if matches!(family, method::Family::FilterCallback | method::Family::Watch) {
             continue;
         }
         let answerer = answerer(method.name).or_else(|| answerer(method.target().name));
-        module.register_async_method(method.name, move |params, context, extensions| async move {
+        let registered = module.register_async_method(method.name, move |params, context, extensions| async move {
             let reach = extensions.get::<Arc<Reach>>().cloned();
             let answer = call(method, answerer, params.as_str().map(str::to_owned), Arc::clone(&context), reach).await;
             answer.map_err(ErrorObjectOwned::from)
-        })?;
+        });
+        registered.expect("the table of methods names each once");
     }
-    watch::register(&mut module)?;
-    Ok(module.into())
+    watch::register(&mut module).expect("the table of methods names each once");
+    module.into()
 }
 
 async fn call(

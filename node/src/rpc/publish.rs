@@ -155,7 +155,7 @@ pub fn offchain_error(error: OffchainError) -> RpcError {
         OffchainError::Size { size, limit } => {
             RpcError::parameter(ParameterRule::Size, sentence).got(size).allowed(format!("1 to {limit}"))
         }
-        OffchainError::Storage(_) => RpcError::new(Code::Database, sentence),
+        OffchainError::Storage(cause) => RpcError::new(Code::Database, sentence).rule(cause.code()),
     }
 }
 

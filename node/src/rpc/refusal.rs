@@ -22,7 +22,7 @@ pub fn of_submission(scheme: &AddressScheme, error: SubmitError) -> RpcError {
     match error {
         SubmitError::Pool(error) => of_pool(scheme, &error),
         SubmitError::Stopped(stopped) => RpcError::internal(stopped),
-        SubmitError::Storage(cause) => RpcError::new(Code::Database, cause),
+        SubmitError::Storage(cause) => RpcError::new(Code::Database, cause.to_string()).rule(cause.code()),
         SubmitError::Refused(cause) => RpcError::new(Code::VerifyRejected, cause),
     }
 }

@@ -257,16 +257,21 @@ pub async fn submit_outputs(ctx: Arc<Context>, authors: Vec<Lock>, outputs: Vec<
     payment::submit(&ctx, source, authors, outputs, Holding::native(paid)).await
 }
 
-/// A body without inputs, valid as long as one may be, with a nonce of its own.
+/// The part of the time that a transaction may stay valid which is not asked for: of 30 days one. By so much the tip may
+/// fall back, in a reorganisation or after a crash, and a peer lag behind, without refusing what was acknowledged.
+const WINDOW_MARGIN: u32 = 30;
+
+/// A body without inputs, valid about as long as one may be, with a nonce of its own.
 #[must_use]
 pub fn body(ctx: &Context, authors: Vec<Lock>, outputs: Vec<Output>) -> Body {
+    let window = ctx.rules.validity_window;
     Body {
         version: TRANSACTION_VERSION,
         inputs: Vec::new(),
         outputs,
         authors,
         lock_time: 0,
-        last_height: ctx.view.tip().height.0.saturating_add(ctx.rules.validity_window),
+        last_height: ctx.view.tip().height.0.saturating_add(window - window / WINDOW_MARGIN),
         nonce: rand::random(),
     }
 }

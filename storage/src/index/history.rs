@@ -4,6 +4,7 @@ use rota_chain::amount::Height;
 use rota_chain::block::Block;
 use rota_chain::hash::{BlockHash, Txid};
 use rota_chain::transaction::Transaction;
+use rota_crash::{Point, reached};
 
 use crate::block::{Location, Tip, UndoBlock};
 use crate::commit::places;
@@ -123,6 +124,7 @@ impl Store {
             writer.write_replacement(&mut batch, row)?;
         }
         self.database().write(batch, Durability::Written)?;
+        reached(Point::HistoryIndexed);
         writer.take(changed);
         if replaces {
             writer.replace_wallet(row);

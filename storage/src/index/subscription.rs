@@ -4,6 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use rota_chain::amount::Height;
 use rota_chain::hash::Txid;
 use rota_chain::transaction::Transaction;
+use rota_crash::{Point, reached};
 
 use crate::error::{Result, StorageError};
 use crate::index::writer::{Changed, IndexWriter};
@@ -144,6 +145,7 @@ impl Store {
         }
         batch.put(&SUBSCRIPTION, &subject, &row)?;
         self.database().write(batch, Durability::Synced)?;
+        reached(Point::Subscribed);
         writer.subscriptions.insert(subject, row);
         Ok(Subscription::of(subject, row))
     }
@@ -187,6 +189,7 @@ impl Store {
         batch.delete(&SUBSCRIPTION, &subject)?;
         drop_rows(&mut batch, row.id)?;
         self.database().write(batch, Durability::Synced)?;
+        reached(Point::Unsubscribed);
         writer.subscriptions.remove(&subject);
         writer.members.remove(&row.id);
         Ok(true)
@@ -207,6 +210,7 @@ impl Store {
             let mut batch = self.database().batch();
             batch.put(&SUBSCRIPTION, &subject, &changed)?;
             self.database().write(batch, Durability::Synced)?;
+            reached(Point::SubscriptionChanged);
             *row = changed;
         }
         Ok(Subscription::of(subject, *row))
@@ -228,6 +232,7 @@ impl Store {
             drop_indexes(&mut batch, *row, changed.indexes)?;
             batch.put(&SUBSCRIPTION, &subject, &changed)?;
             self.database().write(batch, Durability::Synced)?;
+            reached(Point::IndexTrimmed);
             *row = changed;
         }
         Ok(Subscription::of(subject, *row))
@@ -269,7 +274,9 @@ impl Store {
             return Ok(());
         }
         index.finish(&mut batch)?;
-        self.database().write(batch, Durability::Written)
+        self.database().write(batch, Durability::Written)?;
+        reached(Point::SeenIndexed);
+        Ok(())
     }
 
     /// Keeps a transaction that was seen and then lost its place: in conflict, expired, or without its right. It stays
@@ -284,7 +291,9 @@ impl Store {
         }
         let mut batch = self.database().batch();
         batch.put(&LOST, txid, transaction)?;
-        self.database().write(batch, Durability::Written)
+        self.database().write(batch, Durability::Written)?;
+        reached(Point::LostKept);
+        Ok(())
     }
 }
 

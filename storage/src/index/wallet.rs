@@ -6,6 +6,7 @@ use borsh::BorshDeserialize;
 use rota_chain::amount::Height;
 use rota_chain::codec::encode;
 use rota_chain::lock::Lock;
+use rota_crash::{Point, reached};
 
 use crate::error::{Result, StorageError};
 use crate::index::party::MemberRow;
@@ -91,6 +92,7 @@ impl Store {
             batch.put(&INDEX_ADDRESS, &(*id, encode(lock)), member)?;
         }
         self.database().write(batch, Durability::Written)?;
+        reached(Point::WalletIndexed);
         writer.subscriptions.insert(Subject::Wallet, row);
         if let Some(begun) = anew
             && let Some(old) = writer.subscriptions.insert(Subject::WalletAnew, begun)
@@ -122,6 +124,14 @@ impl Store {
         }
         batch.put(&SUBSCRIPTION, &Subject::WalletAnew, &begun)?;
         Ok(begun)
+    }
+
+    /// The addresses that the wallet's index lists, and whether the wallet could sign for each.
+    #[must_use]
+    pub fn wallet_members(&self) -> Vec<(Lock, bool)> {
+        let writer = self.writer();
+        let members = writer.subscriptions.get(&Subject::Wallet).and_then(|row| writer.members.get(&row.id));
+        members.into_iter().flatten().map(|(lock, row)| (*lock, row.mine.is_some())).collect()
     }
 
     /// Whether the wallet's index lists an address, and whether its past too.

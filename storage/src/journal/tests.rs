@@ -5,8 +5,10 @@
 use std::collections::HashSet;
 
 use rota_chain::amount::Height;
+use rota_chain::hash::Txid;
 use rota_chain::transaction::Transaction;
 
+use crate::error::StorageError;
 use crate::journal::{Journal, journal_bytes};
 
 fn transactions(count: u32) -> Vec<Transaction> {
@@ -16,6 +18,12 @@ fn transactions(count: u32) -> Vec<Transaction> {
 fn append(journal: &Journal, transactions: &[Transaction]) {
     for transaction in transactions {
         journal.append(&transaction.txid(), &journal_bytes(transaction)).unwrap();
+    }
+}
+
+fn append_bytes(journal: &Journal, records: &[&[u8]]) {
+    for record in records {
+        journal.append(&Txid([1; 32]), record).unwrap();
     }
 }
 
@@ -142,4 +150,50 @@ fn a_full_disk_is_an_error_and_nothing_is_promised() {
     let transaction = &transactions(1)[0];
     assert_eq!(journal.append(&transaction.txid(), &journal_bytes(transaction)).unwrap_err().code(), "storage-full");
     assert_eq!((journal.records(), journal.bytes()), (0, 0));
+}
+
+#[test]
+fn a_record_damaged_at_any_byte_is_refused_and_the_others_are_salvaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let journal = Journal::open(&path).unwrap();
+    append_bytes(&journal, &[b"the first record", b"the second one", b"and the last"]);
+    drop(journal);
+    let whole = std::fs::read(&path).unwrap();
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        std::fs::write(&path, &damaged).unwrap();
+        let refused = Journal::open(&path).unwrap_err();
+        assert!(matches!(refused, StorageError::DamagedJournal { readable: 2, .. }), "byte {at}: {refused}");
+        assert_eq!(Journal::salvage(&path).unwrap().records(), 2, "byte {at}");
+        assert_eq!(std::fs::read(path.with_extension("damaged")).unwrap(), damaged);
+    }
+}
+
+#[test]
+fn zeros_that_a_loss_of_power_left_are_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let journal = Journal::open(&path).unwrap();
+    append_bytes(&journal, &[b"the first record", b"the second one, longer"]);
+    drop(journal);
+    let whole = std::fs::read(&path).unwrap();
+    for from in 24..whole.len() - 8 {
+        let mut torn = whole.clone();
+        torn[from..].fill(0);
+        std::fs::write(&path, &torn).unwrap();
+        assert_eq!(Journal::open(&path).unwrap().records(), 1, "zeros from {from}");
+    }
+}
+
+#[test]
+fn a_journal_shorter_than_when_the_node_ended_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let journal = Journal::open(&path).unwrap();
+    append(&journal, &transactions(2));
+    let noted = journal.bytes();
+    assert_eq!(journal.expect_bytes(noted), Ok(()));
+    assert_eq!(journal.expect_bytes(noted + 1).map_err(|error| error.code()), Err("storage-damaged-journal"));
 }

@@ -269,3 +269,22 @@ fn blocks_of_other_branches_are_found_by_height() {
     assert!(snapshot.block(&two[0]).unwrap().is_some() && snapshot.undo(&two[1]).unwrap().is_some());
     assert_eq!(snapshot.block(&BlockHash::ZERO).unwrap(), None);
 }
+
+#[test]
+fn a_rebuild_that_ended_before_it_was_noted_goes_on_with_its_subscriptions() {
+    let (chain, stream) = chain();
+    let Chain { folder, store, .. } = chain;
+    drop(store);
+    let paths = paths(&folder);
+    // As a process leaves it that ends right after it set the database aside, and as one that had begun the new one.
+    for begun in [false, true] {
+        std::fs::rename(&paths.database, paths.database.with_extension("old")).unwrap();
+        if begun {
+            std::fs::create_dir_all(&paths.database).unwrap();
+        }
+        let store = Store::open(&paths, OpenOptions::default()).unwrap();
+        assert!(store.is_rebuilding().unwrap());
+        assert!(store.subscription(stream).is_some_and(|kept| kept.indexes == Indexes::ALL), "begun: {begun}");
+        assert!(!paths.database.with_extension("old").exists());
+    }
+}

@@ -7,16 +7,30 @@ use super::{report, root};
 /// Folder, and the crates of ours its manifest may name.
 const FLOORS: &[(&str, &[&str])] = &[
     ("chain", &[]),
+    ("crash", &[]),
     ("params", &["rota-chain"]),
     ("consensus", &["rota-chain", "rota-params"]),
-    ("storage", &["rota-chain", "rota-params", "rota-consensus"]),
-    ("wallet", &["rota-chain", "rota-params", "rota-consensus", "rota-storage"]),
+    ("storage", &["rota-chain", "rota-crash", "rota-params", "rota-consensus"]),
+    ("wallet", &["rota-chain", "rota-crash", "rota-params", "rota-consensus", "rota-storage"]),
     ("p2p", &["rota-chain", "rota-params"]),
     ("api", &["rota-chain", "rota-params"]),
-    ("node", &["rota-chain", "rota-params", "rota-consensus", "rota-storage", "rota-wallet", "rota-p2p", "rota-api"]),
+    (
+        "node",
+        &[
+            "rota-chain",
+            "rota-crash",
+            "rota-params",
+            "rota-consensus",
+            "rota-storage",
+            "rota-wallet",
+            "rota-p2p",
+            "rota-api",
+        ],
+    ),
     ("cli", &["rota-api", "rota-params"]),
     ("tests", &["rota-api", "rota-chain", "rota-params", "rota-p2p"]),
     ("bench", &["rota-api", "rota-chain"]),
+    ("torture", &["rota-api", "rota-crash"]),
     (
         "simulation",
         &["rota-chain", "rota-params", "rota-consensus", "rota-storage", "rota-wallet", "rota-p2p", "rota-node"],
@@ -31,12 +45,12 @@ const PLACES: &[(&str, &[&str])] = &[
     ("sha2", &["chain"]),
     ("ripemd", &["chain"]),
     ("jsonrpsee", &["api", "node"]),
-    ("tokio", &["p2p", "api", "node", "cli", "bench", "tests", "simulation"]),
+    ("tokio", &["p2p", "api", "node", "cli", "bench", "tests", "simulation", "torture"]),
     ("hyper", &["api", "node", "bench"]),
     ("tokio-tungstenite", &["node", "tests"]),
     ("tokio-rustls", &["api", "node"]),
     ("rand", &["params", "wallet", "p2p", "node", "simulation"]),
-    ("anyhow", &["params", "node", "cli", "bench", "tests", "simulation"]),
+    ("anyhow", &["params", "node", "cli", "bench", "tests", "simulation", "torture"]),
 ];
 
 fn metadata() -> Metadata {

@@ -1,7 +1,10 @@
 //! Keeping the wallet's index of transactions in step with its addresses: new keys, imported ones, and their past.
 
+use std::path::Path;
+
 use rota_api::error::RpcError;
 use rota_api::wallet::Rescan;
+use rota_chain::address::AddressScheme;
 use rota_chain::amount::Height;
 use rota_chain::lock::Lock;
 use rota_storage::index::Subject;
@@ -21,6 +24,23 @@ const STEPS_AT_START: usize = 4;
 
 fn address(info: &AddressInfo, past: Option<Height>) -> WalletAddress {
     WalletAddress { lock: info.lock, mine: info.is_mine, past }
+}
+
+/// Refuses a wallet that has lost what the database knows it had: its end may be gone with the keys in it.
+///
+/// # Errors
+/// A sentence that says what to do.
+pub fn expect_whole(store: &Store, wallet: &Wallet, scheme: AddressScheme, path: &Path) -> anyhow::Result<()> {
+    let kept = |(lock, mine): &(Lock, bool)| wallet.info(lock).is_some_and(|info| info.is_mine || !mine);
+    let lost: Vec<Lock> = store.wallet_members().iter().filter(|member| !kept(member)).map(|(lock, _)| *lock).collect();
+    let Some(first) = lost.first() else { return Ok(()) };
+    anyhow::bail!(
+        "wallet-key-lost: the wallet file in {} lacks {} of the addresses that this node had, {} among them: restore it \
+         from a backup, or start with -reindex to go on without them",
+        path.display(),
+        lost.len(),
+        scheme.encode(first)
+    )
 }
 
 /// Lists every address of the wallet that the index does not list yet, with its past: at start, before blocks come.

@@ -1,0 +1,112 @@
+//! The run of kills: every crash point so many times, then kill -9 at random times under load and during starts.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use rota_crash::Point;
+
+use crate::command::KillPlan;
+use crate::load::Load;
+use crate::network::Network;
+use crate::node::Program;
+use crate::point;
+use crate::progress::{Progress, say};
+use crate::random::Random;
+
+/// Kills during starts in a row at most.
+const STARTS_IN_A_ROW: u64 = 3;
+/// Longest load before a kill, in milliseconds.
+const LONGEST_LOAD: u64 = 1_200;
+
+/// Carries out a plan.
+///
+/// # Errors
+/// Says which promise was broken.
+pub async fn run(plan: &KillPlan) -> anyhow::Result<()> {
+    let passing = tempfile::Builder::new().prefix("rota-torture-").tempdir()?;
+    let root = plan.run.state.clone().unwrap_or_else(|| passing.path().to_path_buf());
+    std::fs::create_dir_all(&root)?;
+    let mut progress = Progress::load(plan.run.state.as_ref().map(|root| root.join("progress.json")))?;
+    let outcome = run_in(plan, &root, &mut progress).await;
+    progress.tell(wanted(plan));
+    if outcome.is_err() && plan.run.state.is_none() {
+        say(&format!("the directories are kept in {}", passing.keep().display()));
+    }
+    outcome
+}
+
+fn wanted(plan: &KillPlan) -> u64 {
+    plan.kills + plan.points * Point::ALL.len() as u64
+}
+
+async fn run_in(plan: &KillPlan, root: &std::path::Path, progress: &mut Progress) -> anyhow::Result<()> {
+    let mut random =
+        Random::new(plan.run.seed.wrapping_add(progress.kills).wrapping_add(progress.hits(Point::TipMoved)));
+    let mut network = Network::open(root).await?;
+    if plan.transactions > 0 {
+        let there = network.fill(plan.transactions).await?;
+        say(&format!("the chain holds {there} transactions"));
+    }
+    let begun = Instant::now();
+    let over = || plan.run.seconds.is_some_and(|seconds| begun.elapsed() >= Duration::from_secs(seconds));
+    for round in 1..=plan.points {
+        for point in Point::ALL {
+            if over() {
+                return Ok(());
+            }
+            if progress.hits(*point) >= round {
+                continue;
+            }
+            let time = point::hit(&mut network, *point, &mut random).await;
+            progress.started(time.with_context(|| format!("crash point {}", point.name()))?);
+            progress.hit(*point);
+            progress.note(wanted(plan))?;
+        }
+    }
+    while progress.kills < plan.kills && !over() {
+        kill_once(&mut network, plan, progress, &mut random)
+            .await
+            .with_context(|| format!("kill {}", progress.kills))?;
+        progress.note(wanted(plan))?;
+    }
+    if progress.kills >= plan.kills {
+        let least = plan.kills * plan.recovery / 100;
+        ensure!(progress.recovery >= least, "{} kills were while starting, {least} are wanted", progress.recovery);
+    }
+    let kept = network.last_judgement().await.context("at the end")?;
+    say(&format!("all {kept} transactions that this run was promised are confirmed and listed once"));
+    Ok(())
+}
+
+/// Kills the victim under load, now and then while it starts again, and has it come back.
+async fn kill_once(
+    network: &mut Network,
+    plan: &KillPlan,
+    progress: &mut Progress,
+    random: &mut Random,
+) -> anyhow::Result<()> {
+    let load = Load::on(&network.victim);
+    tokio::time::sleep(Duration::from_millis(random.between(10, LONGEST_LOAD))).await;
+    network.victim.kill().await?;
+    network.open.absorb(load.end().await);
+    progress.kills += 1;
+    // Twice as many as are asked for, because a start may be over before the kill comes.
+    if random.below(100) < 2 * plan.recovery {
+        for _ in 0..random.between(1, STARTS_IN_A_ROW) {
+            network.victim.spawn(Program::Noded, "c", &[], None)?;
+            tokio::time::sleep(Duration::from_millis(random.between(1, progress.usual_start()))).await;
+            let ended = network.victim.ended();
+            ensure!(
+                ended.is_none(),
+                "a node that was to be killed ended by itself: {ended:?}\n{}",
+                network.victim.tail()
+            );
+            network.victim.kill().await?;
+            progress.kills += 1;
+            progress.recovery += u64::from(!network.victim.said().contains("Node ready."));
+        }
+    }
+    let time = network.revive().await?;
+    progress.started(time);
+    Ok(())
+}
