@@ -24,6 +24,7 @@ mod purge;
 mod reader;
 mod refusal;
 mod restart;
+mod right;
 mod rpc;
 mod spacing;
 mod upgrade;
