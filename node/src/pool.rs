@@ -28,6 +28,8 @@ pub use renewal::{Renewal, Renewed};
 pub const POOL_MEGABYTES: u32 = 256;
 /// Megabytes of one author's waiting transactions, unless `maxmempoolauthor` says otherwise: a quarter of the pool.
 pub const AUTHOR_MEGABYTES: u32 = POOL_MEGABYTES / 4;
+/// What an author's limit is.
+pub const SHARE: &str = "maxmempoolauthor, or as much as is left of maxmempool";
 /// Bytes that a fee rate is for.
 const FEE_UNIT: usize = 1_000;
 
@@ -105,13 +107,13 @@ pub enum PoolError {
         limit: usize,
     },
     /// The author's share is used up.
-    #[error("{author:?} has {bytes} bytes in the pool, the limit is {limit} (maxmempoolauthor)")]
+    #[error("{author:?} has {bytes} bytes in the pool, the limit is {limit} ({})", SHARE)]
     AuthorFull {
         /// The author.
         author: Lock,
         /// Bytes with this transaction.
         bytes: usize,
-        /// The limit.
+        /// The limit: that of any author, or what is left of the pool if that is less.
         limit: usize,
     },
     /// Too little is left to the miner.
@@ -325,9 +327,13 @@ impl<V: StateView> Pool<V> {
             return Err(PoolError::Full { bytes, limit: self.limits.bytes });
         }
         if let Some(author) = accountable(tx) {
+            // Nobody holds more than is left for the others: each that fills its share leaves half of the room there
+            // was, so that the pool is never full for an author who has little in it.
+            let left = self.limits.bytes - bytes;
+            let limit = self.limits.author_bytes.min(left);
             let bytes = self.author_bytes.get(&author).copied().unwrap_or(0) + tx.size();
-            if bytes > self.limits.author_bytes {
-                return Err(PoolError::AuthorFull { author, bytes, limit: self.limits.author_bytes });
+            if bytes > limit {
+                return Err(PoolError::AuthorFull { author, bytes, limit });
             }
         }
         Ok(())

@@ -153,7 +153,7 @@ options! {
         txsync Flag "0" "Sync each acknowledged transaction to disk, against power loss";
         flushsourcechunks Flag "1" "Sync own off-chain data to disk before its transaction is sent";
         maxmempool Number "256" "Megabytes of unconfirmed transactions, at most";
-        maxmempoolauthor Number "64" "Megabytes of unconfirmed transactions of one author, at most";
+        maxmempoolauthor Number "64" "Megabytes of unconfirmed transactions of one author, at most; never more than is left of maxmempool";
         mindiskspace Number "64" "Megabytes of disk to stay free: with less, no transaction or block is taken";
         dbcache Number "48" "Megabytes of memory that the database keeps blocks of";
         bantx Text "" "Comma-separated transaction ids that this node never accepts";

@@ -29,6 +29,7 @@ mod purge;
 mod reader;
 mod refusal;
 mod restart;
+mod right;
 mod rpc;
 mod secret;
 mod space;

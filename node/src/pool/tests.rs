@@ -66,27 +66,39 @@ impl World {
         Pool::new(Arc::clone(&self.state), place(1), limits, 1)
     }
 
-    /// The pool after block 1, and what ended.
-    fn renewed(
+    /// The pool after the block before the height, and what ended.
+    fn renewed_at(
         &self,
+        height: u32,
         pool: &Pool<Arc<MemoryState>>,
         returning: &[(VerifiedTransaction, bool)],
         confirmed: &HashSet<Txid>,
     ) -> (Pool<Arc<MemoryState>>, Vec<Ended>) {
-        let mut renewal = self.renewal(pool, confirmed);
+        let mut renewal = self.renewal(height, pool, confirmed);
         renewal.take_returning(returning, 9).unwrap();
         renewal.take(&all(pool)).unwrap();
         let Renewed { pool, ended, .. } = renewal.finish(pool.next_sequence());
         (pool, ended)
     }
 
+    /// As [`World::renewed_at`] the height 2.
+    fn renewed(
+        &self,
+        pool: &Pool<Arc<MemoryState>>,
+        returning: &[(VerifiedTransaction, bool)],
+        confirmed: &HashSet<Txid>,
+    ) -> (Pool<Arc<MemoryState>>, Vec<Ended>) {
+        self.renewed_at(2, pool, returning, confirmed)
+    }
+
     fn renewal<'r>(
         &'r self,
+        height: u32,
         pool: &Pool<Arc<MemoryState>>,
         confirmed: &'r HashSet<Txid>,
     ) -> Renewal<'r, Arc<MemoryState>> {
         let state = Arc::clone(&self.state);
-        Renewal::new(state, place(2), pool.limits(), pool.next_sequence(), &self.rules, confirmed)
+        Renewal::new(state, place(height), pool.limits(), pool.next_sequence(), &self.rules, confirmed)
     }
 
     fn sign(&self, author: u8, nonce: u64, outputs: Vec<Output>) -> VerifiedTransaction {
@@ -186,14 +198,81 @@ fn a_transaction_is_taken_once() {
 #[test]
 fn limits_hold_in_total_and_for_an_author() {
     let world = world();
-    let mut pool = world.pool(PoolLimits { bytes: 3_000, author_bytes: 1_500, relay_fee: 0 });
+    let mut pool = world.pool(PoolLimits { bytes: 3_600, author_bytes: 1_500, relay_fee: 0 });
     pool.admit(world.grant(2, Permission::Send, BlockRange::ALWAYS), true, 5, &world.rules).unwrap();
     pool.admit(world.data(1, 1, 800), true, 5, &world.rules).unwrap();
     let author = pool.admit(world.data(1, 2, 800), true, 5, &world.rules);
     assert!(matches!(author, Err(PoolError::AuthorFull { .. })), "{author:?}");
     pool.admit(world.data(2, 3, 1_000), true, 5, &world.rules).unwrap();
-    let total = pool.admit(world.data(2, 4, 1_000), true, 5, &world.rules);
+    let left = pool.admit(world.data(2, 4, 1_000), true, 5, &world.rules);
+    assert!(matches!(left, Err(PoolError::AuthorFull { limit: 0..100, .. })), "{left:?}");
+    let total = pool.admit(world.data(2, 4, 1_300), true, 5, &world.rules);
     assert!(matches!(total, Err(PoolError::Full { .. })), "{total:?}");
+}
+
+/// A pool in which these keys, and the one after them, may send.
+fn crowd(world: &World, limits: PoolLimits, keys: std::ops::RangeInclusive<u8>) -> Pool<Arc<MemoryState>> {
+    let mut pool = world.pool(limits);
+    for key in keys {
+        pool.admit(world.grant(key, Permission::Send, BlockRange::ALWAYS), true, 5, &world.rules).unwrap();
+    }
+    pool
+}
+
+/// Keeps putting transactions of an author in until no more are taken; how many bytes it has then.
+fn flood(pool: &mut Pool<Arc<MemoryState>>, world: &World, author: u8, nonce: &mut u64) -> usize {
+    loop {
+        *nonce += 1;
+        match pool.admit(world.data(author, *nonce, 9_000), false, 5, &world.rules) {
+            Ok(_) => {}
+            Err(PoolError::AuthorFull { .. } | PoolError::Full { .. }) => {
+                return pool.author_bytes.get(&lock(author)).copied().unwrap_or(0);
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+#[test]
+fn members_who_fill_the_pool_together_leave_room_for_who_has_little_in_it() {
+    let world = world();
+    let limits = PoolLimits { bytes: 1_000_000, author_bytes: 250_000, relay_fee: 0 };
+    let mut pool = crowd(&world, limits, 2..=10);
+    let mut nonce = 0;
+    // Four authors with a quarter each filled it before, and nobody else was heard.
+    let held: Vec<usize> = (2..=9).map(|author| flood(&mut pool, &world, author, &mut nonce)).collect();
+    assert!(held.is_sorted_by(|a, b| a >= b), "each gets less than the one before: {held:?}");
+    assert!(held[0] > 240_000 && held[3] < 130_000, "{held:?}");
+    pool.admit(world.data(10, 1, 1_000), false, 5, &world.rules).unwrap();
+    assert!(pool.bytes() < limits.bytes);
+}
+
+#[test]
+fn a_member_who_floods_the_pool_does_not_delay_others_by_a_block() {
+    let world = world();
+    let limits = PoolLimits { bytes: 1_000_000, author_bytes: 250_000, relay_fee: 0 };
+    let mut pool = crowd(&world, limits, 2..=4);
+    let (mut nonce, room) = (0, 50_000);
+    for height in 1..=10u32 {
+        flood(&mut pool, &world, 2, &mut nonce);
+        let others = [3, 4].map(|author| world.data(author, 1_000_000 + u64::from(height), 5_000));
+        for other in &others {
+            pool.admit(other.clone(), false, 5, &world.rules).unwrap();
+        }
+        let chosen = pool.select(room);
+        let bytes: usize = chosen.iter().map(|entry| entry.tx.size()).sum();
+        assert!(bytes <= room && bytes > room - 10_000, "the block is used: {bytes}");
+        let confirmed: HashSet<Txid> = chosen.iter().map(|entry| entry.tx.txid()).collect();
+        assert!(others.iter().all(|other| confirmed.contains(&other.txid())), "at height {height}");
+        // The first block makes the grants stand, for which the state here has no place: they wait on.
+        let confirmed = confirmed.into_iter().filter(|txid| !grants(&pool, txid)).collect();
+        pool = world.renewed_at(height + 1, &pool, &[], &confirmed).0;
+    }
+}
+
+fn grants(pool: &Pool<Arc<MemoryState>>, txid: &Txid) -> bool {
+    pool.get(txid)
+        .is_some_and(|entry| entry.tx.transaction().operations().any(|(_, op)| matches!(op, Operation::Grant(_))))
 }
 
 #[test]
@@ -235,7 +314,7 @@ fn what_comes_in_while_the_next_pool_is_made_is_taken_over_in_order() {
         let confirmed = HashSet::from([world.data(1, 1, 10).txid(), world.data(1, 3, 10).txid()]);
         pool.admit(world.data(1, 1, 10), true, 5, &world.rules).unwrap();
         pool.admit(world.data(1, 2, 10), false, 5, &world.rules).unwrap();
-        let mut renewal = world.renewal(&pool, &confirmed);
+        let mut renewal = world.renewal(2, &pool, &confirmed);
         renewal.take_returning(&returning, 9).unwrap();
         renewal.take(&all(&pool)).unwrap();
         pool.admit(world.data(1, 3, 10), true, 6, &world.rules).unwrap();

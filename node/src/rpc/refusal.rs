@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::resolve;
 use crate::ledger::SubmitError;
-use crate::pool::PoolError;
+use crate::pool::{PoolError, SHARE};
 
 /// The fields of rules that say what is allowed; the others say what was got.
 const ALLOWED: [&str; 6] = ["limit", "expected", "until", "median", "spacing", "computed"];
@@ -40,7 +40,7 @@ fn of_pool(scheme: &AddressScheme, error: &PoolError) -> RpcError {
         }
         PoolError::AuthorFull { author, bytes, limit } => {
             let author = scheme.encode(author);
-            let sentence = format!("{author} has {bytes} bytes in the pool, the limit is {limit} (maxmempoolauthor)");
+            let sentence = format!("{author} has {bytes} bytes in the pool, the limit is {limit} ({SHARE})");
             RpcError::new(Code::VerifyRejected, sentence).rule("pool-author-full").got(*bytes).allowed(*limit)
         }
         PoolError::Fee { fee, least } => {

@@ -19,7 +19,7 @@ use crate::ledger::BlockOutcome;
 /// Requests for bodies under way with one peer: one travels while the next is prepared.
 const QUERIES_A_PEER: usize = 2;
 /// Blocks past the tip whose bodies are fetched: 16 answers.
-const AHEAD: usize = 256;
+const AHEAD: u32 = 256;
 /// Bytes of bodies held for the ledger; beyond them only the next block is asked for.
 const HERE_BYTES: usize = 64 << 20;
 /// Bytes one answer should carry: half of an answer's least frame, so that it seldom comes back cut.
@@ -103,12 +103,20 @@ impl<V: ChainFacts> Sync<V> {
             return;
         }
         let ahead = if self.tree.here_bytes >= HERE_BYTES { 1 } else { AHEAD };
+        let highest = Height(self.facts.tip().height.0.saturating_add(ahead));
         let batch = (ANSWER_BYTES / self.progress.block_bytes.max(1)).clamp(1, MAX_BLOCKS as usize);
         let least = self.tip_work();
-        let path: Vec<BlockHash> = self.tree.path(least).iter().take(ahead).copied().collect();
+        let path: Vec<BlockHash> = self.tree.path(least).iter().copied().collect();
         let mut open: BTreeMap<PeerHandle, Vec<BlockHash>> = BTreeMap::new();
         for hash in path {
-            let Some(node) = self.tree.get(&hash).filter(|node| matches!(node.body, Body::Wanted)) else { continue };
+            let Some(node) = self.tree.get(&hash) else { continue };
+            // By height and not by number: branches whose bodies nobody gives take no room.
+            if node.height > highest {
+                break;
+            }
+            if !matches!(node.body, Body::Wanted) {
+                continue;
+            }
             let free = |peer: &PeerHandle| open.contains_key(peer) || room.get(peer).is_some_and(|room| *room > 0);
             let candidates: Vec<PeerHandle> = node.sources.iter().copied().filter(free).collect();
             let others = candidates.iter().copied().filter(|peer| Some(*peer) != node.tried);
@@ -282,6 +290,7 @@ impl<V: ChainFacts> Sync<V> {
         self.progress.moved = self.now.steady;
         let tip = self.facts.tip();
         self.forget_refused_marks();
+        self.judge_children(applied);
         self.tree.prune(Height(tip.height.0.saturating_sub(DROP_DEPTH)));
         let more: Vec<PeerHandle> =
             self.peers.iter().filter(|(_, peer)| peer.more_headers).map(|(peer, _)| *peer).collect();
@@ -350,12 +359,14 @@ impl<V: ChainFacts> Sync<V> {
         }
         let waited = self.progress.ahead_since.is_some_and(|since| now.saturating_sub(since) >= ONE_BLOCK_TIME);
         let alive = now.saturating_sub(self.progress.moved) < NO_PROGRESS;
-        let behind = alive && (ahead > 1 || (ahead == 1 && waited)) && self.extends_tip();
+        // Headers alone cost their maker nothing: those that do not lead on from here keep this node from no work.
+        let leads_on = alive && ahead > 0 && self.extends_tip();
+        let behind = leads_on && (ahead > 1 || waited);
         if behind != self.progress.behind {
             self.progress.behind = behind;
             self.out.push(SyncAction::Behind(behind));
         }
-        let catching_up = alive && ahead >= if self.progress.catching_up { 2 } else { CATCHING_UP };
+        let catching_up = leads_on && ahead >= if self.progress.catching_up { 2 } else { CATCHING_UP };
         if catching_up != self.progress.catching_up {
             self.progress.catching_up = catching_up;
             self.progress.logged = now;
@@ -388,12 +399,14 @@ impl<V: ChainFacts> Sync<V> {
 
     /// Whether a header that extends the applied tip was made by a miner permitted there.
     fn extends_tip(&mut self) -> bool {
-        let tip = self.facts.tip().hash;
+        let tip = self.facts.tip();
         let least = self.tip_work();
-        let first = self.tree.path(least).front().copied();
-        let Some(node) = first.and_then(|first| self.tree.get(&first)) else { return false };
-        let header = node.header.header;
-        // Blocks being applied right now leave the tree after the tip moved: then the parent is just above the tip.
-        (header.previous == tip || self.tree.given > 0) && self.facts.may_mine(&header.miner)
+        let mut miner = self.tree.first_on(&tip.hash, tip.height, least).map(|node| node.header.header.miner);
+        if miner.is_none() && self.tree.given > 0 {
+            // Blocks being applied right now leave the tree after the tip moved: then the parent is just above the tip.
+            let first = self.tree.path(least).front().copied();
+            miner = first.and_then(|first| self.tree.get(&first)).map(|node| node.header.header.miner);
+        }
+        miner.is_some_and(|miner| self.facts.may_mine(&miner))
     }
 }

@@ -84,6 +84,10 @@ fn verdict<T>(outcome: Result<T, PoolError>) -> Verdict {
         Ok(_) | Err(PoolError::Known(_) | PoolError::Rule(Rule::Transaction(TransactionRule::Known { .. }))) => {
             Verdict::Taken
         }
+        // Owners follow from outpoints, which name the transactions that made them: no state makes such witnesses right.
+        Err(PoolError::Rule(
+            rule @ Rule::Transaction(TransactionRule::Witness { .. } | TransactionRule::WitnessCount { .. }),
+        )) => Verdict::Bad(rule),
         Err(PoolError::Rule(rule)) => Verdict::Refused(rule),
         Err(error) => {
             tracing::debug!(%error, "a peer's transaction is not taken now");

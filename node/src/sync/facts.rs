@@ -38,6 +38,9 @@ pub trait ChainFacts {
     fn active(&self, height: Height) -> Option<BlockHash>;
     /// Whether an address may mine the block after the tip.
     fn may_mine(&self, miner: &KeyHash) -> bool;
+    /// Whether an address could have made a block on `parent`: not if that stands on the active chain, where nobody
+    /// granted it the right. Of other branches only the ledger can tell.
+    fn could_mine(&self, miner: &KeyHash, parent: &BlockHash) -> bool;
     /// Those of `hashes` that the pool lacks.
     fn pool_lacks(&self, hashes: &[FullHash]) -> Vec<FullHash>;
     /// Whether the pool or the active chain has a transaction.
@@ -94,6 +97,22 @@ impl ChainFacts for LiveFacts {
             (view.snapshot.clone(), view.tip.height.next())
         };
         read(authority::may(&snapshot, &self.rules, Permission::Mine, &Lock::Key(*miner), height)).unwrap_or(false)
+    }
+
+    fn could_mine(&self, miner: &KeyHash, parent: &BlockHash) -> bool {
+        let snapshot = self.view.snapshot();
+        let Some(entry) = read(snapshot.block_entry(parent)).flatten() else { return true };
+        if read(snapshot.block_hash(entry.height)).flatten() != Some(*parent) {
+            return true;
+        }
+        let address = Lock::Key(*miner);
+        if snapshot.tip().is_some_and(|tip| tip.hash == *parent) {
+            let may = authority::may(&snapshot, &self.rules, Permission::Mine, &address, entry.height.next());
+            return read(may).unwrap_or(true);
+        }
+        // What held below the tip is not kept, but the record of a right stays when the right ends.
+        let key = PermissionKey { entity: None, permission: Permission::Mine, address };
+        self.rules.anyone.mine || read(snapshot.permission(key)).is_none_or(|record| record.is_some())
     }
 
     fn pool_lacks(&self, hashes: &[FullHash]) -> Vec<FullHash> {

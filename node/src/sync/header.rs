@@ -1,7 +1,7 @@
 //! Headers ahead of the ledger: the tree of those whose bodies the ledger does not have, within a window past the tip
 //! and a cap for each peer, since they cost nothing to make.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ use super::{ChainFacts, KnownBlock, Sync};
 /// Headers past the applied tip that are held: one answer's worth (docs/protocol/peer.md).
 pub(super) const WINDOW: u32 = MAX_HEADERS;
 /// Headers held that one peer gave first: a window and as much again for branches.
-const HELD_A_PEER: usize = 2 * WINDOW as usize;
+pub(super) const HELD_A_PEER: usize = 2 * WINDOW as usize;
 /// Headers held in all, at about 300 bytes each: 10 MB.
 const HELD: usize = 32_768;
 /// Peers remembered as having a block: enough to ask elsewhere.
 const SOURCES: usize = 16;
 /// Blocks of the locator without gaps.
 const LOCATOR_DENSE: u32 = 10;
-/// Branches whose bodies are fetched: the best and its nearest rivals.
+/// Branches whose bodies are fetched besides the best of each peer: the best of all and its nearest rivals.
 const BRANCHES: usize = 4;
 
 /// Blocks of one miner on one parent that are held: a miner that goes on making them is not listened to.
@@ -159,7 +159,7 @@ impl HeaderTree {
         let mut by_height: Vec<(Height, BlockHash)> =
             self.nodes.iter().map(|(hash, node)| (node.height, *hash)).collect();
         by_height.sort_unstable();
-        let mut members: std::collections::HashSet<BlockHash> = std::collections::HashSet::from([*hash]);
+        let mut members: HashSet<BlockHash> = HashSet::from([*hash]);
         for (_, candidate) in by_height {
             let on_it = self.nodes.get(&candidate).is_some_and(|node| members.contains(&node.header.header.previous));
             if on_it && members.insert(candidate) {
@@ -256,7 +256,8 @@ impl HeaderTree {
         self.nodes.get_key_value(&self.best?)
     }
 
-    /// Headers of the best branches from the ledger on, lowest first; of branches lighter than `least` none.
+    /// Headers of the best branches, and of the best that each peer has, from the ledger on, lowest first; of branches
+    /// lighter than `least` none.
     pub fn path(&mut self, least: u128) -> &VecDeque<BlockHash> {
         if self.stale {
             self.stale = false;
@@ -266,6 +267,13 @@ impl HeaderTree {
             self.path.pop_front();
         }
         &self.path
+    }
+
+    /// The first header on the path that stands directly on a block of this height.
+    pub fn first_on(&mut self, parent: &BlockHash, height: Height, least: u128) -> Option<&Node> {
+        self.path(least);
+        let nodes = self.path.iter().filter_map(|hash| self.nodes.get(hash));
+        nodes.take_while(|node| node.height <= height.next()).find(|node| node.header.header.previous == *parent)
     }
 
     /// What is fetched is chosen anew.
@@ -278,7 +286,13 @@ impl HeaderTree {
         let mut leaves: Vec<(&BlockHash, &Node)> = self.nodes.iter().filter(leaf).collect();
         leaves.sort_by_key(|(_, node)| (std::cmp::Reverse(node.work), node.order));
         let mut path: BTreeSet<(Height, u64, BlockHash)> = BTreeSet::new();
-        for (hash, _) in leaves.into_iter().take(BRANCHES) {
+        // Who tells of heavy branches and keeps their bodies must not keep those of others away.
+        let mut served: HashSet<PeerHandle> = HashSet::new();
+        for (rank, (hash, leaf)) in leaves.into_iter().enumerate() {
+            let news = leaf.sources.iter().filter(|source| served.insert(**source)).count();
+            if rank >= BRANCHES && news == 0 {
+                continue;
+            }
             let mut next = *hash;
             while let Some(node) = self.nodes.get(&next) {
                 if !path.insert((node.height, node.order, next)) {
@@ -297,6 +311,17 @@ impl HeaderTree {
         for hash in old {
             self.remove(&hash);
         }
+    }
+
+    /// Headers directly on one of `parents`.
+    pub fn children(&self, parents: &[BlockHash]) -> Vec<BlockHash> {
+        if parents.iter().all(|parent| !self.parents.contains_key(parent)) {
+            return Vec::new();
+        }
+        let on_one = self.nodes.iter().filter(|(_, node)| parents.contains(&node.header.header.previous));
+        let mut children: Vec<BlockHash> = on_one.map(|(hash, _)| *hash).collect();
+        children.sort_unstable();
+        children
     }
 
     /// Bodies in a state, lowest first.
@@ -368,6 +393,9 @@ impl<V: ChainFacts> Sync<V> {
         if beyond || self.tree.held_by(peer) >= HELD_A_PEER || self.tree.len() >= HELD {
             return Taken::NoRoom;
         }
+        if !in_tree && let Some(rule) = self.unmade(header) {
+            return Taken::Bad(rule);
+        }
         if let Err(rule) = checked.unwrap_or_else(|| check_header(header, &self.rules)) {
             return Taken::Bad(rule);
         }
@@ -380,6 +408,29 @@ impl<V: ChainFacts> Sync<V> {
             self.tree.add_source(&header.header.previous, peer);
         }
         Taken::New
+    }
+
+    /// The rule that a header on a block of the ledger's breaks by its miner alone: anybody can sign as somebody
+    /// without rights.
+    fn unmade(&self, header: &SignedHeader) -> Option<BlockRule> {
+        let (miner, parent) = (header.header.miner, header.header.previous);
+        (!self.facts.could_mine(&miner, &parent)).then_some(BlockRule::Miner { miner })
+    }
+
+    /// Judges the headers on blocks just applied by their miners, whose rights were not known before.
+    pub(super) fn judge_children(&mut self, applied: &[BlockHash]) {
+        for hash in self.tree.children(applied) {
+            let Some(node) = self.tree.get(&hash).filter(|node| !matches!(node.body, Body::Given { .. })) else {
+                continue;
+            };
+            let (sources, Some(rule)) = (node.sources.clone(), self.unmade(&node.header)) else { continue };
+            for gone in self.tree.remove_branch(&hash) {
+                self.building.remove(&gone);
+            }
+            for peer in sources {
+                self.misbehaving(peer, format!("it told of block {hash}, which breaks a rule: {rule}"));
+            }
+        }
     }
 
     fn parent_of(&self, header: &SignedHeader) -> Option<(KnownBlock, bool)> {
@@ -404,6 +455,22 @@ impl<V: ChainFacts> Sync<V> {
         }
         let news: Vec<bool> =
             hashes.iter().map(|hash| self.tree.get(hash).is_none() && self.known(hash).is_none()).collect();
+        // A miner without rights shows before two thousand signatures are verified.
+        let stands_on_ledger =
+            |(header, new): &(&SignedHeader, &bool)| **new && self.tree.get(&header.header.previous).is_none();
+        let first = headers.iter().zip(&news).find(stands_on_ledger).map(|(header, _)| header);
+        if let Some(rule) = first.and_then(|header| self.unmade(header)) {
+            self.misbehaving(peer, format!("it answered with a header that breaks a rule: {rule}"));
+            return;
+        }
+        // Nor are signatures verified of headers that find no room.
+        let mut room = HELD_A_PEER.saturating_sub(self.tree.held_by(peer));
+        let news = news.into_iter().map(|new| {
+            let fits = new && room > 0;
+            room -= usize::from(fits);
+            fits
+        });
+        let news: Vec<bool> = news.collect();
         let rules = Arc::clone(&self.rules);
         let check = |(header, new): (&SignedHeader, bool)| new.then(|| check_header(header, &rules));
         let checked: Vec<Option<Result<(), BlockRule>>> = headers.par_iter().zip(news).map(check).collect();

@@ -144,7 +144,7 @@ pub enum Verdict {
     Bad(Rule),
     /// The state does not allow it.
     Refused(Rule),
-    /// There is no room, or storage failed: it may be asked for again.
+    /// There is no room, or storage failed: it may be asked for again once the tip moved.
     Postponed,
 }
 

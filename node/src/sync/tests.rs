@@ -1,6 +1,7 @@
 //! Whole networks of machines in one thread under a simulated clock.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+mod header;
 mod net;
 
 use std::time::Duration;
@@ -351,6 +352,22 @@ fn a_transaction_that_breaks_a_rule_names_who_delivered_it() {
     net.run(Duration::from_secs(1));
     assert_eq!(net.misbehaving().len(), 1);
     assert_eq!(net.pool(1), 0);
+}
+
+#[test]
+fn what_found_no_room_is_not_asked_for_again_before_the_next_block() {
+    let mut net = Net::new(2);
+    net.connect(0, 1);
+    net.run(Duration::from_secs(5));
+    net.room_for(&transaction(1), false);
+    net.submit(0, transaction(1));
+    net.run(Duration::from_secs(100));
+    let bodies = |request: &Request| matches!(request, Request::Transactions { .. });
+    assert_eq!((net.pool(1), net.asked(1, 0, bodies)), (0, 1), "however often it is announced");
+    net.room_for(&transaction(1), true);
+    net.mine(0, net::block(&genesis(), 1, Vec::new(), 1));
+    net.run(Duration::from_secs(35));
+    assert_eq!((net.pool(1), net.asked(1, 0, bodies)), (1, 2));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::{ChainFacts, Delivered, Relayed, Sync, SyncAction, Verdict};
 
 /// Full hashes remembered of transactions taken, confirmed or refused for good: minutes of a busy chain, 20 MB.
 const KNOWN: NonZeroUsize = NonZeroUsize::new(131_072).expect("131,072 is not zero");
-/// Full hashes remembered of transactions that the state at the tip refuses.
+/// Full hashes remembered of transactions that the state at the tip, or want of room, refuses.
 const REFUSED: NonZeroUsize = NonZeroUsize::new(16_384).expect("16,384 is not zero");
 /// Parents remembered as asked for.
 const PARENTS: NonZeroUsize = NonZeroUsize::new(4_096).expect("4,096 is not zero");
@@ -56,7 +56,7 @@ pub(super) struct Traffic {
     asked: HashMap<FullHash, Asked>,
     parents: LruCache<Txid, Duration>,
     known: LruCache<FullHash, ()>,
-    /// Refused by the state at the tip.
+    /// Refused until the tip moves: by the state, or for want of room.
     refused: LruCache<FullHash, ()>,
     checking: HashSet<FullHash>,
     waiting: WaitingRoom,
@@ -245,15 +245,18 @@ impl<V: ChainFacts> Sync<V> {
                 Verdict::Taken => {
                     self.traffic.known.put(hash, ());
                 }
-                Verdict::Postponed => {}
+                Verdict::Postponed => {
+                    self.traffic.refused.put(hash, ());
+                }
                 Verdict::Bad(rule) => {
                     self.traffic.known.put(hash, ());
                     self.misbehaving(peer, format!("it delivered transaction {hash} that breaks a rule: {rule}"));
                 }
                 Verdict::Refused(rule) if rule.may_pass() => {
                     let cause = Cause::of(&rule);
-                    let kept = self.traffic.waiting.put(delivered, cause);
-                    if let (true, Cause::Parent(parent)) = (kept, cause) {
+                    if !self.traffic.waiting.put(delivered, cause) {
+                        self.traffic.refused.put(hash, ());
+                    } else if let Cause::Parent(parent) = cause {
                         self.want_parent(peer, parent);
                     }
                 }

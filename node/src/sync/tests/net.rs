@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rota_chain::amount::{Amount, Height, Timestamp};
-use rota_chain::block::{BLOCK_VERSION, Block, BlockHeader};
+use rota_chain::block::{BLOCK_VERSION, Block, BlockHeader, SignedHeader};
 use rota_chain::hash::{BlockHash, FullHash, StateHash, Txid};
 use rota_chain::key::PrivateKey;
 use rota_chain::lock::{KeyHash, Lock};
@@ -16,10 +16,11 @@ use rota_chain::transaction::{OutPoint, Output, Transaction};
 use rota_consensus::coin;
 use rota_consensus::rule::{BlockRule, CoinRule, Rule, TransactionRule};
 use rota_consensus::rules::Rules;
-use rota_p2p::{CompactBlock, PeerHandle, Refusal, Request, RequestError, Response};
+use rota_p2p::{CompactBlock, PeerHandle, QueryId, Refusal, Request, RequestError, Response};
 use rota_params::ParameterSet;
 
 use crate::ledger::BlockOutcome;
+use crate::sync::peer::Query;
 use crate::sync::{ChainFacts, Delivered, KnownBlock, Now, Relayed, Sync, SyncAction, SyncInput, Verdict};
 use crate::view::Tip;
 
@@ -90,6 +91,7 @@ pub fn transaction(number: u32) -> Transaction {
 struct World {
     needs: HashMap<FullHash, Txid>,
     broken: HashSet<FullHash>,
+    without_room: HashSet<FullHash>,
 }
 
 #[derive(Default)]
@@ -103,6 +105,7 @@ struct Memory {
     own: BTreeSet<FullHash>,
     confirmed: HashSet<Txid>,
     no_miners: bool,
+    strangers: HashSet<KeyHash>,
     paused: bool,
     protected_from: Option<Height>,
 }
@@ -175,6 +178,9 @@ impl Memory {
         if world.broken.contains(&hash) {
             return Verdict::Bad(TransactionRule::NoOutputs.into());
         }
+        if world.without_room.contains(&hash) {
+            return Verdict::Postponed;
+        }
         if self.has(&transaction.txid()) {
             return Verdict::Taken;
         }
@@ -244,6 +250,11 @@ impl ChainFacts for Facts {
         !self.0.borrow().no_miners
     }
 
+    fn could_mine(&self, miner: &KeyHash, parent: &BlockHash) -> bool {
+        let memory = self.0.borrow();
+        !memory.active.contains(parent) || !memory.strangers.contains(miner)
+    }
+
     fn pool_lacks(&self, hashes: &[FullHash]) -> Vec<FullHash> {
         let memory = self.0.borrow();
         hashes.iter().filter(|hash| !memory.pool.contains_key(hash)).copied().collect()
@@ -293,6 +304,7 @@ struct Node {
     silent: bool,
     corrupt: bool,
     lose: usize,
+    headers: Option<Vec<SignedHeader>>,
 }
 
 /// A network under a simulated clock.
@@ -325,6 +337,7 @@ impl Net {
                 silent: false,
                 corrupt: false,
                 lose: 0,
+                headers: None,
             }
         };
         Net {
@@ -413,6 +426,15 @@ impl Net {
         self.world.broken.insert(transaction.full_hash());
     }
 
+    /// Says whether pools have room for a transaction.
+    pub fn room_for(&mut self, transaction: &Transaction, room: bool) {
+        if room {
+            self.world.without_room.remove(&transaction.full_hash());
+        } else {
+            self.world.without_room.insert(transaction.full_hash());
+        }
+    }
+
     /// A block that one node finds invalid.
     pub fn forbid(&mut self, hash: BlockHash, at: usize) {
         self.nodes[at].memory.borrow_mut().forbidden.insert(hash);
@@ -425,6 +447,11 @@ impl Net {
 
     pub fn no_miners(&mut self, node: usize) {
         self.nodes[node].memory.borrow_mut().no_miners = true;
+    }
+
+    /// A node that knows of no right of a miner.
+    pub fn stranger(&mut self, node: usize, by: u8) {
+        self.nodes[node].memory.borrow_mut().strangers.insert(miner(by).public_key().key_hash());
     }
 
     /// A node that refuses branches which leave its own at a height or below.
@@ -448,6 +475,16 @@ impl Net {
 
     pub fn lose_next_answers(&mut self, node: usize, count: usize) {
         self.nodes[node].lose = count;
+    }
+
+    /// What a node answers to the next question for headers.
+    pub fn answer_next_headers(&mut self, node: usize, headers: Vec<SignedHeader>) {
+        self.nodes[node].headers = Some(headers);
+    }
+
+    /// Makes a node's machine wait for the answer to a question for headers.
+    pub fn expect_headers(&mut self, node: usize, of: usize, query: QueryId) {
+        self.nodes[node].machine.queries.insert(query, (Net::handle(of), Query::Headers));
     }
 
     pub fn lose_announcements(&mut self, lose: bool) {
@@ -565,6 +602,11 @@ impl Net {
         let talks = matches!(request, Request::Headers { .. } | Request::PoolInventory { .. });
         if asked.silent && !talks {
             return (TIMEOUT, Err(RequestError::TimedOut));
+        }
+        if matches!(request, Request::Headers { .. })
+            && let Some(headers) = asked.headers.take()
+        {
+            return (2 * DELAY, Ok(Response::Headers(headers)));
         }
         if asked.lose > 0 {
             asked.lose -= 1;
