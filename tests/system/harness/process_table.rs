@@ -33,6 +33,11 @@ pub fn end_all(path: &Path) {
     }
 }
 
+/// Files and connections that a process has open.
+pub fn open_files(id: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{id}/fd")).map_or(0, Iterator::count)
+}
+
 /// Resident memory of a process in KiB.
 pub fn resident_kib(id: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();

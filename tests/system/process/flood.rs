@@ -11,11 +11,13 @@ use tokio::net::TcpStream;
 use crate::harness::chain::Chain;
 use crate::harness::http;
 use crate::harness::node::Node;
-use crate::harness::process_table::resident_kib;
-use crate::harness::wait::until;
+use crate::harness::process_table::{open_files, resident_kib};
+use crate::harness::wait::{check, until};
 
 /// More than the connections that a node has places for.
 const CROWD: usize = 700;
+/// The connections that a node has places for.
+const PLACES: usize = 512;
 /// Calls of honest callers while the crowd is there.
 const HONEST_CALLS: usize = 100;
 /// Most memory that a crowd may cost: 128 KiB for each of its connections.
@@ -68,7 +70,16 @@ async fn seven_hundred_clients_that_trickle_idle_or_do_not_read_keep_no_honest_c
         let (chain, ends) = (Arc::clone(&chain), Arc::clone(&ends));
         crowd.push(tokio::spawn(async move { trickle(chain.node("a"), number, &ends).await }));
     }
-    a.wait_logged(&["too many JSON-RPC connections"]).await;
+    until("all places to be taken", async || {
+        let open = open_files(a.id());
+        check(open >= PLACES, format!("{open} files and connections are open"))
+    })
+    .await;
+    // Nobody of a crowd that has come just now has to go; a second later somebody has.
+    until("the first honest caller to be served", async || {
+        a.try_call("getblockcount", json!([])).await.map_err(|refusal| format!("{refusal:?}"))
+    })
+    .await;
     let mut refused = 0;
     for _ in 0..HONEST_CALLS {
         // A connection of its own for each call, as scripts have.
