@@ -62,8 +62,8 @@ impl Ledger {
             tracing::warn!(
                 from = before.height.0,
                 to = after.height.0,
-                "the database had lost blocks that the block files hold: they were applied again; subscriptions made \
-                 meanwhile may be lost (see listsubscriptions)"
+                "the block files hold blocks that the database did not: they were applied; if it had lost them, subscriptions \
+                 made meanwhile are lost too"
             );
         }
         Ok(())

@@ -169,6 +169,8 @@ pub struct Ledger {
     told_forks: Vec<GovernanceFork>,
     confirmed_own: VecDeque<(Height, Txid)>,
     catching_up: bool,
+    /// Whether what is journaled is in the pool again; before that nobody knows what of the journal is needed.
+    readmitted: bool,
 }
 
 impl Ledger {
@@ -205,6 +207,7 @@ impl Ledger {
             told_forks: Vec::new(),
             confirmed_own: VecDeque::new(),
             catching_up: false,
+            readmitted: false,
         };
         if ledger.store.is_rebuilding()? {
             ledger.reindex()?;

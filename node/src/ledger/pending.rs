@@ -58,6 +58,7 @@ impl Ledger {
             self.note_ended(txid, reason);
         }
         self.admission.settle();
+        self.readmitted = true;
         self.trim_journal(self.view.tip().height);
         Ok(())
     }
@@ -103,12 +104,19 @@ impl Ledger {
     /// Writes the journal anew when most of it is confirmed deep enough or has ended: then each record is copied once
     /// or twice in its time, however much is confirmed.
     pub(super) fn trim_journal(&mut self, tip: Height) {
+        if !self.readmitted {
+            return;
+        }
         self.confirmed_own.retain(|(height, _)| height.0.saturating_add(JOURNAL_DEPTH) > tip.0);
         let journal = self.admission.journal();
         if journal.records() < (2 * self.confirmed_own.len() + JOURNAL_SLACK) as u64 {
             return;
         }
-        let mark = journal.mark();
+        // Under the turn: what is journaled is in the pool then, and nothing is between the two.
+        let mark = {
+            let _turn = self.admission.turn();
+            journal.mark()
+        };
         let waiting: Vec<Txid> = {
             let view = self.view.read();
             view.pool.entries().filter(|entry| entry.own).map(|entry| entry.tx.txid()).collect()

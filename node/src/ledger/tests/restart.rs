@@ -39,6 +39,21 @@ fn blocks_that_the_database_lost_are_taken_from_the_block_files() {
 }
 
 #[test]
+fn a_block_that_is_applied_at_the_start_does_not_empty_the_journal() {
+    let chain = Chain::new();
+    let (mut maker, mut node) = (chain.node("maker"), chain.node("node"));
+    // More than the journal keeps beyond what is needed.
+    let txids: Vec<_> = (0..20_001).map(|number| node.submit(node.data(FIRST, number))).collect();
+    let block = maker.mine(FIRST, 10);
+    node.ledger.store().append_block(&block).unwrap();
+    for _ in 0..2 {
+        node = node.restart();
+        assert_eq!(node.tip(), block.hash());
+        assert!(txids.iter().all(|txid| node.waits(txid)));
+    }
+}
+
+#[test]
 fn a_block_that_was_noted_and_not_applied_is_applied_at_the_next_start() {
     let chain = Chain::new();
     let (mut maker, node) = (chain.node("maker"), chain.node("node"));
