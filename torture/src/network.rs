@@ -85,6 +85,7 @@ impl Network {
         loop {
             let there = self.transactions().await?;
             if there >= transactions {
+                self.settle().await?;
                 return Ok(there);
             }
             let mut callers = tokio::task::JoinSet::new();
@@ -107,6 +108,16 @@ impl Network {
             let told = format!("{there} of {transactions} transactions");
             crate::progress::say(&told);
         }
+    }
+
+    /// Waits until everything that waits is in a block.
+    async fn settle(&mut self) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        while self.victim.call("getmempoolinfo", json!([])).await?["size"] != 0 {
+            ensure!(begun.elapsed() < AGREEMENT * 5, "transactions are not confirmed:\n{}", self.victim.tail());
+            tokio::time::sleep(LOOK * 10).await;
+        }
+        self.agree().await
     }
 
     /// Transactions of the stream: as many as the twin has items.
