@@ -70,8 +70,7 @@ impl Room {
 
     /// Bytes that may be written; what the system does not tell is taken for enough.
     fn free(&self) -> u64 {
-        statvfs(&self.folder)
-            .map_or(u64::MAX, |disk| u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size())))
+        statvfs(&self.folder).map_or(u64::MAX, |disk| disk.blocks_available().saturating_mul(disk.fragment_size()))
     }
 }
 

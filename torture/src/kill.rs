@@ -7,7 +7,7 @@ use rota_crash::Point;
 
 use crate::command::KillPlan;
 use crate::load::Load;
-use crate::network::Network;
+use crate::network::{Network, START_LIMIT};
 use crate::node::Program;
 use crate::point;
 use crate::progress::{Progress, say};
@@ -58,7 +58,10 @@ async fn run_in(plan: &KillPlan, root: &std::path::Path, progress: &mut Progress
                 continue;
             }
             let time = point::hit(&mut network, *point, &mut random).await;
-            progress.started(time.with_context(|| format!("crash point {}", point.name()))?);
+            let time = time.with_context(|| format!("crash point {}", point.name()))?;
+            if time <= START_LIMIT {
+                progress.started(time);
+            }
             progress.hit(*point);
             progress.note(wanted(plan))?;
         }
@@ -106,7 +109,7 @@ async fn kill_once(
             progress.recovery += u64::from(!network.victim.said().contains("Node ready."));
         }
     }
-    let time = network.revive().await?;
+    let time = network.revive(false).await?;
     progress.started(time);
     Ok(())
 }

@@ -106,7 +106,7 @@ pub async fn hit(network: &mut Network, point: Point, random: &mut Random) -> an
     let promises = provoke(&mut network.victim, way(point)).await?;
     network.open.absorb(promises);
     ended_at(&mut network.victim, point).await?;
-    network.revive().await
+    network.revive(way(point) == Way::Reindex).await
 }
 
 /// Does with a node what leads to a point, until it has ended or is sure to end.
