@@ -19,6 +19,7 @@ pub mod peer;
 mod swarm;
 mod traffic;
 mod transport;
+pub mod wire;
 
 pub use ban::Banned;
 pub use config::Config;
@@ -28,6 +29,6 @@ pub use handle::{Command, Handle, ReplyTo, Stopped};
 pub use hello::{Hello, RefusalCause, Tip};
 pub use identity::PeerKey;
 pub use join::{JoinAnswer, JoinAnswers, JoinError, Joined, join};
-pub use message::{ChunkBody, CompactBlock, Refusal, Request, Response};
+pub use message::{ChunkBody, CompactBlock, Kind, Protocol, Refusal, Request, Response};
 pub use peer::{PeerHandle, PeerInfo};
 pub use swarm::{SpawnError, spawn};

@@ -29,6 +29,7 @@ mod upgrade;
 
 pub use access::{allow_net, bind_addresses};
 pub use config::{FrontConfig, FrontError, Phase};
+pub use envelope::{Asked, read_body};
 
 use access::Credentials;
 use call::Caller;

@@ -21,6 +21,19 @@ const FLOORS: &[(&str, &[&str])] = &[
         "simulation",
         &["rota-chain", "rota-params", "rota-consensus", "rota-storage", "rota-wallet", "rota-p2p", "rota-node"],
     ),
+    (
+        "fuzz",
+        &[
+            "rota-chain",
+            "rota-params",
+            "rota-consensus",
+            "rota-storage",
+            "rota-wallet",
+            "rota-p2p",
+            "rota-api",
+            "rota-node",
+        ],
+    ),
 ];
 
 /// Heavy or impure crates, and the only folders whose manifest may name them.
@@ -35,7 +48,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("hyper", &["api", "node", "bench"]),
     ("tokio-tungstenite", &["node", "tests"]),
     ("rand", &["params", "wallet", "p2p", "node", "simulation"]),
-    ("anyhow", &["params", "node", "cli", "bench", "tests", "simulation"]),
+    ("anyhow", &["params", "node", "cli", "bench", "tests", "simulation", "fuzz"]),
 ];
 
 fn metadata() -> Metadata {
