@@ -131,7 +131,7 @@ fn peers(golden: &Golden) -> Vec<(&'static str, Vec<Named>)> {
         port: 7_001,
         nonce: 9,
     };
-    let (headers, hash) = (vec![golden.genesis.signed.clone(), golden.block.signed.clone()], BlockHash([1; 32]));
+    let (headers, hash) = (vec![golden.genesis.signed, golden.block.signed], BlockHash([1; 32]));
     let hashes = vec![FullHash([2; 32]), FullHash([4; 32])];
     let transactions = vec![golden.coins.clone(), golden.operations.clone()];
     let requests = |list: Vec<Request>| numbered(list.iter().map(wire::request_frame));
@@ -181,7 +181,7 @@ fn peers(golden: &Golden) -> Vec<(&'static str, Vec<Named>)> {
         ("answer-block-transactions", answers(vec![Response::BlockTransactions(transactions)])),
         ("answer-addresses", answers(vec![Response::Addresses(places.to_vec())])),
         ("announced-transactions", numbered([wire::transactions(4, hashes.clone())])),
-        ("announced-block", numbered([encode(&CompactBlock::new(golden.block.signed.clone(), hashes))])),
+        ("announced-block", numbered([encode(&CompactBlock::new(golden.block.signed, hashes))])),
     ]
 }
 
@@ -236,7 +236,7 @@ fn rows(golden: &Golden) -> Vec<(&'static str, Vec<Named>)> {
     };
     let location = Location { file: 1, offset: 2, length: 3 };
     let entry = BlockEntry {
-        header: golden.block.signed.clone(),
+        header: golden.block.signed,
         height: Height(3),
         chainwork: 1 << 70,
         size: 1_000,
