@@ -163,6 +163,18 @@ mod tests {
     }
 
     #[test]
+    fn a_number_of_many_digits_is_read_as_the_nearest_there_is() {
+        for text in [
+            "92233720368547758084092233720368547758084",
+            "0.000123456789012345678901234567890",
+            "1.7976931348623157e308",
+        ] {
+            let nearest: f64 = text.parse().unwrap();
+            assert_eq!(parse_strict(text, 1).unwrap().as_f64(), Some(nearest), "{text}");
+        }
+    }
+
+    #[test]
     fn values_keep_member_order_and_exact_integers() {
         for text in [r#"{"z":1,"a":[true,null,1.5,"é"],"b":{}}"#, "18446744073709551615", "-9223372036854775808", "1e3"]
         {

@@ -110,7 +110,7 @@ fn blocks(criterion: &mut Criterion) {
             first = (first + 7_919) % (ITEMS - 10);
             let reader = snapshot.stream(&world.stream).unwrap().unwrap();
             let rows = reader.page(Order::Chain, Selector::All, first..first + 10).unwrap();
-            rows.iter().map(|row| snapshot.item_transaction(row).unwrap().unwrap()).count()
+            rows.iter().map(|row| snapshot.item_transaction(row).unwrap().unwrap()).collect::<Vec<_>>()
         });
     });
 }

@@ -169,7 +169,8 @@ pub struct Pool<V> {
     limits: PoolLimits,
     entries: BTreeMap<u64, Arc<PoolEntry>>,
     by_txid: HashMap<Txid, u64>,
-    by_full_hash: HashMap<FullHash, u64>,
+    /// In order, so that a page of hashes costs no more in a full pool.
+    by_full_hash: BTreeMap<FullHash, u64>,
     items: HashMap<Txid, Vec<PoolItem>>,
     coins: PoolCoins,
     steps: HashMap<Txid, Vec<PoolItem>>,
@@ -187,7 +188,7 @@ impl<V: StateView> Pool<V> {
             limits,
             entries: BTreeMap::new(),
             by_txid: HashMap::new(),
-            by_full_hash: HashMap::new(),
+            by_full_hash: BTreeMap::new(),
             items: HashMap::new(),
             coins: PoolCoins::default(),
             steps: HashMap::new(),
@@ -245,6 +246,11 @@ impl<V: StateView> Pool<V> {
     /// A waiting transaction by id.
     pub fn get(&self, txid: &Txid) -> Option<&Arc<PoolEntry>> {
         self.entries.get(self.by_txid.get(txid)?)
+    }
+
+    /// Full hashes above one, ascending.
+    pub fn full_hashes_after(&self, after: &FullHash) -> impl Iterator<Item = &FullHash> {
+        self.by_full_hash.range((Bound::Excluded(after), Bound::Unbounded)).map(|(hash, _)| hash)
     }
 
     /// A waiting transaction by full hash.

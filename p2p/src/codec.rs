@@ -139,6 +139,11 @@ impl ExchangeCodec {
         ExchangeCodec { protocol, frames, asked: None }
     }
 
+    /// The codec of a stream on which an answer of this kind is awaited.
+    pub fn asking(kind: Kind, frames: FrameLimits) -> ExchangeCodec {
+        ExchangeCodec { protocol: kind.protocol(), frames, asked: Some(kind) }
+    }
+
     fn check_request(&mut self, request: Request) -> Result<Request, Malformed> {
         if request.protocol() != self.protocol {
             let text = format!("{:?} asked on the {} protocol", request.kind(), self.protocol.word());

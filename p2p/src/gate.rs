@@ -17,7 +17,11 @@ use rota_chain::lock::KeyHash;
 
 use crate::ban::Bans;
 use crate::identity::address_of;
-use crate::limit::{PENDING_PER_HOST, UNKNOWN_INBOUND, UNPERMITTED_PER_HOST, UNPERMITTED_TOTAL};
+use crate::limit::{
+    ARRIVAL_BURST, ARRIVAL_RATE, PENDING_PER_HOST, UNKNOWN_INBOUND, UNPERMITTED_PER_HOST, UNPERMITTED_TOTAL,
+};
+use crate::offence::{KnownHosts, Offenders};
+use crate::pace::Pace;
 use crate::peer::PeerHandle;
 use crate::transport::place_of;
 
@@ -119,6 +123,12 @@ pub(crate) struct Entry {
 pub(crate) enum GateError {
     #[error("the host or address is banned")]
     Banned,
+    #[error("the address misbehaved and stays out for a while")]
+    Offender,
+    #[error("too many connections of unknown hosts at once")]
+    Arrivals,
+    #[error("misbehaviour came from the host, which connects too often")]
+    Host,
     #[error("the identity is not a secp256k1 key")]
     KeyType,
     #[error("the place is not IP and TCP")]
@@ -136,6 +146,10 @@ pub(crate) struct Table {
     pub rules: GateRules,
     /// Who is banned.
     pub bans: Bans,
+    /// Who misbehaved.
+    pub offenders: Offenders,
+    /// Hosts from which members came.
+    pub known_hosts: KnownHosts,
     entries: HashMap<ConnectionId, Entry>,
     last_handle: u64,
 }
@@ -171,6 +185,9 @@ impl Table {
         if self.bans.holds(&remote.ip(), Some(&address), Instant::now()) {
             return Err(GateError::Banned);
         }
+        if self.offenders.shuts_out(&address, Instant::now()) {
+            return Err(GateError::Offender);
+        }
         let admission = self.judge(&address, inbound, self.unknown_inbound(None));
         if admission == Admission::Porch {
             let porch = || self.entries.values().filter(|entry| entry.admission == Admission::Porch);
@@ -204,11 +221,14 @@ impl SharedTable {
 pub(crate) struct Gate {
     table: SharedTable,
     pending: HashMap<ConnectionId, IpAddr>,
+    /// How fast connections of unknown hosts come.
+    arrivals: Pace,
 }
 
 impl Gate {
     pub fn new(table: SharedTable) -> Gate {
-        Gate { table, pending: HashMap::new() }
+        let arrivals = Pace::new(ARRIVAL_RATE, ARRIVAL_BURST, Instant::now());
+        Gate { table, pending: HashMap::new(), arrivals }
     }
 
     fn admit(
@@ -246,6 +266,15 @@ impl NetworkBehaviour for Gate {
         if self.pending.values().filter(|ip| **ip == place.ip()).count() >= PENDING_PER_HOST {
             return Err(ConnectionDenied::new(GateError::Pending));
         }
+        let now = Instant::now();
+        let mut table = self.table.lock();
+        if !table.offenders.admits(&place.ip(), now) {
+            return Err(ConnectionDenied::new(GateError::Host));
+        }
+        if !table.known_hosts.holds(&place.ip()) && !self.arrivals.allows_one(now) {
+            return Err(ConnectionDenied::new(GateError::Arrivals));
+        }
+        drop(table);
         self.pending.insert(connection, place.ip());
         Ok(())
     }

@@ -24,13 +24,14 @@ pub(crate) struct Gated<B> {
     table: SharedTable,
     aliases: HashMap<ConnectionId, PeerId>,
     connections: HashMap<PeerId, (ConnectionId, PeerId)>,
+    events: HashMap<ConnectionId, u64>,
 }
 
 type Handler<B> = Either<THandler<B>, dummy::ConnectionHandler>;
 
 impl<B: NetworkBehaviour> Gated<B> {
     pub fn new(inner: B, door: Admission, table: SharedTable) -> Gated<B> {
-        Gated { inner, door, table, aliases: HashMap::new(), connections: HashMap::new() }
+        Gated { inner, door, table, aliases: HashMap::new(), connections: HashMap::new(), events: HashMap::new() }
     }
 
     /// The wrapped behaviour, which knows connections by their aliases.
@@ -43,6 +44,11 @@ impl<B: NetworkBehaviour> Gated<B> {
         self.connections.contains_key(alias)
     }
 
+    /// How much the handler of a connection told the wrapped behaviour: for gossip, messages received.
+    pub fn events_of(&self, connection: ConnectionId) -> u64 {
+        self.events.get(&connection).copied().unwrap_or(0)
+    }
+
     fn let_in(&mut self, connection: ConnectionId, peer: PeerId) -> Option<PeerId> {
         let entry = self.table.lock().entry(connection).filter(|entry| entry.admission >= self.door)?;
         let alias = alias(entry.handle);
@@ -52,6 +58,7 @@ impl<B: NetworkBehaviour> Gated<B> {
     }
 
     fn forget(&mut self, connection: ConnectionId) -> Option<PeerId> {
+        self.events.remove(&connection);
         let alias = self.aliases.remove(&connection)?;
         self.connections.remove(&alias);
         Some(alias)
@@ -129,6 +136,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Gated<B> {
         match event {
             Either::Left(event) => {
                 if let Some(alias) = self.aliases.get(&connection) {
+                    *self.events.entry(connection).or_default() += 1;
                     self.inner.on_connection_handler_event(*alias, connection, event);
                 }
             }

@@ -61,8 +61,9 @@ pub const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 pub const HELLO_TIME: Duration = Duration::from_secs(10);
 /// A connection of a peer without the right to connect ends after this time.
 pub const JOIN_TIME: Duration = Duration::from_secs(5);
-/// After an answer that refuses, the asking side has this long to read it and close.
-pub const PARTING_TIME: Duration = Duration::from_secs(1);
+/// After an answer that refuses, the asking side has this long to read it and close: a round trip across the world twice,
+/// and with a tick well below a second.
+pub const PARTING_TIME: Duration = Duration::from_millis(600);
 /// An earlier connection of an identity that comes a second time must answer a ping within this time.
 pub const DUPLICATE_PING_TIME: Duration = Duration::from_secs(5);
 /// A peer we dialled and do not know may prove within this time that we are behind.
@@ -95,8 +96,9 @@ pub const NEGOTIATING_STREAMS: usize = 64;
 pub const MAX_CONNECTIONS: u32 = 125;
 /// Connections to one identity: one, and a second while it is told that it is one too many.
 pub const CONNECTIONS_PER_PEER: u32 = 2;
-/// Inbound connections in all that have not agreed on encryption yet.
-pub const PENDING_INBOUND: u32 = 64;
+/// Inbound connections in all that have not agreed on encryption yet: those of 16 hosts that say nothing, so that a few
+/// such hosts keep nobody out.
+pub const PENDING_INBOUND: u32 = 256;
 /// Outbound connections in all that have not agreed on encryption yet.
 pub const PENDING_OUTBOUND: u32 = 64;
 /// Inbound connections of one host that have not agreed on encryption yet.
@@ -127,3 +129,50 @@ pub const COMMAND_QUEUE: usize = 256;
 pub const EVENT_QUEUE: usize = 1_024;
 /// Events held while the queue is full, before the network is no longer read.
 pub const OUTBOX: usize = 64;
+
+/// How long an address stays out after its first offence: longer than an honest node that erred takes to be mended is
+/// no use, and each further offence doubles it.
+pub const SHUT_OUT: Duration = Duration::from_secs(10);
+/// How long it stays out at most: an hour, after which an operator who mended a node need not wait for ours.
+pub const LONGEST_SHUT_OUT: Duration = Duration::from_secs(3_600);
+/// An address that kept to the rules for a day begins anew.
+pub const OFFENCES_FORGOTTEN: Duration = Duration::from_secs(24 * 3_600);
+/// How long a host from which misbehaviour came is let in only now and then.
+pub const HOST_CAUTION: Duration = Duration::from_secs(600);
+/// Time for each of its connections: a second, so that its handshakes cost a thousandth of a core.
+pub const HOST_PAUSE: Duration = Duration::from_secs(1);
+/// Connections it may open at once: those of several honest nodes behind one address that reconnect.
+pub const HOST_BURST: u32 = 8;
+/// Offenders remembered, addresses and hosts each: 80 bytes each.
+pub const MAX_OFFENDERS: usize = 4_096;
+
+/// Gossip messages a second that a peer may send for long: a node announces at most 50 times a second, and its
+/// housekeeping adds a few.
+pub const GOSSIP_RATE: f64 = 100.0;
+/// Gossip messages that a peer may send at once: those of ten seconds in which a busy node heard nothing.
+pub const GOSSIP_BURST: f64 = 1_000.0;
+/// Bytes a second that a peer may send for long while it is asked for nothing: fifty announcements of 1,000
+/// transactions, and half as much again.
+pub const UNASKED_RATE: f64 = 2.5 * 1_048_576.0;
+/// Bytes that a peer may send at once while it is asked for nothing: all its requests, and some blocks' announcements.
+pub const UNASKED_BURST: f64 = 24.0 * 1_048_576.0;
+
+/// Bytes of a piece that is sent on a socket below which it counts as small: a pong or a refusal, encrypted, is below.
+pub const SMALL_WRITE: usize = 256;
+/// Small pieces a second that a peer may make this node send for long: 32 requests under way over a line of 20 ms.
+pub const SMALL_RATE: f64 = 1_600.0;
+/// Small pieces that it may make this node send at once: those of five seconds.
+pub const SMALL_BURST: f64 = 8_000.0;
+
+/// Bytes of answers that wait to be taken by one peer, besides the one that is being written: what a fast line holds.
+pub const UNSENT_A_PEER: usize = 16 << 20;
+/// Bytes of answers that wait to be taken by all peers.
+pub const UNSENT: usize = 256 << 20;
+
+/// Connections a second that are taken from hosts that never had a welcome member: a handshake costs milliseconds, so that
+/// strangers cost at most a twentieth of a core, with what they then say a tenth.
+pub const ARRIVAL_RATE: f64 = 16.0;
+/// Such connections at once: those of a large chain's nodes that come back after this one was down; others try again.
+pub const ARRIVAL_BURST: f64 = 64.0;
+/// Hosts of members that are remembered, 40 bytes each.
+pub const MAX_KNOWN_HOSTS: usize = 4_096;

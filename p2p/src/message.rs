@@ -163,6 +163,18 @@ pub enum Kind {
     Addresses,
 }
 
+impl Kind {
+    /// The protocol that carries the answer.
+    #[must_use]
+    pub const fn protocol(self) -> Protocol {
+        match self {
+            Kind::Headers | Kind::Blocks => Protocol::Sync,
+            Kind::Transactions | Kind::PoolInventory | Kind::BlockTransactions | Kind::Addresses => Protocol::Pool,
+            Kind::Chunks => Protocol::Chunk,
+        }
+    }
+}
+
 /// One chunk of an off-chain item with its salt.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct ChunkBody {

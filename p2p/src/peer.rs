@@ -10,7 +10,8 @@ use rota_chain::lock::KeyHash;
 
 use crate::gate::{Admission, Entry};
 use crate::hello::{Hello, Tip};
-use crate::limit::HELLO_TIME;
+use crate::limit::{GOSSIP_BURST, GOSSIP_RATE, HELLO_TIME, SMALL_BURST, SMALL_RATE, UNASKED_BURST, UNASKED_RATE};
+use crate::pace::Pace;
 use crate::swarm::greeting::Early;
 use crate::traffic::{Counters, unix_time};
 
@@ -95,6 +96,22 @@ pub(crate) struct Peer {
     pub outbound_requests: usize,
     /// The peer's requests that wait for an answer.
     pub inbound_requests: usize,
+    /// Bytes of answers that the peer has not taken yet.
+    pub unsent: usize,
+    /// Whether the peer was asked for something since the last look at its pace.
+    pub asked: bool,
+    /// Gossip messages heard up to the last look.
+    pub gossip_heard: u64,
+    /// Bytes received up to the last look.
+    pub bytes_heard: u64,
+    /// Small pieces sent up to the last look.
+    pub small_sent: u64,
+    /// How fast it makes us send small pieces.
+    pub small_pace: Pace,
+    /// How fast gossip messages come.
+    pub gossip_pace: Pace,
+    /// How fast bytes come that nobody asked for.
+    pub unasked_pace: Pace,
 }
 
 impl Peer {
@@ -118,6 +135,14 @@ impl Peer {
             early: Vec::new(),
             outbound_requests: 0,
             inbound_requests: 0,
+            unsent: 0,
+            asked: false,
+            gossip_heard: 0,
+            bytes_heard: 0,
+            small_sent: 0,
+            small_pace: Pace::new(SMALL_RATE, SMALL_BURST, opened),
+            gossip_pace: Pace::new(GOSSIP_RATE, GOSSIP_BURST, opened),
+            unasked_pace: Pace::new(UNASKED_RATE, UNASKED_BURST, opened),
         }
     }
 

@@ -3,6 +3,7 @@
 mod command;
 mod connection;
 mod exchange;
+mod flood;
 pub(crate) mod greeting;
 mod joining;
 mod relay;
@@ -230,6 +231,7 @@ impl Task {
                 (target, place)
             });
         }
+        self.end_floods(now);
         self.end_overdue(now);
         self.end_checks(now);
         self.end_verdicts(now);

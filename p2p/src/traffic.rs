@@ -12,6 +12,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::Multiaddr;
 
+use crate::limit::SMALL_WRITE;
+
 /// Seconds since 1970 by this machine's clock.
 pub(crate) fn unix_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
@@ -24,6 +26,7 @@ pub(crate) struct Counters {
     received: AtomicU64,
     last_send: AtomicU64,
     last_receive: AtomicU64,
+    small: AtomicU64,
     local: Option<SocketAddr>,
 }
 
@@ -36,6 +39,14 @@ impl Counters {
     fn on_sent(&self, bytes: usize, now: u64) {
         self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
         self.last_send.store(now, Ordering::Relaxed);
+        if bytes < SMALL_WRITE {
+            self.small.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Small pieces sent: pongs, refusals, empty answers.
+    pub fn small_writes(&self) -> u64 {
+        self.small.load(Ordering::Relaxed)
     }
 
     fn on_received(&self, bytes: usize, now: u64) {

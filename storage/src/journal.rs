@@ -407,8 +407,9 @@ fn scan(file: &File, path: &Path, mut visit: impl FnMut(Vec<u8>, u64)) -> Result
     Ok(())
 }
 
-/// Over length and bytes, so that a stretch of zeros is no record.
-fn checksum(bytes: &[u8]) -> u32 {
+/// The checksum of a record: over a word and the bytes, so that a stretch of zeros is no record.
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(b"rota journal");
     hasher.update(bytes);

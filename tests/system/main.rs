@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test reports a failure by panicking")]
 
 mod harness;
+mod hostile;
 mod process;
 mod tidy;

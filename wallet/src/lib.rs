@@ -20,6 +20,6 @@ pub use dump::Imported;
 pub use encryption::EncryptionState;
 pub use error::WalletError;
 pub use keypool::MAX_KEYPOOL;
-pub use record::MAX_LABEL;
+pub use record::{MAX_LABEL, reread as reread_record, samples as sample_records};
 pub use sign::Completeness;
 pub use wallet::Wallet;

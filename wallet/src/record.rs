@@ -157,6 +157,33 @@ pub fn read(bytes: &[u8]) -> Framed {
     }
 }
 
+/// Reads the record at the start of `bytes` and frames it again: the same bytes, if the form has one text a record.
+///
+/// # Errors
+/// Why no record stands there.
+pub fn reread(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
+    match read(bytes) {
+        Framed::Record(record, _) => Ok(frame(&[*record])),
+        Framed::Unknown(reason) => Err(reason),
+        Framed::Broken(reason) => Err(reason.to_owned()),
+    }
+}
+
+/// A framed record of each kind that holds no secret, to begin tests of the form from.
+#[must_use]
+pub fn samples() -> Vec<Vec<u8>> {
+    let (key, lock, created) = (KeyHash([1; 20]), Lock::Key(KeyHash([2; 20])), 1_700_000_000);
+    let records = [
+        Record::Taken { key, created },
+        Record::Watched { lock, created },
+        Record::Label { lock, label: "label".to_owned() },
+        Record::Start { lock, height: Some(3) },
+        Record::Start { lock, height: None },
+        Record::Change { key, created },
+    ];
+    records.into_iter().map(|record| frame(&[record]).to_vec()).collect()
+}
+
 /// Whether bytes that are no sound record have all of one, checksum included: a write that broke off leaves less, or
 /// zeros at its end.
 pub fn is_whole(bytes: &[u8]) -> bool {

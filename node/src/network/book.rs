@@ -80,7 +80,9 @@ impl StoredNode {
         }
     }
 
-    fn line(&self) -> String {
+    /// The line of the file that stands for it.
+    #[must_use]
+    pub fn line(&self) -> String {
         let handshakes: Vec<String> =
             self.handshakes.iter().map(|(address, time)| format!("{}:{time}", hex::encode(address.0))).collect();
         format!(
@@ -95,7 +97,9 @@ impl StoredNode {
         )
     }
 
-    fn parse(line: &str) -> Option<StoredNode> {
+    /// Reads a line of the file; none for what this version does not write.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<StoredNode> {
         let words: Vec<&str> = line.split(' ').collect();
         let [target, source, status, failures, last_failure, ignored_since, handshakes] = words.as_slice() else {
             return None;

@@ -8,7 +8,7 @@ use rota_chain::amount::{Height, Timestamp};
 use rota_chain::block::GenesisPlan;
 use rota_chain::data::{Data, DataFormat};
 use rota_chain::digest::full_digest;
-use rota_chain::hash::{BlockHash, ParamsHash, Txid};
+use rota_chain::hash::{BlockHash, FullHash, ParamsHash, Txid};
 use rota_chain::key::PrivateKey;
 use rota_chain::lock::Lock;
 use rota_chain::multiset::Multiset;
@@ -193,6 +193,27 @@ fn a_transaction_is_taken_once() {
     pool.admit(world.data(1, 1, 10), true, 5, &world.rules).unwrap();
     let again = pool.admit(world.data(1, 1, 10), false, 6, &world.rules);
     assert!(matches!(again, Err(PoolError::Known(_))));
+}
+
+#[test]
+fn hashes_are_paged_in_order_and_each_once() {
+    let world = world();
+    let mut pool = world.pool(PoolLimits::default());
+    for nonce in 0..20 {
+        pool.admit(world.data(1, nonce, 10), true, 5, &world.rules).unwrap();
+    }
+    let mut expected: Vec<FullHash> = pool.entries().map(|entry| entry.tx.full_hash()).collect();
+    expected.sort_unstable();
+    let pages = |pool: &Pool<Arc<MemoryState>>| {
+        let (mut all, mut after) = (Vec::new(), FullHash::ZERO);
+        loop {
+            let page: Vec<FullHash> = pool.full_hashes_after(&after).take(7).copied().collect();
+            let Some(last) = page.last() else { return all };
+            after = *last;
+            all.extend(page);
+        }
+    };
+    assert_eq!(pages(&pool), expected);
 }
 
 #[test]

@@ -119,7 +119,8 @@ pub fn open(ctx: &Context, identifier: &str) -> Result<CacheFile, RpcError> {
     Ok(CacheFile { path, size })
 }
 
-fn is_identifier(text: &str) -> bool {
+/// Whether a text is what [`create`] gives out, and so the name of a file of the cache and of nothing else.
+pub fn is_identifier(text: &str) -> bool {
     text.len() <= IDENTIFIER_LENGTH && base58::decode(text).is_some_and(|bytes| bytes.len() == IDENTIFIER_BYTES)
 }
 

@@ -34,6 +34,7 @@ mod user;
 
 pub use access::{allow_nets, bind_addresses};
 pub use config::{FrontConfig, FrontError, Phase};
+pub use envelope::{Asked, read_body};
 pub use tls::{Certificate, TlsError, TlsFiles};
 pub use user::{UserSettings, Users};
 

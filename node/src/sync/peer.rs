@@ -18,6 +18,11 @@ const SECOND_LOOK: Duration = Duration::from_secs(3);
 /// Pause after an answer to headers failed.
 const HEADERS_PAUSE: Duration = Duration::from_secs(5);
 
+/// Transactions a peer may give at once that the state refuses: an answer's worth, as when a parent comes late.
+const REFUSED_AT_MOST: u32 = 1_000;
+/// One of them is forgiven in this time: each costs as much as one that is taken, so that a tenth of a core is left to them.
+const FORGIVEN: Duration = Duration::from_millis(5);
+
 /// A request of ours.
 #[derive(Debug)]
 pub(super) enum Query {
@@ -60,9 +65,26 @@ pub(super) struct Peer {
     pub queue: VecDeque<FullHash>,
     /// Parents to ask it for.
     pub parents: VecDeque<Txid>,
+    /// Transactions it gave that the state refused, less those forgiven since.
+    pub refused: u32,
+    /// Up to when some were forgiven.
+    pub forgiven: Duration,
 }
 
 impl Peer {
+    /// Whether it gave so many transactions of late that came to nothing that it is asked for no more now.
+    pub fn tries_patience(&mut self, now: Duration) -> bool {
+        let passed = u32::try_from(now.saturating_sub(self.forgiven).as_millis() / FORGIVEN.as_millis());
+        let forgiven = passed.unwrap_or(u32::MAX);
+        if self.refused <= forgiven {
+            (self.refused, self.forgiven) = (0, now);
+        } else {
+            self.refused -= forgiven;
+            self.forgiven += FORGIVEN.saturating_mul(forgiven);
+        }
+        self.refused > REFUSED_AT_MOST
+    }
+
     pub fn asked(&mut self, query: &Query) {
         *self.count(query) += 1;
     }
@@ -102,6 +124,8 @@ impl<V: ChainFacts> Sync<V> {
             inventory_asked: 0,
             queue: VecDeque::new(),
             parents: VecDeque::new(),
+            refused: 0,
+            forgiven: self.now.steady,
         };
         self.peers.insert(peer, state);
         if self.known(&tip.hash).is_none() {

@@ -1,6 +1,7 @@
 //! Answers to peers' requests, from snapshots and the pool, never from the writer. Bounded in bytes by the frames of
 //! the peer room, here by stopping once an answer is full.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use rota_chain::amount::Height;
@@ -80,7 +81,8 @@ fn headers(
 
 fn blocks(snapshot: &Snapshot, hashes: &[BlockHash]) -> Result<Vec<Block>, StorageError> {
     let (mut blocks, mut bytes) = (Vec::new(), 0usize);
-    for hash in hashes {
+    let mut given = HashSet::new();
+    for hash in hashes.iter().filter(|hash| given.insert(**hash)) {
         let Some(block) = snapshot.block(hash)? else { continue };
         bytes = bytes.saturating_add(block.size());
         if bytes > ANSWER_BYTES && !blocks.is_empty() {
@@ -118,9 +120,8 @@ fn transactions_by_id(view: &SharedView, txids: &[Txid]) -> Vec<Transaction> {
 fn inventory(view: &SharedView, after: FullHash, limit: u32) -> Response {
     let mut hashes: Vec<FullHash> = {
         let view = view.read();
-        view.pool.entries().map(|entry| entry.tx.full_hash()).filter(|hash| *hash > after).collect()
+        view.pool.full_hashes_after(&after).take((limit as usize).saturating_add(1)).copied().collect()
     };
-    hashes.sort_unstable();
     let more = hashes.len() > limit as usize;
     hashes.truncate(limit as usize);
     Response::PoolInventory { hashes, more }

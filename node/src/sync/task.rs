@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 use rota_chain::address::AddressScheme;
 use rota_chain::block::Block;
+use rota_chain::codec::encoded_length;
 use rota_chain::hash::BlockHash;
 use rota_consensus::rules::Rules;
 use rota_consensus::signature::SignatureCache;
@@ -41,8 +42,18 @@ const BATCHES: usize = 2;
 const TOGETHER: usize = 1_000;
 /// Verdicts on their way to the machine.
 const VERDICTS: usize = 64;
-/// Requests of peers answered at once; the rest wait in the peer room's bounds.
+/// Most requests of peers answered at once; the rest wait in the peer room's bounds.
 const ANSWERS: usize = 8;
+
+/// Bytes a second that one peer's requests are answered with: more than a node that catches up can check, and far less than
+/// what small requests could make this node read, encode and encrypt.
+const SERVED_RATE: f64 = 32.0 * 1_048_576.0;
+
+/// Requests of peers answered at once: on half of the cores, so that peers who ask for much leave the rest to callers.
+fn answers() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / 2).clamp(1, ANSWERS)
+}
 /// A peer's clock this far from ours is worth a warning: half of what a block may lie ahead at least.
 pub const SKEW_SECONDS: u64 = 60;
 
@@ -128,6 +139,8 @@ struct Driver {
     /// Delivered transactions for which the checks have no room yet; the machine bounds them.
     unchecked: VecDeque<Delivered>,
     answers: Arc<Semaphore>,
+    /// One turn for each peer that asked.
+    turns: HashMap<PeerHandle, Arc<Semaphore>>,
     tasks: JoinSet<()>,
     behind: bool,
 }
@@ -159,7 +172,8 @@ impl Driver {
             started: Instant::now(),
             to_ledger,
             unchecked: VecDeque::new(),
-            answers: Arc::new(Semaphore::new(ANSWERS)),
+            answers: Arc::new(Semaphore::new(answers())),
+            turns: HashMap::new(),
             tasks,
             behind: false,
         }
@@ -232,6 +246,7 @@ impl Driver {
             }
             Event::PeerDisconnected { peer, ref reason } => {
                 tracing::info!(%peer, "peer disconnected: {reason}");
+                self.turns.remove(&peer);
                 self.note(event);
                 SyncInput::Disconnected(peer)
             }
@@ -280,15 +295,19 @@ impl Driver {
             (self.parts.handle.clone(), Arc::clone(&self.parts.view), Arc::clone(&self.parts.offchain));
         let places = if matches!(request, Request::Addresses) { (self.parts.places)() } else { Vec::new() };
         let answers = Arc::clone(&self.answers);
+        let turn = Arc::clone(self.turns.entry(peer).or_insert_with(|| Arc::new(Semaphore::new(1))));
         self.tasks.spawn(async move {
-            let Ok(_permit) = answers.acquire_owned().await else { return };
+            let Ok(_turn) = turn.acquire_owned().await else { return };
+            let Ok(permit) = answers.acquire_owned().await else { return };
             let work = move || {
                 let chunks = |stream, hashes: &[_]| offchain.answer(&view, asker, stream, hashes);
                 serve::answer(&view, &places, request, chunks)
             };
-            if let Ok(response) = tokio::task::spawn_blocking(work).await {
-                let _ = handle.respond(id, response).await;
-            }
+            let Ok((response, bytes)) = tokio::task::spawn_blocking(move || sized(work())).await else { return };
+            drop(permit);
+            let _ = handle.respond(id, response).await;
+            // The next turn of this peer comes when this answer's share of time is over.
+            tokio::time::sleep(Duration::from_secs_f64(bytes as f64 / SERVED_RATE)).await;
         });
     }
 
@@ -329,6 +348,12 @@ impl Driver {
     fn show_figures(&self) {
         *self.parts.board.lock().unwrap_or_else(PoisonError::into_inner) = self.machine.figures();
     }
+}
+
+/// An answer and its bytes.
+fn sized(response: Response) -> (Response, usize) {
+    let bytes = encoded_length(&response);
+    (response, bytes)
 }
 
 /// Gives the ledger blocks one by one.

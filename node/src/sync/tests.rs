@@ -342,6 +342,30 @@ fn a_waiting_transaction_is_tried_again_with_the_next_block() {
 }
 
 #[test]
+fn a_peer_whose_transactions_come_to_nothing_is_asked_for_few() {
+    let mut net = Net::new(3);
+    let missing = transaction(0);
+    for number in 1..=8_000 {
+        let orphan = transaction(number);
+        net.submit(0, orphan.clone());
+        net.needs(&orphan, &missing);
+    }
+    net.connect(0, 1);
+    net.connect(2, 1);
+    net.run(Duration::from_secs(5));
+    let bodies = |request: &Request| matches!(request, Request::Transactions { .. });
+    let asked = net.asked(1, 0, bodies);
+    assert!((2..=10).contains(&asked), "{asked} times 500 were asked for");
+    // Others are heard as ever, and the peer itself once it gives what is good again.
+    net.submit(2, transaction(9_000));
+    net.run(Duration::from_secs(2));
+    assert_eq!(net.pool(1), 1);
+    net.run(Duration::from_secs(60));
+    assert!(net.asked(1, 0, bodies) > asked);
+    assert!(net.misbehaving().is_empty(), "{:?}", net.misbehaving());
+}
+
+#[test]
 fn a_transaction_that_breaks_a_rule_names_who_delivered_it() {
     let mut net = Net::new(2);
     net.connect(0, 1);

@@ -140,6 +140,9 @@ impl<V: ChainFacts> Sync<V> {
     fn pump(&mut self, peer: PeerHandle) {
         while self.traffic.checking.len() < CHECKING {
             let Some(state) = self.peers.get_mut(&peer) else { return };
+            if state.tries_patience(self.now.steady) {
+                return;
+            }
             if state.transactions_asked >= QUERIES_A_PEER || (state.queue.is_empty() && state.parents.is_empty()) {
                 return;
             }
@@ -241,6 +244,9 @@ impl<V: ChainFacts> Sync<V> {
         for Relayed { delivered, verdict } in results {
             let (peer, hash) = (delivered.peer, delivered.hash);
             self.traffic.checking.remove(&hash);
+            if let (Verdict::Refused(_), Some(state)) = (&verdict, self.peers.get_mut(&peer)) {
+                state.refused = state.refused.saturating_add(1);
+            }
             match verdict {
                 Verdict::Taken => {
                     self.traffic.known.put(hash, ());

@@ -22,7 +22,7 @@ impl Task {
                 self.with(peer, |task, connection| task.misbehaving(connection, &reason));
             }
             Command::Ban { who, time } => self.ban(who, time),
-            Command::Unban(who) => self.table.lock().bans.remove(&who),
+            Command::Unban(who) => self.unban(&who),
             Command::SetGate(rules) => {
                 self.table.lock().rules = rules;
                 self.judge_again();
@@ -66,6 +66,15 @@ impl Task {
         let hit: Vec<ConnectionId> = self.peers.values().filter(hit).map(|peer| peer.connection).collect();
         for connection in hit {
             self.close(connection, "banned");
+        }
+    }
+
+    fn unban(&mut self, who: &Banned) {
+        let mut table = self.table.lock();
+        table.bans.remove(who);
+        match who {
+            Banned::Host(ip) => table.offenders.forgive_host(ip),
+            Banned::Address(address) => table.offenders.forgive(address),
         }
     }
 

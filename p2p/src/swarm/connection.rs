@@ -94,6 +94,7 @@ impl Task {
         let reason = cleaned(reason);
         let address = self.text(&entry.address);
         tracing::warn!("misbehaving peer ip={} address={address} reason={reason}", entry.remote.ip());
+        self.table.lock().offenders.note(entry.remote.ip(), entry.address, Instant::now());
         self.refuse_open_blocks(entry.handle);
         self.outbox.push_back(Event::Misbehaviour {
             peer: known.then_some(entry.handle),

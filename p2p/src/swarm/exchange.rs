@@ -6,6 +6,7 @@ use libp2p::request_response::{
     Event as Exchanged, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
 };
 use libp2p::swarm::ConnectionId;
+use rota_chain::codec::encoded_length;
 
 use super::Task;
 use super::greeting::Early;
@@ -14,7 +15,7 @@ use crate::event::{Event, RequestError, RequestId};
 use crate::gate::Admission;
 use crate::handle::ReplyTo;
 use crate::identity::alias;
-use crate::limit::{EARLY_REQUESTS, INBOUND_REQUESTS, OUTBOUND_REQUESTS};
+use crate::limit::{EARLY_REQUESTS, INBOUND_REQUESTS, OUTBOUND_REQUESTS, UNSENT, UNSENT_A_PEER};
 use crate::message::{Protocol, Refusal, Request, Response};
 use crate::peer::PeerHandle;
 
@@ -38,6 +39,9 @@ pub(super) struct Exchange {
     queries: HashMap<(Protocol, OutboundRequestId), Query>,
     waiting: HashMap<RequestId, Waiting>,
     numbers: HashMap<(Protocol, InboundRequestId), RequestId>,
+    /// Answers that were given to the network and not taken yet: whose, and how many bytes.
+    unsent: HashMap<(Protocol, InboundRequestId), (PeerHandle, usize)>,
+    unsent_bytes: usize,
     last: u64,
 }
 
@@ -82,6 +86,7 @@ impl Task {
             return refused(reply, RequestError::NotConnected);
         }
         peer.outbound_requests += 1;
+        peer.asked = true;
         let id = behaviour.inner().send_request(&alias, Ok(request));
         self.exchange.queries.insert((protocol, id), Query { peer: handle, reply });
         Ok(())
@@ -93,7 +98,39 @@ impl Task {
             return;
         };
         self.answered(waiting.peer);
+        let size = encoded_length(&response);
+        let response = if self.hold(&waiting, size) { response } else { Response::Refused(Refusal::Busy) };
         self.send_response(waiting.protocol, waiting.channel, response);
+    }
+
+    /// Notes an answer's bytes until it is taken. False if answers of that peer, or of all, wait for too many already:
+    /// who asks and does not read must not fill this node's memory. One answer there may always be.
+    fn hold(&mut self, waiting: &Waiting, size: usize) -> bool {
+        let total = self.exchange.unsent_bytes.saturating_add(size);
+        let connection = self.connection_of(waiting.peer);
+        let Some(peer) = connection.and_then(|connection| self.peers.get_mut(&connection)) else {
+            return false;
+        };
+        let unsent = peer.unsent.saturating_add(size);
+        if peer.unsent > 0 && (unsent > UNSENT_A_PEER || total > UNSENT) {
+            return false;
+        }
+        peer.unsent = unsent;
+        self.exchange.unsent_bytes = total;
+        self.exchange.unsent.insert((waiting.protocol, waiting.id), (waiting.peer, size));
+        true
+    }
+
+    /// An answer was taken, or never will be.
+    fn release(&mut self, id: (Protocol, InboundRequestId)) {
+        let Some((handle, size)) = self.exchange.unsent.remove(&id) else {
+            return;
+        };
+        self.exchange.unsent_bytes = self.exchange.unsent_bytes.saturating_sub(size);
+        let connection = self.connection_of(handle);
+        if let Some(peer) = connection.and_then(|connection| self.peers.get_mut(&connection)) {
+            peer.unsent = peer.unsent.saturating_sub(size);
+        }
     }
 
     fn send_response(&mut self, protocol: Protocol, channel: Answer, response: Response) {
@@ -141,13 +178,14 @@ impl Task {
                 self.on_result((protocol, request_id), Err(failure(error)));
             }
             Exchanged::InboundFailure { request_id, .. } => {
+                self.release((protocol, request_id));
                 if let Some(request_id) = self.exchange.numbers.get(&(protocol, request_id)).copied()
                     && let Some(waiting) = self.exchange.take_waiting(request_id)
                 {
                     self.answered(waiting.peer);
                 }
             }
-            Exchanged::ResponseSent { .. } => {}
+            Exchanged::ResponseSent { request_id, .. } => self.release((protocol, request_id)),
         }
     }
 
@@ -212,6 +250,11 @@ impl Task {
             self.exchange.waiting.iter().filter(|(_, waiting)| waiting.peer == handle).map(|(id, _)| *id).collect();
         for id in theirs {
             self.exchange.take_waiting(id);
+        }
+        let unsent: Vec<_> =
+            self.exchange.unsent.iter().filter(|(_, (peer, _))| *peer == handle).map(|(id, _)| *id).collect();
+        for id in unsent {
+            self.release(id);
         }
     }
 }

@@ -281,6 +281,9 @@ impl Task {
         peer.time_offset = theirs.unwrap_or(i64::MAX).saturating_sub(ours.unwrap_or(0));
         peer.hello = Some(hello.clone());
         let (entry, early) = (peer.entry, std::mem::take(&mut peer.early));
+        if entry.admission == Admission::Full {
+            self.table.lock().known_hosts.add(entry.remote.ip(), Instant::now());
+        }
         self.outbox.push_back(Event::PeerConnected {
             peer: entry.handle,
             address: entry.address,

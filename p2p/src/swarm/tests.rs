@@ -5,6 +5,7 @@ mod connect;
 mod exchange;
 mod gossip;
 mod join;
+mod offence;
 mod raw;
 
 use std::collections::HashSet;

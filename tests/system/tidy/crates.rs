@@ -35,6 +35,19 @@ const FLOORS: &[(&str, &[&str])] = &[
         "simulation",
         &["rota-chain", "rota-params", "rota-consensus", "rota-storage", "rota-wallet", "rota-p2p", "rota-node"],
     ),
+    (
+        "fuzz",
+        &[
+            "rota-chain",
+            "rota-params",
+            "rota-consensus",
+            "rota-storage",
+            "rota-wallet",
+            "rota-p2p",
+            "rota-api",
+            "rota-node",
+        ],
+    ),
 ];
 
 /// Heavy or impure crates, and the only folders whose manifest may name them.
@@ -50,7 +63,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("tokio-tungstenite", &["node", "tests"]),
     ("tokio-rustls", &["api", "node"]),
     ("rand", &["params", "wallet", "p2p", "node", "simulation"]),
-    ("anyhow", &["params", "node", "cli", "bench", "tests", "simulation", "torture"]),
+    ("anyhow", &["params", "node", "cli", "bench", "tests", "simulation", "torture", "fuzz"]),
 ];
 
 fn metadata() -> Metadata {

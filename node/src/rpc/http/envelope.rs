@@ -135,6 +135,37 @@ pub(super) fn body_form(bytes: &[u8]) -> Result<Body<'_>, Fault> {
     }
 }
 
+/// The method and raw parameters of each request in a body, as the front reads them before it calls anything.
+///
+/// # Errors
+/// The JSON of the error that the whole body, or one request, is answered with.
+pub fn read_body(bytes: &[u8], chain_name: &str, batch_limit: usize) -> Result<Vec<Asked>, String> {
+    let one = |text: &str| {
+        let members = read_members(text).map_err(|fault| fault.json)?;
+        let call = members.call(chain_name).map_err(|fault| fault.json)?;
+        let params = call.params.map(str::to_owned);
+        Ok(Asked { id: members.id_text().into_owned(), method: call.method.into_owned(), params })
+    };
+    match body_form(bytes).map_err(|fault| fault.json)? {
+        Body::One(text) => one(text).map(|asked| vec![asked]),
+        Body::Batch(text) => {
+            let members = read_batch(text, batch_limit).map_err(|fault| fault.json)?;
+            members.into_iter().map(|member| one(member.get())).collect()
+        }
+    }
+}
+
+/// One request of a body.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The id as it is echoed.
+    pub id: String,
+    /// The method's name.
+    pub method: String,
+    /// The raw array; none for no parameters.
+    pub params: Option<String>,
+}
+
 /// A request whose form is right.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Call<'a> {

@@ -1,7 +1,7 @@
 //! liststreamqueryitems: items that match every given key, publisher and condition. The smallest index is looked through,
 //! and what it gives is decoded and compared with the rest, in bounded steps.
 
-mod condition;
+pub mod condition;
 
 use std::sync::Arc;
 
