@@ -239,6 +239,7 @@ const CONTROL: &[&str] = &[
     "debug",
     "deletefeed",
     "getdiagnostics",
+    "getstatehash",
     "importlicenserequest",
     "invalidateblock",
     "pause",
