@@ -147,7 +147,7 @@ impl Admission {
     }
 
     /// Lists in local orders whatever came in before this call, then tells everybody. Whoever needs them listed calls
-    /// this, and a thread does it always ([`Admission::list_arrivals`]).
+    /// this, and a thread does it always.
     pub fn settle(&self) {
         let _listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut left = self.arrivals().waiting.len();

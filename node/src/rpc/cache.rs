@@ -119,7 +119,7 @@ pub fn open(ctx: &Context, identifier: &str) -> Result<CacheFile, RpcError> {
     Ok(CacheFile { path, size })
 }
 
-/// Whether a text is what [`create`] gives out, and so the name of a file of the cache and of nothing else.
+/// Whether a text is what `createbinarycache` gives out, and so the name of a file of the cache and of nothing else.
 pub fn is_identifier(text: &str) -> bool {
     text.len() <= IDENTIFIER_LENGTH && base58::decode(text).is_some_and(|bytes| bytes.len() == IDENTIFIER_BYTES)
 }
