@@ -2,8 +2,6 @@
 
 use std::io::Write as _;
 
-use crate::arguments::Plan;
-
 /// Publishes items whose content differs from every other item of the run.
 pub struct Publish {
     stream: String,
@@ -14,15 +12,10 @@ pub struct Publish {
 }
 
 impl Publish {
-    /// The work of a plan.
-    pub fn new(plan: &Plan) -> Self {
+    /// Items of so many bytes for a stream, so many in each transaction.
+    pub fn new(stream: &str, size: usize, items: u64) -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Self {
-            stream: serde_json::Value::from(plan.stream.as_str()).to_string(),
-            size: plan.size,
-            items: plan.items_per_tx as u64,
-            run: now.as_micros() as u64,
-        }
+        Self { stream: serde_json::Value::from(stream).to_string(), size, items, run: now.as_micros() as u64 }
     }
 
     /// Items in each transaction.
@@ -62,7 +55,7 @@ impl Publish {
 }
 
 /// One step of the splitmix64 sequence.
-fn mix(state: u64) -> u64 {
+pub fn mix(state: u64) -> u64 {
     let mut value = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -11,10 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use rota_chain::hash::Txid;
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::connection::Connection;
+use crate::publish::{Publish, mix};
 use node::Node;
 use sample::{Sample, Series};
 use tally::Tally;
@@ -123,10 +125,11 @@ async fn wait_for_stream(connection: &mut Connection) -> anyhow::Result<()> {
 }
 
 fn clients(plan: &Plan, nodes: &[Node], tally: &Arc<Tally>) -> JoinSet<()> {
+    let work = Arc::new(Publish::new(STREAM, plan.size, 1));
     let mut clients = JoinSet::new();
     for node in nodes {
         for _ in 0..plan.clients {
-            clients.spawn(tally::publish(Arc::clone(tally), node.target(), STREAM, plan.size));
+            clients.spawn(tally::publish(Arc::clone(tally), node.target(), Arc::clone(&work)));
         }
     }
     clients
@@ -157,7 +160,7 @@ async fn watch(plan: &Plan, nodes: &mut [Node], tally: &Tally, series: &mut Seri
         series.push(sample(nodes, tally)?);
         eprintln!("{}", series.progress(plan.transactions));
         if Instant::now() >= next_restart && !tally.is_done() {
-            let victim = tally::mixed(number) as usize % nodes.len();
+            let victim = mix(number) as usize % nodes.len();
             // Every other end is one without farewell.
             let took = nodes[victim].restart(number % 2 == 1).await.with_context(|| format!("restart {number}"))?;
             series.note_restart(took);
@@ -214,7 +217,7 @@ async fn check(nodes: &[Node], tally: &Tally) -> anyhow::Result<String> {
 }
 
 /// How often each transaction is listed in the stream.
-async fn items_of(node: &Node) -> anyhow::Result<HashMap<[u8; 32], u32>> {
+async fn items_of(node: &Node) -> anyhow::Result<HashMap<Txid, u32>> {
     let mut connection = node.connect().await?;
     let mut found = HashMap::new();
     let mut cursor = json!({"after": ""});
@@ -222,7 +225,7 @@ async fn items_of(node: &Node) -> anyhow::Result<HashMap<[u8; 32], u32>> {
         let page = connection.call("liststreamitems", json!([STREAM, false, PAGE, cursor])).await?;
         let items = page["entries"].as_array().context("a page without entries")?;
         for item in items {
-            let txid = item["txid"].as_str().and_then(tally::txid_of).context("an item without a txid")?;
+            let txid = item["txid"].as_str().and_then(|text| text.parse().ok()).context("an item without a txid")?;
             *found.entry(txid).or_default() += 1;
         }
         if page["more"] != true {

@@ -34,7 +34,7 @@ impl Workload {
         connection.call("subscribe", json!([plan.stream])).await?;
         let fill = fill(&plan.stream, connection).await?;
         Ok(match plan.kind {
-            Kind::Publish => Self::Publish(Publish::new(plan)),
+            Kind::Publish => Self::Publish(Publish::new(&plan.stream, plan.size, plan.items_per_tx as u64)),
             Kind::List => Self::List(List::new(plan, fill)?),
         })
     }

@@ -360,10 +360,14 @@ fn create(directory: &Path, number: u32) -> Result<Writer> {
         .open(&path)
         .map_err(|error| StorageError::from_io("cannot make", &path, &error))?;
     reached(Point::BlockFileMade);
-    File::open(directory)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| StorageError::from_io("cannot sync the folder", directory, &error))?;
+    sync_folder(directory)?;
     Ok(Writer { number, file: Arc::new(file), length: 0, unsynced: false })
+}
+
+/// Makes which files a folder holds, and under which names, safe from power loss.
+pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
+    let synced = File::open(folder).and_then(|open| open.sync_all());
+    synced.map_err(|error| StorageError::from_io("cannot sync the folder", folder, &error))
 }
 
 fn sync(directory: &Path, writer: &mut Writer) -> Result<()> {

@@ -14,6 +14,7 @@ use rota_chain::transaction::Transaction;
 use rota_crash::{Point, reached};
 use tracing::warn;
 
+use crate::block_file::sync_folder;
 use crate::error::{Result, StorageError};
 
 /// Most bytes of a record: the largest max-std-tx-size, rounded up.
@@ -224,10 +225,7 @@ impl Journal {
         std::fs::rename(&path, &self.path).map_err(fail)?;
         reached(Point::JournalReplaced);
         *state = State { file: Arc::new(file), length, records };
-        if let Some(folder) = self.path.parent() {
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail)?;
-        }
-        Ok(())
+        self.path.parent().map_or(Ok(()), sync_folder)
     }
 
     /// Bytes of the file.
@@ -272,9 +270,7 @@ fn replace(journal: &Path, bytes: &[u8]) -> Result<File> {
     reached(Point::JournalCopied);
     std::fs::rename(&path, journal).map_err(fail)?;
     reached(Point::JournalReplaced);
-    if let Some(folder) = journal.parent() {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail)?;
-    }
+    journal.parent().map_or(Ok(()), sync_folder)?;
     Ok(file)
 }
 

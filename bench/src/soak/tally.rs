@@ -4,10 +4,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rota_chain::hash::Txid;
+
 use crate::arguments::Target;
 use crate::connection::{Connection, succeeded};
 use crate::histogram::Histogram;
+use crate::publish::Publish;
 
+/// Keys that items are published under.
+const KEYS: u64 = 1_000;
 /// How long a client waits before it tries a node again that does not take its calls.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -24,7 +29,7 @@ pub struct Tally {
 
 #[derive(Default)]
 struct Kept {
-    txids: Vec<[u8; 32]>,
+    txids: Vec<Txid>,
     latencies: Option<Histogram>,
 }
 
@@ -62,7 +67,7 @@ impl Tally {
     }
 
     /// Ids of what was acknowledged.
-    pub fn txids(&self) -> Vec<[u8; 32]> {
+    pub fn txids(&self) -> Vec<Txid> {
         self.kept().txids.clone()
     }
 
@@ -105,12 +110,13 @@ impl Tally {
 }
 
 /// One client of a node: publishes when its turn has come, and waits while the node is being restarted.
-pub async fn publish(tally: Arc<Tally>, target: anyhow::Result<Target>, stream: &'static str, size: usize) {
+pub async fn publish(tally: Arc<Tally>, target: anyhow::Result<Target>, work: Arc<Publish>) {
     let Ok(target) = target else { return tally.stop() };
     let mut connection = None;
     let mut body = Vec::new();
     while let Some(number) = tally.next().await {
-        write_request(stream, size, number, &mut body);
+        body.clear();
+        work.write_request((number % KEYS) as usize, number, &mut body);
         loop {
             let open = match connection.take() {
                 Some(open) => Ok(open),
@@ -140,52 +146,11 @@ pub async fn publish(tally: Arc<Tally>, target: anyhow::Result<Target>, stream: 
     }
 }
 
-fn write_request(stream: &str, size: usize, number: u64, body: &mut Vec<u8>) {
-    let key = number % 1_000;
-    body.clear();
-    body.extend_from_slice(format!(r#"{{"method":"publish","params":["{stream}","key{key}",""#).as_bytes());
-    let mut left = size;
-    let mut word = mixed(number);
-    while left > 0 {
-        let bytes = hex(word);
-        let take = left.min(8);
-        body.extend_from_slice(&bytes[..take * 2]);
-        left -= take;
-        word = mixed(word ^ number.rotate_left(32));
-    }
-    body.extend_from_slice(format!(r#""],"id":{number}}}"#).as_bytes());
-}
-
-fn hex(word: u64) -> [u8; 16] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    std::array::from_fn(|place| DIGITS[(word >> (60 - 4 * place) & 15) as usize])
-}
-
-/// A number without visible order, the same for the same number (the finisher of MurmurHash3, over a Weyl sequence).
-pub fn mixed(number: u64) -> u64 {
-    let mut word = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    word = (word ^ (word >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    word = (word ^ (word >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    word ^ (word >> 33)
-}
-
 /// The transaction id that is the result of an answer.
-fn txid_in(answer: &[u8]) -> Option<[u8; 32]> {
+fn txid_in(answer: &[u8]) -> Option<Txid> {
     let text = std::str::from_utf8(answer).ok()?;
     let result = text.split_once("\"result\":\"")?.1;
-    txid_of(result.get(..64)?)
-}
-
-/// A transaction id from its text.
-pub fn txid_of(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
+    result.split_once('"')?.0.parse().ok()
 }
 
 #[cfg(test)]
@@ -198,7 +163,7 @@ mod tests {
     fn requests_have_the_size_asked_for_and_differ() {
         let body = |number, size| {
             let mut body = Vec::new();
-            write_request("s", size, number, &mut body);
+            Publish::new("s", size, 1).write_request(0, number, &mut body);
             serde_json::from_slice::<serde_json::Value>(&body).unwrap()
         };
         let data = |number, size| body(number, size)["params"][2].as_str().unwrap().to_owned();
@@ -215,7 +180,7 @@ mod tests {
         assert!(tally.note(answer.as_bytes(), Duration::from_millis(1)));
         assert!(!tally.note(br#"{"result":null,"error":{"code":-1},"id":1}"#, Duration::from_millis(1)));
         assert_eq!((tally.acknowledged(), tally.take_latencies().count()), (1, 1));
-        assert_eq!(tally.txids(), [txid_of(&txid).unwrap()]);
+        assert_eq!(tally.txids(), [txid.parse().unwrap()]);
         assert!(!tally.is_done());
     }
 }

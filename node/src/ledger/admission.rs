@@ -17,7 +17,7 @@ use tokio::sync::broadcast;
 use super::handle::{Stopped, SubmitError};
 use super::{LedgerEvent, LedgerParts};
 use crate::clock::Clock;
-use crate::pool::{PoolEntry, PoolError};
+use crate::pool::{Judged, PoolEntry, PoolError};
 use crate::view::SharedView;
 
 /// Transactions listed in local orders by one write.
@@ -88,9 +88,7 @@ impl Admission {
         let tx = judged.tx();
         let journaled = self.journal.append(&tx.txid(), &journal_bytes(tx.transaction()));
         journaled.map_err(SubmitError::Storage)?;
-        let entry = self.view.write().pool.enter(judged, true, self.clock.unix());
-        self.note_arrival(&entry);
-        Ok(entry)
+        Ok(self.enter(judged, true))
     }
 
     /// Takes a peer's transaction into the pool.
@@ -115,9 +113,14 @@ impl Admission {
     fn take_in(&self, tx: VerifiedTransaction, own: bool) -> Result<Arc<PoolEntry>, PoolError> {
         let _turn = self.turn();
         let judged = self.view.read().pool.judge(tx, &self.rules)?;
+        Ok(self.enter(judged, own))
+    }
+
+    /// Enters what was judged in the same turn.
+    fn enter(&self, judged: Judged, own: bool) -> Arc<PoolEntry> {
         let entry = self.view.write().pool.enter(judged, own, self.clock.unix());
         self.note_arrival(&entry);
-        Ok(entry)
+        entry
     }
 
     fn is_banned(&self, txid: &Txid) -> bool {
