@@ -111,6 +111,9 @@ async fn start(plan: &Plan) -> anyhow::Result<Vec<Node>> {
         wait_for_stream(&mut connection).await?;
         connection.call("subscribe", json!([STREAM])).await?;
     }
+    // A restart takes a peer's waiting grant out of the pool, and with it what rests on it: the rights stand in blocks
+    // before anything is published.
+    settle(&nodes).await?;
     Ok(nodes)
 }
 
