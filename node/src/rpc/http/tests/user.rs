@@ -86,11 +86,16 @@ async fn many_wrong_passwords_at_once_wait_and_right_ones_are_answered_meanwhile
     }
     let began = Instant::now();
     let mut right = world.connect().await;
-    for _ in 0..20 {
+    let mut asked = began;
+    for number in 0..21 {
         right.send(&post(BASIC, r#"{"method":"getinfo","id":1}"#)).await;
         assert_eq!(right.response().await.status, 200);
+        if number == 0 {
+            // By now the hundred requests were read, which is work and no waiting.
+            asked = Instant::now();
+        }
     }
-    let answered = began.elapsed();
+    let answered = asked.elapsed();
     for mut wire in guesses {
         assert_eq!(wire.response().await.both(), (401, ""));
     }
