@@ -25,6 +25,8 @@ const HEADER_BYTES: u64 = 8;
 const SEARCH_TRIES: u32 = 100_000;
 /// Bytes of an id that are remembered of each record.
 const NAME_BYTES: usize = 16;
+/// Bytes read at once when all records are looked at.
+const SCAN_BYTES: usize = 64 << 10;
 /// Bytes copied at once while the journal is shortened.
 const COPY_BYTES: usize = 1 << 20;
 
@@ -380,7 +382,7 @@ fn record_of(transaction: &[u8]) -> Result<Vec<u8>> {
 fn scan(file: &File, path: &Path, mut visit: impl FnMut(Vec<u8>, u64)) -> Result<()> {
     let fail = |error: std::io::Error| StorageError::from_io("cannot read", path, &error);
     let size = file.metadata().map_err(fail)?.len();
-    let mut reader = BufReader::with_capacity(COPY_BYTES, file);
+    let mut reader = BufReader::with_capacity(SCAN_BYTES, file);
     reader.seek(SeekFrom::Start(0)).map_err(fail)?;
     let mut at = 0;
     while at + HEADER_BYTES <= size {

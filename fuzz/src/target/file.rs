@@ -9,6 +9,7 @@ use rota_node::network::StoredNode;
 use rota_params::paths::ChainDirectory;
 use rota_params::runtime::RuntimeSettings;
 use rota_params::{ParameterSet, State, conf, file, options, seed};
+use rota_storage::StorageError;
 use rota_storage::block::{BlockEntry, UndoBlock};
 use rota_storage::chunk::{ChunkInfo, PendingChunk};
 use rota_storage::index::{ItemRow, SeenRow, SubscriptionRow, TermRow};
@@ -118,7 +119,8 @@ fn place() -> PathBuf {
     })
 }
 
-/// A journal with these bytes is opened, which cuts off its end where that is torn; the rest is what was appended.
+/// A journal with these bytes is opened, which cuts off its end where that is torn; the rest is what was appended. One that
+/// is damaged otherwise is refused as it is, and what can be read of it is salvaged.
 /// Checksums are made right first where the first byte is odd: chance never meets one.
 fn journal(bytes: &[u8]) -> Kind {
     let Some((choice, bytes)) = bytes.split_first() else { return 0 };
@@ -128,17 +130,27 @@ fn journal(bytes: &[u8]) -> Kind {
     }
     let path = place();
     std::fs::write(&path, &bytes).expect("a file can be written");
-    let journal = Journal::open(&path).expect("any bytes can be opened");
-    let transactions = journal.load().expect("an open journal can be read");
+    let opened = Journal::open(&path);
     let kept = std::fs::read(&path).expect("a file can be read");
-    drop(journal);
-    let _ = std::fs::remove_file(&path);
     assert!(bytes.starts_with(&kept), "opening a journal changed what it holds");
+    let damaged = opened.is_err();
+    let journal = match opened {
+        Err(StorageError::DamagedJournal { .. }) => {
+            assert!(kept == bytes, "a journal that is refused was changed");
+            Journal::salvage(&path).expect("what can be read of any bytes can be salvaged")
+        }
+        opened => opened.expect("any bytes can be opened or are damaged"),
+    };
+    let transactions = journal.load().expect("an open journal can be read");
+    drop(journal);
+    for file in [path.with_extension("damaged"), path] {
+        let _ = std::fs::remove_file(file);
+    }
     for transaction in &transactions {
         let written = encode(transaction);
         assert!(kept.windows(written.len()).any(|window| window == written), "a transaction that was never appended");
     }
-    kind((transactions.len().min(8), kept.len().checked_ilog2(), bytes.len() > kept.len()))
+    kind((transactions.len().min(8), kept.len().checked_ilog2(), bytes.len() > kept.len(), damaged))
 }
 
 fn mend_journal(bytes: &mut [u8]) {
