@@ -1,17 +1,20 @@
 //! Chunks of off-chain items: the bytes that are here, for which streams they are kept, which are still to be fetched,
 //! and which items were purged.
 
+mod open;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use rota_chain::hash::{ChunkHash, Txid};
 use rota_crash::{Point, reached};
-use tracing::warn;
+
+pub(crate) use open::open;
 
 use crate::error::Result;
 use crate::key::Key;
-use crate::kv::{Batch, Database, Durability, Read};
+use crate::kv::{Batch, Durability, Read};
 use crate::store::Store;
 use crate::table::{CHUNK, CHUNK_INFO, CHUNK_OWNER, CHUNK_PENDING, CHUNK_TOTALS, ITEM_PURGED, OWNER_CHUNK};
 
@@ -387,37 +390,6 @@ impl Store {
             .map(|row| row.map(|((hash, _), chunk)| (hash, chunk)))
             .collect()
     }
-}
-
-/// Removes chunks whose bytes cannot be read, so that they are fetched again, and counts the others anew.
-///
-/// # Errors
-/// `storage-corrupt` if what is known of chunks cannot be read itself.
-pub(crate) fn drop_unreadable_chunks(chunks: &Database) -> Result<()> {
-    chunks.scan(&OWNER_CHUNK, &())?.try_for_each(|row| row.map(drop))?;
-    chunks.scan(&CHUNK_PENDING, &())?.try_for_each(|row| row.map(drop))?;
-    chunks.scan(&ITEM_PURGED, &())?.try_for_each(|row| row.map(drop))?;
-    let mut totals = ChunkTotals::default();
-    for row in chunks.scan(&CHUNK_INFO, &())? {
-        let (hash, info) = row?;
-        if matches!(chunks.get(&CHUNK, &hash), Ok(Some(_))) {
-            totals.add(Some(u64::from(info.size)));
-            continue;
-        }
-        warn!(chunk = %hash, "off-chain data is damaged; it is fetched again from peers");
-        let mut batch = chunks.batch();
-        batch.delete(&CHUNK, &hash)?;
-        batch.delete(&CHUNK_INFO, &hash)?;
-        for row in chunks.scan(&CHUNK_OWNER, &hash)? {
-            let ((_, owner), ()) = row?;
-            batch.delete(&CHUNK_OWNER, &(hash, owner))?;
-            batch.delete(&OWNER_CHUNK, &(owner, hash))?;
-        }
-        chunks.write(batch, Durability::Written)?;
-    }
-    let mut batch = chunks.batch();
-    batch.put(&CHUNK_TOTALS, &(), &totals)?;
-    chunks.write(batch, Durability::Synced)
 }
 
 #[cfg(test)]

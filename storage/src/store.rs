@@ -13,17 +13,14 @@ use tracing::warn;
 use crate::block::{BlockEntry, Location, UndoBlock};
 use crate::block_file::BlockFiles;
 use crate::cache::HotCache;
-use crate::chunk::{ChunkSync, drop_unreadable_chunks};
+use crate::chunk::{self, ChunkSync};
 use crate::error::{Result, StorageError};
 use crate::index::wallet::{Members, read_members};
 use crate::index::{Subject, SubscriptionRow};
 use crate::kv::{Batch, Database, Durability, Memory, MemoryTables, Read};
 use crate::room::Room;
 use crate::snapshot::Snapshot;
-use crate::table::{ALL, BLOCK, BLOCK_AT, CHUNK_ALL, FORMAT, META, Meta, SUBSCRIPTION, TIP};
-
-/// Memory of the chunk database: its blobs are not cached, but one chunk is written at a time.
-const CHUNK_MEMORY: Memory = Memory { cache: 4 << 20, unflushed: 16 << 20 };
+use crate::table::{ALL, BLOCK, BLOCK_AT, FORMAT, META, Meta, SUBSCRIPTION, TIP};
 
 /// Where things are.
 #[derive(Clone, Debug)]
@@ -109,7 +106,7 @@ impl Store {
             drop(database);
             return Store::open(paths, OpenOptions { reindex: true, ..options });
         }
-        let chunks = open_chunks(&paths.chunks(), options)?;
+        let chunks = chunk::open(&paths.chunks(), options.reindex)?;
         let store = Store::over(database, chunks, &paths.blocks, options, &kept)?;
         if begins {
             Database::destroy(&paths.aside())?;
@@ -494,22 +491,6 @@ fn kept_row((subject, row): (Subject, SubscriptionRow)) -> Option<(Subject, Subs
     match subject {
         Subject::Wallet | Subject::WalletAnew => None,
         Subject::Entity(_) | Subject::Explorer => Some((subject, row.restarted())),
-    }
-}
-
-fn open_chunks(path: &Path, options: OpenOptions) -> Result<Database> {
-    let opened = Database::open(path, CHUNK_ALL, CHUNK_MEMORY);
-    let sound = match opened {
-        Ok(chunks) if options.reindex => drop_unreadable_chunks(&chunks).map(|()| chunks),
-        other => other,
-    };
-    match sound {
-        Err(StorageError::Corrupt(detail)) if options.reindex => {
-            warn!(%detail, "off-chain data is damaged; it is fetched again from peers");
-            Database::destroy(path)?;
-            Database::open(path, CHUNK_ALL, CHUNK_MEMORY)
-        }
-        other => other,
     }
 }
 
