@@ -169,6 +169,7 @@ pub struct Ledger {
     told_forks: Vec<GovernanceFork>,
     confirmed_own: VecDeque<(Height, Txid)>,
     catching_up: bool,
+    resting: pending::Resting,
     /// Whether what is journaled is in the pool again; before that nobody knows what of the journal is needed.
     readmitted: bool,
 }
@@ -207,6 +208,7 @@ impl Ledger {
             told_forks: Vec::new(),
             confirmed_own: VecDeque::new(),
             catching_up: false,
+            resting: pending::Resting::default(),
             readmitted: false,
         };
         if ledger.store.is_rebuilding()? {
@@ -228,13 +230,13 @@ impl Ledger {
         let (ended, confirmed) = self.renew_pool(&snapshot, tip, &returning, &switched.confirmed)?;
         self.confirmed_own.extend(confirmed.into_iter().map(|txid| (tip.height, txid)));
         for Ended { entry, reason } in ended {
-            self.keep_lost(&entry);
+            self.keep_lost(&entry.tx);
             self.note_ended(entry.tx.txid(), reason);
         }
         self.trim_journal(tip.height);
         let undone = switched.undone.iter().map(|block| block.hash()).collect();
         let _ = self.events.send(LedgerEvent::Tip { tip, applied: switched.applied, undone });
-        Ok(())
+        self.try_resting_at_tip()
     }
 
     /// Puts a pool over the new tip in the place of the one in use. It is made while transactions come in; the door is

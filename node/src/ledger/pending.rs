@@ -23,6 +23,26 @@ const ENDED_KEPT: usize = 10_000;
 const JOURNAL_DEPTH: u32 = 20;
 /// Journaled transactions beyond twice those still needed that make the file be written anew.
 const JOURNAL_SLACK: usize = 20_000;
+/// Tips for which journaled transactions rest after a start while what they need is not here: peers tell of what is in no
+/// block at once, and of blocks soon.
+const RESTING_TIPS: u32 = 20;
+/// Resting transactions refused one after the other after which arrivals are no reason to try the others.
+const RESTING_TRIED: usize = 64;
+
+/// Own transactions that were acknowledged before the node ended and rest on what peers had sent, such as a grant that is
+/// in no block yet: the journal holds own ones alone. They come in again when it does.
+#[derive(Debug, Default)]
+pub(super) struct Resting {
+    waiting: Vec<VerifiedTransaction>,
+    tips: u32,
+}
+
+/// What came of trying to take a resting transaction in.
+enum Tried {
+    In,
+    Rests,
+    Ends(String),
+}
 
 impl Ledger {
     /// Takes journaled transactions into the pool again.
@@ -47,11 +67,18 @@ impl Ledger {
             self.confirmed_own.extend(place.map(|place| (place.height, txid)));
             let Some(verified) = verified else { continue };
             let reason = match verified {
-                Ok(tx) => match self.admission.readmit(tx) {
-                    Ok(_) | Err(PoolError::Known(_)) => continue,
-                    // No verdict on the transaction: it stays promised, and the node does not start.
-                    Err(PoolError::State(error)) => return Err(unreadable(error)),
-                    Err(error) => error.to_string(),
+                Ok(tx) => match self.try_again(&tx)? {
+                    Tried::In => continue,
+                    Tried::Rests => {
+                        tracing::info!(%txid, "an own transaction rests until what it needs comes from peers");
+                        self.keep_lost(&tx);
+                        self.resting.waiting.push(tx);
+                        continue;
+                    }
+                    Tried::Ends(reason) => {
+                        self.keep_lost(&tx);
+                        reason
+                    }
                 },
                 Err(rule) => rule.to_string(),
             };
@@ -61,6 +88,67 @@ impl Ledger {
         self.readmitted = true;
         self.trim_journal(self.view.tip().height);
         Ok(())
+    }
+
+    /// Tries to take a journaled transaction in.
+    ///
+    /// # Errors
+    /// [`StorageError`]: no verdict on the transaction, which stays promised.
+    fn try_again(&self, tx: &VerifiedTransaction) -> Result<Tried, StorageError> {
+        Ok(match self.admission.readmit(tx.clone()) {
+            Ok(_) | Err(PoolError::Known(_)) => Tried::In,
+            Err(PoolError::State(error)) => return Err(unreadable(error)),
+            Err(PoolError::Rule(rule)) if rule.may_pass() => Tried::Rests,
+            Err(error) => Tried::Ends(error.to_string()),
+        })
+    }
+
+    /// Tries to take resting transactions in, after arrivals from peers no more than the first few if those still rest.
+    fn take_in_resting(&mut self, most_refused: usize) -> Result<(), StorageError> {
+        let mut refused = 0;
+        for tx in std::mem::take(&mut self.resting.waiting) {
+            if refused >= most_refused {
+                self.resting.waiting.push(tx);
+                continue;
+            }
+            match self.try_again(&tx)? {
+                Tried::In => refused = 0,
+                Tried::Rests => {
+                    refused += 1;
+                    self.resting.waiting.push(tx);
+                }
+                Tried::Ends(reason) => self.end_resting(&tx, reason),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what a new tip lets in. Those that still rest after many tips end.
+    pub(super) fn try_resting_at_tip(&mut self) -> Result<(), StorageError> {
+        if self.resting.waiting.is_empty() {
+            return Ok(());
+        }
+        self.take_in_resting(usize::MAX)?;
+        if !self.catching_up {
+            self.resting.tips += 1;
+        }
+        if self.resting.tips >= RESTING_TIPS {
+            for tx in std::mem::take(&mut self.resting.waiting) {
+                self.end_resting(&tx, format!("what it needs did not come within {RESTING_TIPS} blocks of the start"));
+            }
+        }
+        self.admission.settle();
+        Ok(())
+    }
+
+    fn end_resting(&mut self, tx: &VerifiedTransaction, reason: String) {
+        self.keep_lost(tx);
+        self.note_ended(tx.txid(), reason);
+    }
+
+    /// Whether an own transaction rests until what it needs comes from peers.
+    pub fn is_resting(&self, txid: &Txid) -> bool {
+        self.resting.waiting.iter().any(|tx| tx.txid() == *txid)
     }
 
     /// Takes callers' transactions into the pool. Those whose ids are returned are journaled, all with one sync.
@@ -79,14 +167,19 @@ impl Ledger {
     /// Takes peers' transactions into the pool.
     pub fn relay_all(&mut self, txs: Vec<VerifiedTransaction>) -> Vec<Result<Txid, PoolError>> {
         let outcomes: Vec<_> = txs.into_iter().map(|tx| self.admission.relay(tx)).collect();
+        if !self.resting.waiting.is_empty()
+            && outcomes.iter().any(Result::is_ok)
+            && let Err(error) = self.take_in_resting(RESTING_TRIED)
+        {
+            tracing::error!(%error, "own transactions cannot be tried again");
+        }
         self.admission.settle();
         outcomes.into_iter().map(|outcome| outcome.map(|entry| entry.tx.txid())).collect()
     }
 
     /// Keeps a transaction that is listed in local order, or whose items are, so that it can still be shown.
-    pub(super) fn keep_lost(&self, entry: &PoolEntry) {
-        let transaction = entry.tx.transaction();
-        if let Err(error) = self.store.put_lost_transaction(&entry.tx.txid(), transaction) {
+    pub(super) fn keep_lost(&self, tx: &VerifiedTransaction) {
+        if let Err(error) = self.store.put_lost_transaction(&tx.txid(), tx.transaction()) {
             tracing::error!(%error, "a lost transaction cannot be kept");
         }
     }
@@ -119,7 +212,8 @@ impl Ledger {
         };
         let waiting: Vec<Txid> = {
             let view = self.view.read();
-            view.pool.entries().filter(|entry| entry.own).map(|entry| entry.tx.txid()).collect()
+            let own = view.pool.entries().filter(|entry| entry.own).map(|entry| entry.tx.txid());
+            own.chain(self.resting.waiting.iter().map(|tx| tx.txid())).collect()
         };
         let needed = self.confirmed_own.len() + waiting.len();
         if journal.records() < (2 * needed + JOURNAL_SLACK) as u64 {
@@ -147,9 +241,11 @@ impl Ledger {
         if let Err(error) = self.admission.journal().retain(mark, &keep) {
             tracing::error!(%error, "the journal cannot be shortened");
         }
-        for entry in &dropped {
-            self.keep_lost(entry);
-            self.note_ended(entry.tx.txid(), "cleared by clearmempool".to_owned());
+        let resting = std::mem::take(&mut self.resting.waiting);
+        let dropped: Vec<&VerifiedTransaction> = dropped.iter().map(|entry| &entry.tx).chain(&resting).collect();
+        for tx in &dropped {
+            self.keep_lost(tx);
+            self.note_ended(tx.txid(), "cleared by clearmempool".to_owned());
         }
         dropped.len()
     }

@@ -87,6 +87,47 @@ fn a_transaction_expires_visibly_before_and_after_a_crash() {
 }
 
 #[test]
+fn what_rests_on_a_grant_that_only_peers_have_waits_for_it_after_a_crash() {
+    let chain = Chain::new();
+    let mut node = chain.node("node");
+    let grant = node.grant(2, &[Permission::Send], BlockRange::ALWAYS, 1);
+    node.ledger.admission().relay(grant.clone()).unwrap();
+    let (first, second) = (node.submit(node.data(2, 5)), node.submit(node.data(2, 6)));
+    // The grant comes again as an arrival.
+    let mut node = node.restart();
+    assert!(node.waiting().is_empty());
+    assert!(node.ledger.is_resting(&first) && node.ledger.ending(&first).is_none());
+    node.ledger.relay_all(vec![grant.clone()]);
+    assert_eq!(node.waiting(), [grant.txid(), first, second]);
+    assert!(node.entry(&first).unwrap().own && !node.ledger.is_resting(&first));
+    // It comes in a block.
+    let mut other = chain.node("other");
+    other.submit(grant);
+    let blocks = other.mine_many(FIRST, 1, 1);
+    let mut node = node.restart();
+    node.take_all(&blocks);
+    assert_eq!(node.waiting(), [first, second]);
+    node.mine(FIRST, 100);
+    assert!(node.is_confirmed(&first) && node.is_confirmed(&second));
+}
+
+#[test]
+fn what_rests_on_a_grant_that_never_comes_ends_visibly() {
+    let chain = Chain::new();
+    let (mut node, mut other) = (chain.node("node"), chain.node("other"));
+    node.ledger.admission().relay(node.grant(2, &[Permission::Send], BlockRange::ALWAYS, 1)).unwrap();
+    let txid = node.submit(node.data(2, 5));
+    let mut node = node.restart();
+    node.take_all(&other.mine_many(FIRST, 19, 1));
+    assert!(node.ledger.is_resting(&txid) && ended(&mut node).is_empty());
+    // It is kept for yet another start.
+    let mut node = node.restart();
+    node.take_all(&other.mine_many(FIRST, 20, 1));
+    assert_eq!(ended(&mut node), [txid]);
+    assert!(!node.ledger.is_resting(&txid) && node.ledger.ending(&txid).unwrap().contains("20 blocks"));
+}
+
+#[test]
 fn a_lost_right_ends_what_waited_on_it() {
     let chain = Chain::new();
     let mut node = chain.node("node");
