@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use rota_params::PROTOCOL_LATEST;
 use rota_params::known;
 use rota_params::known::Topic;
+use rota_params::paths::ChainDirectory;
 
 use crate::rpc::http::Openness;
 
@@ -95,6 +96,16 @@ pub fn no_chain(chain: &str) -> String {
          And rerun noded {chain}\n\n\n\
          If you want to connect to existing blockchain please specify seed node:\n\n  \
          noded {chain}@<seed-node-ip>\n  noded {chain}@<seed-node-ip>:<seed-node-port>\n"
+    )
+}
+
+/// What to do about a chain whose blocks are gone.
+pub fn nothing_stored(directory: &ChainDirectory) -> String {
+    let (chain, path) = (directory.name(), directory.path());
+    format!(
+        "neither database nor blocks of chain {chain} are left in {folder}: restore them from a backup, or name a peer \
+         to take them from, as in: noded {chain}@<seed-node-ip>:<seed-node-port>",
+        folder = path.display()
     )
 }
 

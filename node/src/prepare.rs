@@ -59,6 +59,11 @@ pub async fn prepare(
     let prepared =
         |set, seed| Prepared { directory: directory.clone(), options: options.clone(), set, seed, _lock: lock };
     match state {
+        State::Valid if is_emptied(&directory) => {
+            let seed = seed.ok_or_else(|| anyhow::anyhow!("{}", console::nothing_stored(&directory)))?;
+            let joined = first_join(&directory, &options, set, Some(seed), short).await?;
+            Ok(joined.map(|(set, seed)| prepared(set, Some(seed))))
+        }
         State::Valid => {
             expect_params_hash(&options, &set)?;
             Ok(Some(prepared(set, seed)))
@@ -73,6 +78,12 @@ pub async fn prepare(
             None => Ok(None),
         },
     }
+}
+
+/// Whether neither database nor block files are left of a chain that was started before.
+fn is_emptied(directory: &ChainDirectory) -> bool {
+    !directory.state().exists()
+        && std::fs::read_dir(directory.blocks()).map_or(true, |mut files| files.next().is_none())
 }
 
 fn with_port(seed: &Seed, set: &ParameterSet) -> anyhow::Result<String> {
@@ -190,13 +201,17 @@ impl Waiting<'_> {
         loop {
             let (key, first) = joining_key(directory, options, &set)?;
             match join::ask(self.seed, &key, directory.name()).await {
-                Ok(join::Outcome::Permitted(set, block)) => {
-                    keep_joined(directory, options, &set, *block)?;
-                    return Ok(Some(*set));
+                Ok(join::Outcome::Permitted(joined, block)) => {
+                    expect_same_chain(&set, &joined)?;
+                    keep_joined(directory, options, &joined, *block)?;
+                    return Ok(Some(*joined));
                 }
                 Ok(join::Outcome::NotPermitted(minimal)) => {
-                    set = *minimal;
-                    file::save(&directory.params(), &set)?;
+                    // What is known already is not given up for less.
+                    if set.state() != State::Valid {
+                        set = *minimal;
+                        file::save(&directory.params(), &set)?;
+                    }
                     let Some(first) = first else { continue };
                     let address = set.address_scheme().encode(&first);
                     if !told {
@@ -296,6 +311,17 @@ fn probe_wallet(directory: &ChainDirectory) -> anyhow::Result<Wallet> {
         wallet.new_key(rand::rng().random())?;
     }
     Ok(wallet)
+}
+
+/// A chain whose parameters are here is taken from a seed again only if it is the same.
+fn expect_same_chain(known: &ParameterSet, joined: &ParameterSet) -> anyhow::Result<()> {
+    let same = known.state() != State::Valid
+        || (known.chain_params_hash() == joined.chain_params_hash() && known.genesis_hash() == joined.genesis_hash());
+    anyhow::ensure!(
+        same,
+        "the seed node is of another chain of this name: its genesis block is not that of params.dat"
+    );
+    Ok(())
 }
 
 fn expect_params_hash(options: &Options, set: &ParameterSet) -> anyhow::Result<()> {

@@ -84,3 +84,54 @@ async fn a_start_in_the_background_lets_go_of_whoever_reads_its_output() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_lost_its_blocks_takes_them_again_from_a_peer() {
+    let chain = Chain::create("c").nodes(&["a", "b"]).start().await;
+    let (a, b) = (chain.node("a"), chain.node("b"));
+    a.open_stream("s", true).await;
+    chain.wait_agreed().await;
+    b.call("subscribe", json!(["s"])).await;
+    let published = b.publish("s", "k", "of b").await;
+    a.wait_item("s", &published).await;
+    chain.wait_agreed().await;
+    b.stop().await;
+    for lost in ["state", "blocks", "chunks", "journal"] {
+        let path = b.folder().join(lost);
+        match path.is_dir() {
+            true => std::fs::remove_dir_all(&path).unwrap(),
+            false => std::fs::remove_file(&path).unwrap(),
+        }
+    }
+    for options in [&[][..], &["-reindex"][..]] {
+        b.run_to_end("c", options).await.failed_saying(&["neither database nor blocks", "noded c@"]);
+    }
+    // Another chain of the same name is not taken for it.
+    let other = Chain::create("c").param("anyone-can-connect", "true").node("a").start().await;
+    b.run_to_end(&other.node("a").invitation(), &[]).await.failed_saying(&["another chain"]);
+    b.start_with(&a.invitation(), &[]).await;
+    chain.wait_agreed().await;
+    b.call("subscribe", json!(["s"])).await;
+    b.wait_item("s", &published).await;
+    until("both nodes to have one state", async || {
+        let (left, right) = (a.call("getstatehash", json!([])).await, b.call("getstatehash", json!([])).await);
+        check(left == right, (left, right))
+    })
+    .await;
+    // Everything but the wallet may be gone.
+    let addresses = b.call("getaddresses", json!([])).await;
+    b.stop().await;
+    for entry in std::fs::read_dir(b.folder()).unwrap() {
+        let path = entry.unwrap().path();
+        match path.file_name().and_then(|name| name.to_str()) {
+            Some("wallet" | "node.conf") => {}
+            _ if path.is_dir() => std::fs::remove_dir_all(&path).unwrap(),
+            _ => std::fs::remove_file(&path).unwrap(),
+        }
+    }
+    b.start_with(&a.invitation(), &[]).await;
+    chain.wait_agreed().await;
+    assert_eq!(b.call("getaddresses", json!([])).await, addresses);
+    let later = b.publish("s", "k", "again").await;
+    a.wait_item("s", &later).await;
+}
