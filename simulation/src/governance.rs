@@ -77,7 +77,8 @@ impl World {
         self.plan.lock_rounds * spacing
     }
 
-    fn fork_report(node: &Node) -> String {
+    /// A node's tip, and the branches that it reports as governance forks.
+    pub fn fork_report(node: &Node) -> String {
         let forks = node.running.as_ref().map(|running| running.ledger.governance_forks()).unwrap_or_default();
         let shown: Vec<String> = forks
             .iter()

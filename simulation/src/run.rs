@@ -25,8 +25,10 @@ const ONE_TIP: u64 = 3;
 
 /// The same beyond that, where two miners contested every block.
 const MANY_TIP: u64 = 12;
-/// Times that mining ends anew, where two miners made the last block.
+/// Times that mining ends anew while promises are open, which a branch that nobody mines on never keeps.
 const ENDINGS: usize = 6;
+/// Times that it ends anew at most, where two miners made the last block each time.
+const MOST_ENDINGS: usize = 24;
 
 /// What became of a run.
 #[derive(Clone, Debug)]
@@ -312,14 +314,15 @@ impl World {
         if self.failed() {
             return Ok(());
         }
-        for _ in 0..ENDINGS {
+        for ending in 1..=MOST_ENDINGS {
             self.let_mine(false);
             self.run(self.now + SETTLE, |_| false)?;
             if self.failed() {
                 return Ok(());
             }
             // The last block may have been contested, or have brought back what another branch had confirmed.
-            if self.is_settled() && self.open_promises()?.is_empty() {
+            let enough = ending >= ENDINGS || self.open_promises()?.is_empty();
+            if ending == MOST_ENDINGS || (enough && self.is_settled()) {
                 break;
             }
             self.let_mine(true);
@@ -328,9 +331,8 @@ impl World {
         }
         let forked = !self.agrees();
         if !self.is_settled() {
-            let tips: Vec<_> = self.honest().map(|node| (node.index, node.tip())).collect();
-            self.checks.fail("all honest nodes have one tip once nobody mines", format!("{tips:?}"));
-            return Ok(());
+            let reports: Vec<String> = self.honest().map(World::fork_report).collect();
+            self.checks.fail("all honest nodes have one tip once nobody mines", reports.join("; "));
         }
         self.compare_promises(forked)?;
         let mut done: Vec<BlockHash> = Vec::new();
@@ -357,7 +359,7 @@ impl World {
         for (node, txid) in self.open_promises()? {
             let Some(state) = self.nodes.get(node) else { continue };
             let Some(running) = state.running.as_ref() else { continue };
-            let waits = running.view.read().pool.get(&txid).is_some();
+            let waits = running.view.read().pool.get(&txid).is_some() || running.ledger.is_resting(&txid);
             // It may wait on a chain that stalled, as it should, or on a branch that an operator has to decide about.
             let idle = forked || self.is_idle();
             if !waits || !idle {
