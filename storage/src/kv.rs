@@ -28,6 +28,8 @@ const LOG_BYTES: u64 = 64 << 20;
 const OPEN_FILES: i32 = 256;
 /// Bits a key of Bloom filters: one false positive in a hundred.
 const BLOOM_BITS: f64 = 10.0;
+/// Share of unflushed memory that filters of probed tables take: a search among rows in memory costs more than they do.
+const MEMORY_BLOOM_SHARE: f64 = 0.02;
 /// Values from this size on are kept in blob files in tables of large values, so that compaction does not copy them.
 const BLOB_BYTES: u64 = 4 << 10;
 
@@ -36,6 +38,8 @@ const BLOB_BYTES: u64 = 4 << 10;
 pub enum Profile {
     /// Small values.
     Small,
+    /// Small values, asked for by keys that are mostly not there.
+    Probed,
     /// Values of many kilobytes.
     Large,
 }
@@ -60,6 +64,12 @@ impl<K, V> Table<K, V> {
     #[must_use]
     pub const fn new(name: &'static str) -> Table<K, V> {
         Table { spec: TableSpec { name, profile: Profile::Small }, types: PhantomData }
+    }
+
+    /// A table of small values that is mostly asked for keys it does not have.
+    #[must_use]
+    pub const fn probed(name: &'static str) -> Table<K, V> {
+        Table { spec: TableSpec { name, profile: Profile::Probed }, types: PhantomData }
     }
 
     /// A table of large values.
@@ -313,10 +323,17 @@ fn table_options(profile: Profile, cache: &Cache, memory: Memory) -> Options {
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_write_buffer_size(memory.unflushed / 2);
     options.set_level_compaction_dynamic_level_bytes(true);
-    if profile == Profile::Large {
-        options.set_enable_blob_files(true);
-        options.set_min_blob_size(BLOB_BYTES);
-        options.set_enable_blob_gc(true);
+    match profile {
+        Profile::Small => {}
+        Profile::Probed => {
+            options.set_memtable_whole_key_filtering(true);
+            options.set_memtable_prefix_bloom_ratio(MEMORY_BLOOM_SHARE);
+        }
+        Profile::Large => {
+            options.set_enable_blob_files(true);
+            options.set_min_blob_size(BLOB_BYTES);
+            options.set_enable_blob_gc(true);
+        }
     }
     options
 }

@@ -50,11 +50,11 @@ tables! {
     /// The active branch.
     ACTIVE = new "active": Height => BlockHash;
     /// The consensus state after the tip.
-    STATE = new "state": StateKey => StateValue;
+    STATE = probed "state": StateKey => StateValue;
     /// The coins of the state once more, by owner, with what stands beside them.
     COIN_OWNER = new "coin_owner": (Lock, OutPoint) => OwnedCoin;
     /// Transactions of the active branch.
-    TRANSACTION = new "transaction": Txid => TransactionLocation;
+    TRANSACTION = probed "transaction": Txid => TransactionLocation;
     /// Entities of the active branch by list and dense position, in order of creation.
     ENTITY = new "entity": (u8, u32) => Txid;
     /// Operations of the active branch that issued an asset or set a variable. (entity, dense position)
@@ -72,9 +72,9 @@ tables! {
     /// Items in local order. (subscription, position)
     INDEX_LOCAL = new "index_local": (u32, u32) => SeenRow;
     /// Position in local order of an item, by the first bytes of a hash that names it. (subscription, hash)
-    INDEX_SEEN = new "index_seen": (u32, [u8; 16]) => u32;
+    INDEX_SEEN = probed "index_seen": (u32, [u8; 16]) => u32;
     /// Keys and publishers. (subscription, space, bytes)
-    INDEX_TERM = new "index_term": (u32, u8, Vec<u8>) => TermRow;
+    INDEX_TERM = probed "index_term": (u32, u8, Vec<u8>) => TermRow;
     /// Keys and publishers by first appearance. (subscription, space, number)
     INDEX_TERM_LIST = new "index_term_list": (u32, u8, u32) => Vec<u8>;
     /// Items of a key or publisher but its first: their positions. (subscription, space, term's number, position)

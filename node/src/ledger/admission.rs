@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use rota_chain::hash::Txid;
 use rota_chain::transaction::Transaction;
@@ -22,6 +23,8 @@ use crate::view::SharedView;
 
 /// Transactions listed in local orders by one write.
 const LISTED_AT_ONCE: usize = 1_024;
+/// How long arrivals may stay unlisted while no reader needs them, so that many share a write and a wake-up.
+const LISTED_WITHIN: Duration = Duration::from_millis(2);
 
 /// The door to the pool.
 pub struct Admission {
@@ -185,7 +188,11 @@ impl Admission {
             if arrivals.waiting.is_empty() {
                 return;
             }
+            let closed = arrivals.closed;
             drop(arrivals);
+            if !closed {
+                std::thread::sleep(LISTED_WITHIN);
+            }
             self.settle();
         }
     }
