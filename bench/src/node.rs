@@ -1,4 +1,4 @@
-//! A node of the network under load: its process, how it is started and ended, and what it uses of the machine.
+//! A node that is measured: its process, how it is started and ended, and what it uses of the machine.
 
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -34,24 +34,26 @@ pub struct Uses {
 pub struct Node {
     bin: PathBuf,
     folder: PathBuf,
-    chain: &'static str,
+    chain: String,
+    options: Vec<String>,
     port: u16,
     rpc_port: u16,
     child: Option<Child>,
 }
 
 impl Node {
-    /// A node with a folder that is made now.
-    pub fn new(bin: &Path, folder: &Path, chain: &'static str) -> anyhow::Result<Node> {
+    /// A node with a data directory that is made now, if it is not there.
+    pub fn new(bin: &Path, folder: &Path, chain: &str, options: &[&str]) -> anyhow::Result<Node> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let (port, rpc_port) = (free_port()?, free_port()?);
         let (bin, folder) = (bin.to_path_buf(), folder.to_path_buf());
-        Ok(Node { bin, folder, chain, port, rpc_port, child: None })
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        Ok(Node { bin, folder, chain: chain.to_owned(), options, port, rpc_port, child: None })
     }
 
-    /// Its port for peers.
-    pub fn port(&self) -> u16 {
-        self.port
+    /// What others join by.
+    pub fn seed(&self) -> String {
+        format!("{}@127.0.0.1:{}", self.chain, self.port)
     }
 
     /// Where its calls go.
@@ -60,8 +62,9 @@ impl Node {
         Ok(Target { host: "127.0.0.1".to_owned(), port: self.rpc_port, user, password })
     }
 
-    fn chain_folder(&self) -> PathBuf {
-        self.folder.join(self.chain)
+    /// Where its chain lies.
+    pub fn chain_folder(&self) -> PathBuf {
+        self.folder.join(&self.chain)
     }
 
     /// A connection for calls.
@@ -72,7 +75,7 @@ impl Node {
     /// Makes the chain in this node's folder.
     pub async fn make_chain(&self, options: &[&str]) -> anyhow::Result<()> {
         let mut command = Command::new(self.bin.join("node-util"));
-        command.args(["create", self.chain, &format!("-datadir={}", self.folder.display())]).args(options);
+        command.args(["create", &self.chain, &format!("-datadir={}", self.folder.display())]).args(options);
         let output = command.output().await.context("node-util does not run")?;
         ensure!(output.status.success(), "node-util: {}", String::from_utf8_lossy(&output.stderr));
         Ok(())
@@ -89,7 +92,7 @@ impl Node {
             // Peers on this machine differ by port alone.
             "-maxconnections=64".into(),
         ];
-        command.args(words).stdin(Stdio::null()).kill_on_drop(true);
+        command.args(words).args(&self.options).stdin(Stdio::null()).kill_on_drop(true);
         command
     }
 
@@ -103,7 +106,8 @@ impl Node {
 
     /// Starts it on its chain and waits until it answers.
     pub async fn start(&mut self) -> anyhow::Result<()> {
-        self.start_from(self.chain).await
+        let chain = self.chain.clone();
+        self.start_from(&chain).await
     }
 
     /// Starts it with a node to join by, and waits until it answers.
@@ -156,9 +160,14 @@ impl Node {
         Ok(began.elapsed())
     }
 
+    /// Its process id while it runs.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        self.child.as_ref().and_then(Child::id).context("the node does not run")
+    }
+
     /// What it uses now.
     pub fn uses(&self) -> anyhow::Result<Uses> {
-        let id = self.child.as_ref().and_then(Child::id).context("the node does not run")?;
+        let id = self.pid()?;
         let usage = probe::usage(id).context("the node's process is gone")?;
         let files = std::fs::read_dir(format!("/proc/{id}/fd"))?.count() as u64;
         Ok(Uses { resident_kib: usage.resident_kib, files, disk: bytes_of(&self.chain_folder()) })
