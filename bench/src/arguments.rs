@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use crate::outcome::Output;
-use crate::{soak, sync};
+use crate::{propagation, soak, sync};
 use option::Options;
 pub use option::read_conf;
 
@@ -27,6 +27,10 @@ const MAX_ITEMS: usize = 10_000;
 const MAX_SECONDS: u64 = 86_400;
 /// Most items a chain is filled with: days of filling, and more than the disk of such a machine holds.
 const MAX_FILL: u64 = 1_000_000_000;
+/// Most transactions that wait for one block: what a pool takes.
+const MAX_WAITING: u64 = 100_000;
+/// Most blocks or restarts that are measured in turn.
+const MAX_ROUNDS: u64 = 10_000;
 /// Shortest and longest target time of a block in seconds, as chains have it.
 const BLOCK_TIME: (u32, u32) = (2, 86_400);
 
@@ -52,6 +56,7 @@ const ITEM_NAMES: &[&str] = &["size", "items-per-tx"];
 const READ_NAMES: &[&str] = &["read"];
 const SITE_NAMES: &[&str] = &["bin", "dir"];
 const SYNC_NAMES: &[&str] = &["items", "clients", "size", "block-time"];
+const PROPAGATION_NAMES: &[&str] = &["items-per-block", "blocks", "clients", "size"];
 const SOAK_NAMES: &[&str] = &["transactions", "rate", "clients", "size", "restart-every", "sample-every"];
 
 /// What to do, and where its report goes.
@@ -74,6 +79,8 @@ pub enum Command {
     Run(Plan),
     /// Time an empty node that joins a filled chain.
     Sync(sync::Plan),
+    /// Time blocks on their way to all nodes.
+    Propagation(propagation::Plan),
     /// Load a network for long.
     Soak(soak::Plan),
 }
@@ -192,10 +199,11 @@ pub fn read(words: &[String]) -> anyhow::Result<Order> {
             (options, Command::Calibrate(folder))
         }
         "sync" => with(options(&[SITE_NAMES, SYNC_NAMES])?, sync_plan, Command::Sync)?,
+        "propagation" => with(options(&[SITE_NAMES, PROPAGATION_NAMES])?, propagation_plan, Command::Propagation)?,
         "soak" => with(options(&[SITE_NAMES, SOAK_NAMES])?, soak_plan, Command::Soak)?,
         "help" | "--help" | "-h" => return Ok(help),
         other => bail!(
-            "unknown workload {other}: publish, list, mixed, send, sync, soak or calibrate \
+            "unknown workload {other}: publish, list, mixed, send, sync, propagation, soak or calibrate \
              (--help tells more)"
         ),
     };
@@ -274,6 +282,16 @@ fn sync_plan(options: &Options) -> anyhow::Result<sync::Plan> {
         clients: filling_clients(options)?,
         size: size(options)?,
         block_time: block_time(options, 5)?,
+    })
+}
+
+fn propagation_plan(options: &Options) -> anyhow::Result<propagation::Plan> {
+    Ok(propagation::Plan {
+        site: site(options)?,
+        items_per_block: options.number("items-per-block", 1, MAX_WAITING)?.unwrap_or(10_000),
+        blocks: options.number("blocks", 1, MAX_ROUNDS)?.unwrap_or(5),
+        clients: filling_clients(options)?,
+        size: size(options)?,
     })
 }
 

@@ -14,6 +14,7 @@ mod network;
 mod node;
 mod outcome;
 mod probe;
+mod propagation;
 mod publish;
 mod report;
 mod send;
@@ -56,6 +57,7 @@ fn run() -> anyhow::Result<String> {
             None => runtime.block_on(load::run(plan))?.outcome(),
         },
         Command::Sync(plan) => runtime.block_on(sync::run(plan))?,
+        Command::Propagation(plan) => runtime.block_on(propagation::run(plan))?,
         Command::Soak(plan) => runtime.block_on(soak::run(plan))?,
     };
     order.output.write(&outcome)?;

@@ -73,13 +73,15 @@ fn what_is_missing_or_out_of_range_is_named() {
 
 #[test]
 fn workloads_with_nodes_of_their_own_want_programs_and_a_folder() {
-    for workload in ["sync", "soak"] {
+    for workload in ["sync", "propagation", "soak"] {
         assert!(said(workload).contains("--bin is missing"), "{workload}");
         assert!(said(&format!("{workload} --bin b")).contains("--dir is missing"), "{workload}");
         assert!(said(&format!("{workload} --bin b --dir d --port 1")).contains("has no option --port"), "{workload}");
     }
     let Command::Sync(plan) = order("sync --bin b --dir d --items 7 --block-time 2").command else { panic!("sync") };
     assert_eq!((plan.items, plan.clients, plan.block_time), (7, 8, 2));
+    let Command::Propagation(plan) = order("propagation --bin b --dir d").command else { panic!("propagation") };
+    assert_eq!((plan.items_per_block, plan.blocks), (10_000, 5));
     assert!(said("sync --bin b --dir d --block-time 1").contains("from 2 to 86400"));
 }
 
@@ -96,7 +98,7 @@ fn help_names_every_option() {
     for name in [NODE_NAMES, ITEM_NAMES, READ_NAMES, STREAM_NAMES, SITE_NAMES, OUTPUT_NAMES].concat() {
         assert!(HELP.contains(&format!("--{name} ")), "--{name}");
     }
-    for names in [SYNC_NAMES, SOAK_NAMES] {
+    for names in [SYNC_NAMES, PROPAGATION_NAMES, SOAK_NAMES] {
         for name in names {
             assert!(HELP.contains(&format!("--{name} ")), "--{name}");
         }
