@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use crate::outcome::Output;
-use crate::{propagation, soak, sync};
+use crate::{propagation, restart, series, soak, sync};
 use option::Options;
 pub use option::read_conf;
 
@@ -57,6 +57,8 @@ const READ_NAMES: &[&str] = &["read"];
 const SITE_NAMES: &[&str] = &["bin", "dir"];
 const SYNC_NAMES: &[&str] = &["items", "clients", "size", "block-time"];
 const PROPAGATION_NAMES: &[&str] = &["items-per-block", "blocks", "clients", "size"];
+const SERIES_NAMES: &[&str] = &["stops", "seconds", "clients", "size", "block-time"];
+const RESTART_NAMES: &[&str] = &["chain", "rounds"];
 const SOAK_NAMES: &[&str] = &["transactions", "rate", "clients", "size", "restart-every", "sample-every"];
 
 /// What to do, and where its report goes.
@@ -81,6 +83,10 @@ pub enum Command {
     Sync(sync::Plan),
     /// Time blocks on their way to all nodes.
     Propagation(propagation::Plan),
+    /// Measure a chain as it grows.
+    Series(series::Plan),
+    /// Time restarts of a chain.
+    Restart(restart::Plan),
     /// Load a network for long.
     Soak(soak::Plan),
 }
@@ -200,10 +206,12 @@ pub fn read(words: &[String]) -> anyhow::Result<Order> {
         }
         "sync" => with(options(&[SITE_NAMES, SYNC_NAMES])?, sync_plan, Command::Sync)?,
         "propagation" => with(options(&[SITE_NAMES, PROPAGATION_NAMES])?, propagation_plan, Command::Propagation)?,
+        "series" => with(options(&[SITE_NAMES, SERIES_NAMES])?, series_plan, Command::Series)?,
+        "restart" => with(options(&[SITE_NAMES, RESTART_NAMES])?, restart_plan, Command::Restart)?,
         "soak" => with(options(&[SITE_NAMES, SOAK_NAMES])?, soak_plan, Command::Soak)?,
         "help" | "--help" | "-h" => return Ok(help),
         other => bail!(
-            "unknown workload {other}: publish, list, mixed, send, sync, propagation, soak or calibrate \
+            "unknown workload {other}: publish, list, mixed, send, sync, propagation, series, restart, soak or calibrate \
              (--help tells more)"
         ),
     };
@@ -293,6 +301,23 @@ fn propagation_plan(options: &Options) -> anyhow::Result<propagation::Plan> {
         clients: filling_clients(options)?,
         size: size(options)?,
     })
+}
+
+fn series_plan(options: &Options) -> anyhow::Result<series::Plan> {
+    Ok(series::Plan {
+        site: site(options)?,
+        stops: options.rising("stops", 10, MAX_FILL)?.unwrap_or_else(|| vec![10_000, 100_000, 1_000_000]),
+        duration: options.seconds("seconds", 10)?,
+        clients: filling_clients(options)?,
+        size: size(options)?,
+        block_time: block_time(options, 15)?,
+    })
+}
+
+fn restart_plan(options: &Options) -> anyhow::Result<restart::Plan> {
+    let site = site(options)?;
+    let chain = options.text("chain").context("--chain is missing")?.to_owned();
+    Ok(restart::Plan { site, chain, rounds: options.number("rounds", 1, MAX_ROUNDS)?.unwrap_or(3) })
 }
 
 fn soak_plan(options: &Options) -> anyhow::Result<soak::Plan> {

@@ -37,6 +37,8 @@ pub enum Until {
     Moment(Instant),
     /// When this many more requests are accepted; clients share the number.
     Left(Arc<AtomicU64>),
+    /// At the sooner of both.
+    Sooner(Instant, Arc<AtomicU64>),
 }
 
 /// A connection that works, and the number of its next request.
@@ -129,11 +131,15 @@ impl Until {
     fn goes_on(&self) -> bool {
         match self {
             Self::Moment(moment) => Instant::now() < *moment,
-            Self::Left(left) => {
-                left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
-            }
+            Self::Left(left) => take_one(left),
+            Self::Sooner(moment, left) => Instant::now() < *moment && take_one(left),
         }
     }
+}
+
+/// Takes one of what is left, if anything is.
+fn take_one(left: &AtomicU64) -> bool {
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
 }
 
 /// One client: a request, its answer, the next request, until the end.
@@ -155,7 +161,7 @@ async fn work(workload: Arc<Workload>, mut client: Client, until: Until) -> anyh
             }
             tally.refused += 1;
             let said = tally.first_refusal.get_or_insert_with(|| String::from_utf8_lossy(answer).into_owned());
-            if matches!(until, Until::Moment(_)) {
+            if !matches!(until, Until::Left(_)) {
                 break;
             }
             tries += 1;

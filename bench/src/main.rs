@@ -17,9 +17,12 @@ mod probe;
 mod propagation;
 mod publish;
 mod report;
+mod restart;
 mod send;
+mod series;
 mod soak;
 mod sync;
+mod sync_count;
 mod workload;
 
 use std::process::ExitCode;
@@ -58,6 +61,8 @@ fn run() -> anyhow::Result<String> {
         },
         Command::Sync(plan) => runtime.block_on(sync::run(plan))?,
         Command::Propagation(plan) => runtime.block_on(propagation::run(plan))?,
+        Command::Series(plan) => runtime.block_on(series::run(plan))?,
+        Command::Restart(plan) => runtime.block_on(restart::run(plan))?,
         Command::Soak(plan) => runtime.block_on(soak::run(plan))?,
     };
     order.output.write(&outcome)?;

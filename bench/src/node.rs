@@ -17,7 +17,7 @@ use crate::probe;
 /// How long a node may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Time between two looks whether it has.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// What a node uses at one moment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,6 +28,28 @@ pub struct Uses {
     pub files: u64,
     /// Bytes of its folder.
     pub disk: u64,
+}
+
+/// Bytes on disk, by what they are for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Disk {
+    /// Block files.
+    pub blocks: u64,
+    /// State and indexes.
+    pub database: u64,
+    /// Transactions that are not settled.
+    pub journal: u64,
+    /// Off-chain data.
+    pub offchain: u64,
+    /// Wallet, log, settings.
+    pub other: u64,
+}
+
+impl Disk {
+    /// Bytes of all parts.
+    pub fn all(&self) -> u64 {
+        self.blocks + self.database + self.journal + self.offchain + self.other
+    }
 }
 
 /// A node.
@@ -165,6 +187,11 @@ impl Node {
         self.child.as_ref().and_then(Child::id).context("the node does not run")
     }
 
+    /// What its chain takes on disk now.
+    pub fn disk(&self) -> Disk {
+        disk_of(&self.chain_folder())
+    }
+
     /// What it uses now.
     pub fn uses(&self) -> anyhow::Result<Uses> {
         let id = self.pid()?;
@@ -172,6 +199,15 @@ impl Node {
         let files = std::fs::read_dir(format!("/proc/{id}/fd"))?.count() as u64;
         Ok(Uses { resident_kib: usage.resident_kib, files, disk: bytes_of(&self.chain_folder()) })
     }
+}
+
+/// Bytes of a chain's folder by part.
+fn disk_of(chain: &Path) -> Disk {
+    let journal = std::fs::metadata(chain.join("journal")).map_or(0, |metadata| metadata.len());
+    let (blocks, database) = (bytes_of(&chain.join("blocks")), bytes_of(&chain.join("state")));
+    let offchain = bytes_of(&chain.join("chunks"));
+    let other = bytes_of(chain).saturating_sub(blocks + database + journal + offchain);
+    Disk { blocks, database, journal, offchain, other }
 }
 
 /// Bytes of all files of a folder; files that go while it is read are left out.
@@ -188,4 +224,28 @@ fn bytes_of(folder: &Path) -> u64 {
 /// A port that nobody listens at now.
 fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test reports a failure by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn bytes_of_a_chain_are_told_by_part() {
+        let chain = std::env::temp_dir().join(format!("rota-bench-disk-{}", std::process::id()));
+        for (file, bytes) in
+            [("blocks/0.dat", 10), ("state/a/1.sst", 200), ("chunks/1.sst", 3_000), ("journal", 40_000)]
+        {
+            let path = chain.join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, vec![0; bytes]).unwrap();
+        }
+        std::fs::write(chain.join("debug.log"), vec![0; 500_000]).unwrap();
+        let disk = disk_of(&chain);
+        std::fs::remove_dir_all(&chain).unwrap();
+        assert_eq!(disk, Disk { blocks: 10, database: 200, journal: 40_000, offchain: 3_000, other: 500_000 });
+        assert_eq!(disk.all(), 543_210);
+    }
 }

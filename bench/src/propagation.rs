@@ -2,7 +2,7 @@
 //! the others, and what callers of the miner notice meanwhile.
 
 mod log;
-mod prober;
+pub mod prober;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,6 +36,8 @@ const STREAM: &str = "bench";
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Time between two looks whether they do.
 const LOOK: Duration = Duration::from_millis(50);
+/// Time between two calls of a caller, so that it takes little of the machine.
+const PAUSE: Duration = Duration::from_millis(1);
 /// Items the stream has before the first block, for the caller who reads.
 const FIRST_ITEMS: u64 = 1_000;
 
@@ -191,7 +193,7 @@ impl Bed {
         let work = [Workload::List(list), Workload::Publish(Publish::new(STREAM, plan.size, 1))];
         let mut running = Vec::new();
         for workload in work {
-            running.push(tokio::spawn(prober::ask(workload, miner.connect().await?, Arc::clone(&stop))));
+            running.push(tokio::spawn(prober::ask(workload, miner.connect().await?, PAUSE, Arc::clone(&stop))));
         }
         let mined = self.mine(plan).await;
         stop.store(true, Ordering::Relaxed);

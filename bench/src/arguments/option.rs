@@ -52,6 +52,15 @@ impl Options {
         self.text(name).map(|text| number(name, text, least, most)).transpose()
     }
 
+    /// Whole numbers with commas between them, each greater than the one before.
+    pub fn rising(&self, name: &str, least: u64, most: u64) -> anyhow::Result<Option<Vec<u64>>> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let numbers = text.split(',').map(|one| number(name, one, least, most)).collect::<anyhow::Result<Vec<_>>>()?;
+        let rise = numbers.windows(2).all(|pair| pair[0] < pair[1]);
+        ensure!(rise, "--{name} is {text}: each number must be greater than the one before");
+        Ok(Some(numbers))
+    }
+
     /// A number of seconds, `usual` of them when none is given.
     pub fn seconds(&self, name: &str, usual: u64) -> anyhow::Result<Duration> {
         Ok(Duration::from_secs(self.number(name, 1, MAX_SECONDS)?.unwrap_or(usual)))

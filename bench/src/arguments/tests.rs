@@ -73,7 +73,7 @@ fn what_is_missing_or_out_of_range_is_named() {
 
 #[test]
 fn workloads_with_nodes_of_their_own_want_programs_and_a_folder() {
-    for workload in ["sync", "propagation", "soak"] {
+    for workload in ["sync", "propagation", "series", "soak", "restart"] {
         assert!(said(workload).contains("--bin is missing"), "{workload}");
         assert!(said(&format!("{workload} --bin b")).contains("--dir is missing"), "{workload}");
         assert!(said(&format!("{workload} --bin b --dir d --port 1")).contains("has no option --port"), "{workload}");
@@ -82,7 +82,20 @@ fn workloads_with_nodes_of_their_own_want_programs_and_a_folder() {
     assert_eq!((plan.items, plan.clients, plan.block_time), (7, 8, 2));
     let Command::Propagation(plan) = order("propagation --bin b --dir d").command else { panic!("propagation") };
     assert_eq!((plan.items_per_block, plan.blocks), (10_000, 5));
+    let Command::Restart(plan) = order("restart --bin b --dir d --chain c").command else { panic!("restart") };
+    assert_eq!((plan.chain.as_str(), plan.rounds), ("c", 3));
+    assert!(said("restart --bin b --dir d").contains("--chain is missing"));
     assert!(said("sync --bin b --dir d --block-time 1").contains("from 2 to 86400"));
+}
+
+#[test]
+fn stops_of_a_series_rise() {
+    let Command::Series(plan) = order("series --bin b --dir d").command else { panic!("series") };
+    assert_eq!(plan.stops, [10_000, 100_000, 1_000_000]);
+    let Command::Series(plan) = order("series --bin b --dir d --stops 10,20").command else { panic!("series") };
+    assert_eq!(plan.stops, [10, 20]);
+    assert!(said("series --bin b --dir d --stops 20,20").contains("greater than the one before"));
+    assert!(said("series --bin b --dir d --stops 20,x").contains("--stops is x"));
 }
 
 #[test]
@@ -98,7 +111,7 @@ fn help_names_every_option() {
     for name in [NODE_NAMES, ITEM_NAMES, READ_NAMES, STREAM_NAMES, SITE_NAMES, OUTPUT_NAMES].concat() {
         assert!(HELP.contains(&format!("--{name} ")), "--{name}");
     }
-    for names in [SYNC_NAMES, PROPAGATION_NAMES, SOAK_NAMES] {
+    for names in [SYNC_NAMES, PROPAGATION_NAMES, SERIES_NAMES, RESTART_NAMES, SOAK_NAMES] {
         for name in names {
             assert!(HELP.contains(&format!("--{name} ")), "--{name}");
         }

@@ -1,4 +1,4 @@
-//! A caller who asks steadily while blocks are applied, and notes when each call began and how long it took.
+//! A caller who asks steadily but not hard, and notes when each call began and how long it took.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +10,6 @@ use super::log::Moment;
 use crate::connection::{Connection, succeeded};
 use crate::workload::Workload;
 
-/// Time between two calls, so that the caller takes little of the machine.
-const PAUSE: Duration = Duration::from_millis(1);
 /// A number of a client that fills no pool, so that its items differ from theirs.
 const CLIENT: usize = 1 << 20;
 
@@ -35,8 +33,13 @@ impl Call {
     }
 }
 
-/// Calls until told to stop.
-pub async fn ask(workload: Workload, mut node: Connection, stop: Arc<AtomicBool>) -> anyhow::Result<Vec<Call>> {
+/// Calls until told to stop, with a pause between two calls.
+pub async fn ask(
+    workload: Workload,
+    mut node: Connection,
+    pause: Duration,
+    stop: Arc<AtomicBool>,
+) -> anyhow::Result<Vec<Call>> {
     let (mut calls, mut body) = (Vec::new(), Vec::new());
     for number in 0.. {
         if stop.load(Ordering::Relaxed) {
@@ -48,10 +51,10 @@ pub async fn ask(workload: Workload, mut node: Connection, stop: Arc<AtomicBool>
         let answer = node.exchange(&body).await?;
         let took = sent.elapsed();
         if !succeeded(answer) {
-            bail!("a caller was refused while a block was applied: {}", String::from_utf8_lossy(answer));
+            bail!("a caller was refused: {}", String::from_utf8_lossy(answer));
         }
         calls.push(Call { began, took });
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
     }
     Ok(calls)
 }
