@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
 use crate::arguments::{self, Kind, Read, Site};
 use crate::calibrate::{self, Calibration};
+use crate::connection::Connection;
 use crate::fill;
 use crate::load::{Session, Until};
 use crate::network::{Network, tip};
@@ -72,6 +73,8 @@ struct Stop {
     disk: Disk,
     /// None without strace.
     syncs: Option<Syncs>,
+    /// What the node itself counted of them.
+    own_syncs: u64,
     restarts: Restarts,
 }
 
@@ -118,14 +121,12 @@ async fn measure(plan: &Plan, node: &mut Node, stop: u64, published: &mut u64) -
     let rates = rates(plan, node, &publishing, reached, published).await?;
     let [publish_one, publish_many, list_one, list_many] =
         <[Report; 4]>::try_from(rates).map_err(|_| anyhow::anyhow!("four rates are measured"))?;
-    let syncs = count_syncs(plan, node, published).await?;
+    let (syncs, own_syncs) = count_syncs(plan, node, published).await?;
     fill::confirm(&mut node.connect().await?).await?;
-    let found = workload::fill(STREAM, &mut node.connect().await?).await?;
-    ensure!(
-        found.items == *published && found.confirmed == *published,
-        "{published} items were acknowledged, {found:?} are there"
-    );
+    check(node, *published).await?;
     let (resident_kib, disk) = (node.uses()?.resident_kib, node.disk());
+    let restarts = Restarts::measure(node, RESTARTS).await?;
+    check(node, *published).await?;
     Ok(Stop {
         items: (reached, *published),
         filled,
@@ -135,8 +136,17 @@ async fn measure(plan: &Plan, node: &mut Node, stop: u64, published: &mut u64) -
         resident_kib,
         disk,
         syncs,
-        restarts: Restarts::measure(node, RESTARTS).await?,
+        own_syncs,
+        restarts,
     })
+}
+
+/// Looks whether all that was acknowledged stands in blocks.
+async fn check(node: &Node, published: u64) -> anyhow::Result<()> {
+    let found = workload::fill(STREAM, &mut node.connect().await?).await?;
+    let whole = found.items == published && found.confirmed == published;
+    ensure!(whole, "{published} items were acknowledged, {found:?} are there");
+    Ok(())
 }
 
 /// Publishes by one client and by several, and lists by one and by several.
@@ -166,7 +176,7 @@ async fn rates(
 }
 
 /// Counts syncs over some blocks while one client publishes now and then.
-async fn count_syncs(plan: &Plan, node: &Node, published: &mut u64) -> anyhow::Result<Option<Syncs>> {
+async fn count_syncs(plan: &Plan, node: &Node, published: &mut u64) -> anyhow::Result<Counted> {
     let stop = Arc::new(AtomicBool::new(false));
     let publish = Workload::Publish(Publish::new(STREAM, plan.size, 1));
     let publishing = tokio::spawn(prober::ask(publish, node.connect().await?, PAUSE, Arc::clone(&stop)));
@@ -176,10 +186,11 @@ async fn count_syncs(plan: &Plan, node: &Node, published: &mut u64) -> anyhow::R
     counted
 }
 
-async fn count_over_blocks(plan: &Plan, node: &Node) -> anyhow::Result<Option<Syncs>> {
+async fn count_over_blocks(plan: &Plan, node: &Node) -> anyhow::Result<Counted> {
     let mut control = node.connect().await?;
     let longest = BLOCK_PATIENCE + Duration::from_secs(u64::from(plan.block_time));
-    let Some(count) = SyncCount::begin(node.pid()?, &plan.site.folder).await else { return Ok(None) };
+    let count = SyncCount::begin(node.pid()?, &plan.site.folder).await;
+    let before = own_syncs(&mut control).await?;
     let mut seen = tip(&mut control).await?;
     for _ in 0..COUNTED_BLOCKS {
         let began = Instant::now();
@@ -193,8 +204,22 @@ async fn count_over_blocks(plan: &Plan, node: &Node) -> anyhow::Result<Option<Sy
             tokio::time::sleep(LOOK).await;
         }
     }
-    Ok(Some(count.end().await?))
+    let own = own_syncs(&mut control).await?.saturating_sub(before);
+    let syncs = match count {
+        Some(count) => Some(count.end().await?),
+        None => None,
+    };
+    Ok((syncs, own))
 }
+
+/// How often the node has asked the disk since its start, as it counts itself.
+async fn own_syncs(node: &mut Connection) -> anyhow::Result<u64> {
+    let diagnostics = node.call("getdiagnostics", json!([true])).await?;
+    diagnostics["storage"]["syncs"].as_u64().context("getdiagnostics tells no syncs")
+}
+
+/// Syncs as strace saw them, if it could, and as the node counted them.
+type Counted = (Option<Syncs>, u64);
 
 /// All stops.
 struct Series {
@@ -226,6 +251,7 @@ impl Stop {
                 "other": self.disk_per_item(self.disk.other),
             },
             "syncs_per_block": self.syncs.map(|syncs| syncs.to_json(COUNTED_BLOCKS)),
+            "own_syncs_per_block": self.own_syncs as f64 / COUNTED_BLOCKS as f64,
             "restarts": self.restarts.to_json(),
         })
     }
@@ -261,9 +287,10 @@ impl fmt::Display for Stop {
             per(self.disk.offchain),
             per(self.disk.other),
         )?;
+        let own = self.own_syncs as f64 / COUNTED_BLOCKS as f64;
         match self.syncs {
-            Some(syncs) => writeln!(formatter, "  {}", syncs.text(COUNTED_BLOCKS))?,
-            None => writeln!(formatter, "  syncs were not counted: strace is missing, or may not look at the node")?,
+            Some(syncs) => writeln!(formatter, "  {} ({own:.1} as the node counts)", syncs.text(COUNTED_BLOCKS))?,
+            None => writeln!(formatter, "  {own:.1} syncs a block as the node counts (strace is missing here)")?,
         }
         let [clean, killed] = self.restarts.medians().map(|median| median.as_secs_f64());
         writeln!(formatter, "  first answer {clean:.2} s after a clean end, {killed:.2} s after kill -9 (medians)")?;
