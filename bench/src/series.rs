@@ -14,7 +14,7 @@ use crate::calibrate::{self, Calibration};
 use crate::connection::Connection;
 use crate::fill;
 use crate::load::{Session, Until};
-use crate::network::{Network, tip};
+use crate::network::Network;
 use crate::node::{Disk, Node};
 use crate::outcome::Outcome;
 use crate::propagation::prober;
@@ -31,7 +31,7 @@ const STREAM: &str = "bench";
 /// Clients of the rates with several.
 const CLIENTS: usize = 8;
 /// Blocks over which syncs are counted.
-const COUNTED_BLOCKS: u64 = 3;
+const COUNTED_BLOCKS: u32 = 3;
 /// Time between two publishes meanwhile.
 const PAUSE: Duration = Duration::from_millis(5);
 /// A rate of publishing is measured over this share of the items there, at most: it is to be that of the stop.
@@ -71,10 +71,7 @@ struct Stop {
     list: [Report; 2],
     resident_kib: u64,
     disk: Disk,
-    /// None without strace.
-    syncs: Option<Syncs>,
-    /// What the node itself counted of them.
-    own_syncs: u64,
+    syncs: Counted,
     restarts: Restarts,
 }
 
@@ -121,7 +118,7 @@ async fn measure(plan: &Plan, node: &mut Node, stop: u64, published: &mut u64) -
     let rates = rates(plan, node, &publishing, reached, published).await?;
     let [publish_one, publish_many, list_one, list_many] =
         <[Report; 4]>::try_from(rates).map_err(|_| anyhow::anyhow!("four rates are measured"))?;
-    let (syncs, own_syncs) = count_syncs(plan, node, published).await?;
+    let syncs = count_syncs(plan, node, published).await?;
     fill::confirm(&mut node.connect().await?).await?;
     check(node, *published).await?;
     let (resident_kib, disk) = (node.uses()?.resident_kib, node.disk());
@@ -136,7 +133,6 @@ async fn measure(plan: &Plan, node: &mut Node, stop: u64, published: &mut u64) -
         resident_kib,
         disk,
         syncs,
-        own_syncs,
         restarts,
     })
 }
@@ -188,28 +184,29 @@ async fn count_syncs(plan: &Plan, node: &Node, published: &mut u64) -> anyhow::R
 
 async fn count_over_blocks(plan: &Plan, node: &Node) -> anyhow::Result<Counted> {
     let mut control = node.connect().await?;
-    let longest = BLOCK_PATIENCE + Duration::from_secs(u64::from(plan.block_time));
+    let longest = (BLOCK_PATIENCE + Duration::from_secs(u64::from(plan.block_time))) * COUNTED_BLOCKS;
+    // A block may come while strace takes hold: what counts is how many came in all.
+    let (height_before, own_before) = (height(&mut control).await?, own_syncs(&mut control).await?);
     let count = SyncCount::begin(node.pid()?, &plan.site.folder).await;
-    let before = own_syncs(&mut control).await?;
-    let mut seen = tip(&mut control).await?;
-    for _ in 0..COUNTED_BLOCKS {
-        let began = Instant::now();
-        loop {
-            let now = tip(&mut control).await?;
-            if now != seen {
-                seen = now;
-                break;
-            }
-            ensure!(began.elapsed() < longest, "no block within {} s", longest.as_secs());
-            tokio::time::sleep(LOOK).await;
+    let began = Instant::now();
+    let blocks = loop {
+        let blocks = height(&mut control).await?.saturating_sub(height_before);
+        if blocks >= u64::from(COUNTED_BLOCKS) {
+            break blocks;
         }
-    }
-    let own = own_syncs(&mut control).await?.saturating_sub(before);
+        ensure!(began.elapsed() < longest, "no {COUNTED_BLOCKS} blocks within {} s", longest.as_secs());
+        tokio::time::sleep(LOOK).await;
+    };
+    let own = own_syncs(&mut control).await?.saturating_sub(own_before);
     let syncs = match count {
         Some(count) => Some(count.end().await?),
         None => None,
     };
-    Ok((syncs, own))
+    Ok(Counted { blocks, syncs, own })
+}
+
+async fn height(node: &mut Connection) -> anyhow::Result<u64> {
+    node.call("getblockcount", json!([])).await?.as_u64().context("getblockcount answered no number")
 }
 
 /// How often the node has asked the disk since its start, as it counts itself.
@@ -218,8 +215,20 @@ async fn own_syncs(node: &mut Connection) -> anyhow::Result<u64> {
     diagnostics["storage"]["syncs"].as_u64().context("getdiagnostics tells no syncs")
 }
 
-/// Syncs as strace saw them, if it could, and as the node counted them.
-type Counted = (Option<Syncs>, u64);
+/// Syncs of so many blocks.
+struct Counted {
+    blocks: u64,
+    /// As strace saw them; none without it.
+    syncs: Option<Syncs>,
+    /// As the node counted them.
+    own: u64,
+}
+
+impl Counted {
+    fn own_per_block(&self) -> f64 {
+        self.own as f64 / self.blocks.max(1) as f64
+    }
+}
 
 /// All stops.
 struct Series {
@@ -250,8 +259,8 @@ impl Stop {
                 "offchain": self.disk_per_item(self.disk.offchain),
                 "other": self.disk_per_item(self.disk.other),
             },
-            "syncs_per_block": self.syncs.map(|syncs| syncs.to_json(COUNTED_BLOCKS)),
-            "own_syncs_per_block": self.own_syncs as f64 / COUNTED_BLOCKS as f64,
+            "syncs_per_block": self.syncs.syncs.map(|syncs| syncs.to_json(self.syncs.blocks)),
+            "own_syncs_per_block": self.syncs.own_per_block(),
             "restarts": self.restarts.to_json(),
         })
     }
@@ -287,9 +296,9 @@ impl fmt::Display for Stop {
             per(self.disk.offchain),
             per(self.disk.other),
         )?;
-        let own = self.own_syncs as f64 / COUNTED_BLOCKS as f64;
-        match self.syncs {
-            Some(syncs) => writeln!(formatter, "  {} ({own:.1} as the node counts)", syncs.text(COUNTED_BLOCKS))?,
+        let own = self.syncs.own_per_block();
+        match self.syncs.syncs {
+            Some(syncs) => writeln!(formatter, "  {} ({own:.1} as the node counts)", syncs.text(self.syncs.blocks))?,
             None => writeln!(formatter, "  {own:.1} syncs a block as the node counts (strace is missing here)")?,
         }
         let [clean, killed] = self.restarts.medians().map(|median| median.as_secs_f64());
