@@ -1,44 +1,21 @@
-//! The command line: a workload's name, where the node is, and how much load.
+//! The command line: a workload's name, where nodes are or are to be started, and how much load.
 
-use std::path::{Path, PathBuf};
+mod option;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 
-use crate::soak;
+use crate::outcome::Output;
+use crate::{propagation, restart, series, soak, sync};
+use option::Options;
+pub use option::read_conf;
 
 /// What `--help` prints.
-pub const HELP: &str = "rota-bench WORKLOAD --port N (--conf FILE | --user U --password P) [options]
-
-Workloads
-  publish   publishes items of --size bytes, --items-per-tx of them a transaction
-  list      reads ten items at a time, over the whole stream
-
-rota-bench soak --bin DIR --dir DIR [options]
-  three nodes under steady load for long, one of them restarted every few minutes; tells what grew, and looks for every
-  acknowledged transaction at the end
-  --bin DIR           where noded and node-util are
-  --dir DIR           folder of the nodes' data; must not exist
-  --transactions N    how many (1000000)
-  --rate N            transactions a second over all nodes (half of what the network is measured to take)
-  --clients N         connections to each node (4)
-  --size N            bytes of an item (100)
-  --restart-every N   seconds between two restarts (180)
-  --sample-every N    seconds between two samples (10)
-  --json FILE         writes every sample there
-
-Options
-  --host H            where the node is (127.0.0.1)
-  --port N            its RPC port
-  --user U --password P   its credentials, or
-  --conf FILE         the node.conf they stand in
-  --chain-stream S    the stream; made and subscribed if it does not exist (bench)
-  --clients N         keep-alive connections at once (1)
-  --size N            bytes of an item (100)
-  --items-per-tx N    items of a transaction (1)
-  --seconds N         how long (10)
-  --pid N             process id of the node, to report its processor time and memory
-  --json FILE         writes the report there too";
+pub const HELP: &str = include_str!("arguments/help.txt");
 
 /// Most connections one run opens; far more than a node's request queue holds.
 const MAX_CLIENTS: usize = 4_096;
@@ -48,14 +25,68 @@ const MAX_SIZE: usize = 64 << 20;
 const MAX_ITEMS: usize = 10_000;
 /// Longest run: a day.
 const MAX_SECONDS: u64 = 86_400;
+/// Most items a chain is filled with: days of filling, and more than the disk of such a machine holds.
+const MAX_FILL: u64 = 1_000_000_000;
+/// Most transactions that wait for one block: what a pool takes.
+const MAX_WAITING: u64 = 100_000;
+/// Most blocks or restarts that are measured in turn.
+const MAX_ROUNDS: u64 = 10_000;
+/// Shortest and longest target time of a block in seconds, as chains have it.
+const BLOCK_TIME: (u32, u32) = (2, 86_400);
+
+const OUTPUT_NAMES: &[&str] = &["json", "results"];
+const NODE_NAMES: &[&str] = &[
+    "host",
+    "port",
+    "user",
+    "password",
+    "conf",
+    "clients",
+    "seconds",
+    "pid",
+    "second",
+    "second-conf",
+    "second-user",
+    "second-password",
+    "second-pid",
+    "slice",
+];
+const STREAM_NAMES: &[&str] = &["chain-stream"];
+const ITEM_NAMES: &[&str] = &["size", "items-per-tx"];
+const READ_NAMES: &[&str] = &["read"];
+const SITE_NAMES: &[&str] = &["bin", "dir"];
+const SYNC_NAMES: &[&str] = &["items", "clients", "size", "block-time"];
+const PROPAGATION_NAMES: &[&str] = &["items-per-block", "blocks", "clients", "size"];
+const SERIES_NAMES: &[&str] = &["stops", "seconds", "clients", "size", "block-time"];
+const RESTART_NAMES: &[&str] = &["chain", "rounds"];
+const SOAK_NAMES: &[&str] = &["transactions", "rate", "clients", "size", "restart-every", "sample-every"];
+
+/// What to do, and where its report goes.
+#[derive(Debug)]
+pub struct Order {
+    /// What to do.
+    pub command: Command,
+    /// Where the report goes besides the console.
+    pub output: Output,
+}
 
 /// What to do.
 #[derive(Debug)]
 pub enum Command {
     /// Print the help text.
     Help,
+    /// Measure the machine; the folder is where syncs are timed.
+    Calibrate(PathBuf),
     /// Drive a node.
     Run(Plan),
+    /// Time an empty node that joins a filled chain.
+    Sync(sync::Plan),
+    /// Time blocks on their way to all nodes.
+    Propagation(propagation::Plan),
+    /// Measure a chain as it grows.
+    Series(series::Plan),
+    /// Time restarts of a chain.
+    Restart(restart::Plan),
     /// Load a network for long.
     Soak(soak::Plan),
 }
@@ -66,7 +97,37 @@ pub enum Kind {
     /// Publishing items.
     Publish,
     /// Listing items.
-    List,
+    List(Read),
+    /// Four times listing, once publishing.
+    Mixed(Read),
+    /// Sending units of an asset.
+    Send,
+}
+
+/// How a stream is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Read {
+    /// Ten items in the order of the chain.
+    Page,
+    /// Ten items of a key.
+    Key,
+    /// Ten items of a publisher.
+    Publisher,
+    /// One item by its transaction.
+    Item,
+    /// A hundred items with all that is known of them.
+    Wide,
+}
+
+impl Read {
+    /// All, with their words on the command line.
+    pub const ALL: [(&'static str, Read); 5] = [
+        ("page", Read::Page),
+        ("key", Read::Key),
+        ("publisher", Read::Publisher),
+        ("item", Read::Item),
+        ("wide", Read::Wide),
+    ];
 }
 
 /// Where a node is and how it is entered.
@@ -80,6 +141,26 @@ pub struct Target {
     pub user: String,
     /// RPC password.
     pub password: String,
+}
+
+/// Where nodes are started.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// Where the programs are.
+    pub bin: PathBuf,
+    /// Folder of the nodes' data.
+    pub folder: PathBuf,
+}
+
+/// A node that does the same in turns.
+#[derive(Debug, Clone)]
+pub struct Second {
+    /// The node.
+    pub target: Target,
+    /// Its process id, when it is on this machine.
+    pub pid: Option<u32>,
+    /// Length of a turn.
+    pub slice: Duration,
 }
 
 /// A run to be made.
@@ -101,170 +182,152 @@ pub struct Plan {
     pub duration: Duration,
     /// Process id of the node, when it is on this machine.
     pub pid: Option<u32>,
-    /// Where the report goes as JSON.
-    pub json: Option<PathBuf>,
+    /// A node to compare with.
+    pub second: Option<Second>,
 }
 
 /// Reads the words after the program's name.
-pub fn read(words: &[String]) -> anyhow::Result<Command> {
+pub fn read(words: &[String]) -> anyhow::Result<Order> {
+    let help = Order { command: Command::Help, output: Output::default() };
     let Some((first, rest)) = words.split_first() else {
-        return Ok(Command::Help);
+        return Ok(help);
     };
-    let kind = match first.as_str() {
-        "publish" => Kind::Publish,
-        "list" => Kind::List,
-        "soak" => return soak_plan(&Options::read(rest)?).map(Command::Soak),
-        "help" | "--help" | "-h" => return Ok(Command::Help),
-        other => bail!("unknown workload {other}: publish, list or soak (--help tells more)"),
+    let options = |names: &[&[&str]]| Options::read(first, &[names, &[OUTPUT_NAMES]].concat(), rest);
+    let (options, command) = match first.as_str() {
+        "publish" | "list" | "mixed" | "send" => {
+            let options = options(names_of_run(first))?;
+            let plan = run_plan(first, &options)?;
+            (options, Command::Run(plan))
+        }
+        "calibrate" => {
+            let options = options(&[&["dir"]])?;
+            let folder = options.path("dir").unwrap_or_else(|| PathBuf::from("."));
+            (options, Command::Calibrate(folder))
+        }
+        "sync" => with(options(&[SITE_NAMES, SYNC_NAMES])?, sync_plan, Command::Sync)?,
+        "propagation" => with(options(&[SITE_NAMES, PROPAGATION_NAMES])?, propagation_plan, Command::Propagation)?,
+        "series" => with(options(&[SITE_NAMES, SERIES_NAMES])?, series_plan, Command::Series)?,
+        "restart" => with(options(&[SITE_NAMES, RESTART_NAMES])?, restart_plan, Command::Restart)?,
+        "soak" => with(options(&[SITE_NAMES, SOAK_NAMES])?, soak_plan, Command::Soak)?,
+        "help" | "--help" | "-h" => return Ok(help),
+        other => bail!(
+            "unknown workload {other}: publish, list, mixed, send, sync, propagation, series, restart, soak or calibrate \
+             (--help tells more)"
+        ),
     };
-    let options = Options::read(rest)?;
-    let (user, password) = options.credentials()?;
-    let target = Target {
-        host: options.text("host").unwrap_or("127.0.0.1").to_owned(),
-        port: options.number("port", 1, 65_535)?.context("--port is missing")?,
-        user,
-        password,
-    };
-    Ok(Command::Run(Plan {
-        kind,
-        target,
-        stream: options.text("chain-stream").unwrap_or("bench").to_owned(),
-        clients: options.number("clients", 1, MAX_CLIENTS)?.unwrap_or(1),
-        size: options.number("size", 8, MAX_SIZE)?.unwrap_or(100),
-        items_per_tx: options.number("items-per-tx", 1, MAX_ITEMS)?.unwrap_or(1),
-        duration: Duration::from_secs(options.number("seconds", 1, MAX_SECONDS)?.unwrap_or(10)),
-        pid: options.number("pid", 1, u32::MAX)?,
-        json: options.text("json").map(PathBuf::from),
-    }))
+    let output = Output { json: options.path("json"), results: options.path("results") };
+    Ok(Order { command, output })
 }
 
-fn soak_plan(options: &Options) -> anyhow::Result<soak::Plan> {
-    let folder = |name: &str| {
-        let text = options.text(name);
-        text.map(PathBuf::from).with_context(|| format!("--{name} is missing"))
+fn with<P>(
+    options: Options,
+    plan: impl Fn(&Options) -> anyhow::Result<P>,
+    command: impl Fn(P) -> Command,
+) -> anyhow::Result<(Options, Command)> {
+    let command = command(plan(&options)?);
+    Ok((options, command))
+}
+
+fn names_of_run(workload: &str) -> &'static [&'static [&'static str]] {
+    match workload {
+        "publish" => &[NODE_NAMES, STREAM_NAMES, ITEM_NAMES],
+        "list" => &[NODE_NAMES, STREAM_NAMES, READ_NAMES],
+        "mixed" => &[NODE_NAMES, STREAM_NAMES, ITEM_NAMES, READ_NAMES],
+        _ => &[NODE_NAMES],
+    }
+}
+
+fn run_plan(workload: &str, options: &Options) -> anyhow::Result<Plan> {
+    let word = options.text("read").unwrap_or("page");
+    let read = Read::ALL.iter().find(|(name, _)| *name == word).map(|(_, read)| *read);
+    let read = read.with_context(|| format!("--read is {word}: page, key, publisher, item or wide is expected"))?;
+    let kind = match workload {
+        "publish" => Kind::Publish,
+        "list" => Kind::List(read),
+        "mixed" => Kind::Mixed(read),
+        _ => Kind::Send,
     };
-    let seconds = |name: &str, usual: u64| {
-        anyhow::Ok(Duration::from_secs(options.number(name, 1, MAX_SECONDS)?.unwrap_or(usual)))
+    let second = match options.second_target()? {
+        Some(target) => {
+            let slice = options.seconds("slice", 2)?;
+            Some(Second { target, pid: options.number("second-pid", 1, u32::MAX)?, slice })
+        }
+        None => None,
     };
-    Ok(soak::Plan {
-        bin: folder("bin")?,
-        folder: folder("dir")?,
-        transactions: options.number("transactions", 1, u64::MAX)?.unwrap_or(1_000_000),
-        rate: options.number("rate", 1, 1_000_000)?,
-        size: options.number("size", 8, MAX_SIZE)?.unwrap_or(100),
-        clients: options.number("clients", 1, MAX_CLIENTS)?.unwrap_or(4),
-        restart_every: seconds("restart-every", 180)?,
-        sample_every: seconds("sample-every", 10)?,
-        json: options.text("json").map(PathBuf::from),
+    Ok(Plan {
+        kind,
+        target: options.target()?,
+        stream: options.text("chain-stream").unwrap_or("bench").to_owned(),
+        clients: options.number("clients", 1, MAX_CLIENTS)?.unwrap_or(1),
+        size: size(options)?,
+        items_per_tx: options.number("items-per-tx", 1, MAX_ITEMS)?.unwrap_or(1),
+        duration: options.seconds("seconds", 10)?,
+        pid: options.number("pid", 1, u32::MAX)?,
+        second,
     })
 }
 
-const NAMES: &[&str] = &[
-    "host",
-    "port",
-    "user",
-    "password",
-    "conf",
-    "chain-stream",
-    "clients",
-    "size",
-    "items-per-tx",
-    "seconds",
-    "pid",
-    "json",
-    "bin",
-    "dir",
-    "transactions",
-    "rate",
-    "restart-every",
-    "sample-every",
-];
-
-/// The `--name value` pairs of a command line.
-struct Options(Vec<(String, String)>);
-
-impl Options {
-    fn read(words: &[String]) -> anyhow::Result<Self> {
-        let mut pairs = Vec::new();
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
-            let name = word.strip_prefix("--").with_context(|| format!("expected --option, got {word}"))?;
-            let (name, value) = match name.split_once('=') {
-                Some((name, value)) => (name, value.to_owned()),
-                None => (name, words.next().with_context(|| format!("--{name} needs a value"))?.clone()),
-            };
-            ensure!(NAMES.contains(&name), "unknown option --{name} (--help lists them)");
-            pairs.push((name.to_owned(), value));
-        }
-        Ok(Self(pairs))
-    }
-
-    fn text(&self, name: &str) -> Option<&str> {
-        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
-    fn number<N>(&self, name: &str, least: N, most: N) -> anyhow::Result<Option<N>>
-    where
-        N: std::str::FromStr + PartialOrd + std::fmt::Display,
-    {
-        let Some(text) = self.text(name) else {
-            return Ok(None);
-        };
-        match text.parse::<N>() {
-            Ok(number) if number >= least && number <= most => Ok(Some(number)),
-            _ => bail!("--{name} is {text}: a whole number from {least} to {most} is expected"),
-        }
-    }
-
-    fn credentials(&self) -> anyhow::Result<(String, String)> {
-        if let Some(conf) = self.text("conf") {
-            return read_conf(Path::new(conf));
-        }
-        let user = self.text("user").context("--user (or --conf) is missing")?;
-        let password = self.text("password").context("--password (or --conf) is missing")?;
-        Ok((user.to_owned(), password.to_owned()))
-    }
+fn size(options: &Options) -> anyhow::Result<usize> {
+    Ok(options.number("size", 8, MAX_SIZE)?.unwrap_or(100))
 }
 
-/// User and password of a node.conf.
-pub fn read_conf(path: &Path) -> anyhow::Result<(String, String)> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let value = |name: &str| {
-        let pair = text.lines().filter_map(|line| line.split_once('=')).find(|(key, _)| key.trim() == name);
-        pair.map(|(_, value)| value.trim().to_owned()).with_context(|| format!("no {name} in {}", path.display()))
-    };
-    Ok((value("rpcuser")?, value("rpcpassword")?))
+fn site(options: &Options) -> anyhow::Result<Site> {
+    Ok(Site { bin: options.needed_path("bin")?, folder: options.needed_path("dir")? })
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test reports a failure by panicking")]
+fn filling_clients(options: &Options) -> anyhow::Result<usize> {
+    Ok(options.number("clients", 1, MAX_CLIENTS)?.unwrap_or(8))
+}
 
-    use super::*;
+fn block_time(options: &Options, usual: u32) -> anyhow::Result<u32> {
+    Ok(options.number("block-time", BLOCK_TIME.0, BLOCK_TIME.1)?.unwrap_or(usual))
+}
 
-    fn words(text: &str) -> Vec<String> {
-        text.split_whitespace().map(str::to_owned).collect()
-    }
+fn sync_plan(options: &Options) -> anyhow::Result<sync::Plan> {
+    Ok(sync::Plan {
+        site: site(options)?,
+        items: options.number("items", 1, MAX_FILL)?.unwrap_or(50_000),
+        clients: filling_clients(options)?,
+        size: size(options)?,
+        block_time: block_time(options, 5)?,
+    })
+}
 
-    #[test]
-    fn a_full_command_line_becomes_a_plan() {
-        let line =
-            "publish --port 2916 --user u --password p --clients=8 --items-per-tx 30 --seconds 2 --chain-stream s1";
-        let Command::Run(plan) = read(&words(line)).unwrap() else { panic!("help") };
-        assert_eq!((plan.kind, plan.clients, plan.items_per_tx, plan.size), (Kind::Publish, 8, 30, 100));
-        assert_eq!((plan.target.host.as_str(), plan.target.port), ("127.0.0.1", 2916));
-        assert_eq!((plan.stream.as_str(), plan.duration.as_secs()), ("s1", 2));
-    }
+fn propagation_plan(options: &Options) -> anyhow::Result<propagation::Plan> {
+    Ok(propagation::Plan {
+        site: site(options)?,
+        items_per_block: options.number("items-per-block", 1, MAX_WAITING)?.unwrap_or(10_000),
+        blocks: options.number("blocks", 1, MAX_ROUNDS)?.unwrap_or(5),
+        clients: filling_clients(options)?,
+        size: size(options)?,
+    })
+}
 
-    #[test]
-    fn what_is_missing_or_out_of_range_is_named() {
-        let said = |line: &str| format!("{:#}", read(&words(line)).unwrap_err());
-        assert!(said("publish --user u --password p").contains("--port"));
-        assert!(said("publish --port 1 --user u").contains("--password"));
-        assert!(said("publish --port 70000 --user u --password p").contains("--port"));
-        assert!(said("publish --port 1 --user u --password p --clients 0").contains("from 1 to 4096"));
-        assert!(said("publish --prot 1").contains("--prot"));
-        assert!(said("nothing").contains("nothing"));
-        assert!(matches!(read(&[]).unwrap(), Command::Help));
-    }
+fn series_plan(options: &Options) -> anyhow::Result<series::Plan> {
+    Ok(series::Plan {
+        site: site(options)?,
+        stops: options.rising("stops", 10, MAX_FILL)?.unwrap_or_else(|| vec![10_000, 100_000, 1_000_000]),
+        duration: options.seconds("seconds", 10)?,
+        clients: filling_clients(options)?,
+        size: size(options)?,
+        block_time: block_time(options, 15)?,
+    })
+}
+
+fn restart_plan(options: &Options) -> anyhow::Result<restart::Plan> {
+    let site = site(options)?;
+    let chain = options.text("chain").context("--chain is missing")?.to_owned();
+    Ok(restart::Plan { site, chain, rounds: options.number("rounds", 1, MAX_ROUNDS)?.unwrap_or(3) })
+}
+
+fn soak_plan(options: &Options) -> anyhow::Result<soak::Plan> {
+    Ok(soak::Plan {
+        site: site(options)?,
+        transactions: options.number("transactions", 1, u64::MAX)?.unwrap_or(1_000_000),
+        rate: options.number("rate", 1, 1_000_000)?,
+        size: size(options)?,
+        clients: options.number("clients", 1, MAX_CLIENTS)?.unwrap_or(4),
+        restart_every: options.seconds("restart-every", 180)?,
+        sample_every: options.seconds("sample-every", 10)?,
+    })
 }

@@ -9,7 +9,7 @@ const STEPS: usize = 1 << STEPS_LOG2;
 const BUCKETS: usize = STEPS * (64 - STEPS_LOG2 as usize + 1);
 
 /// Counts of durations.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Histogram {
     counts: Vec<u64>,
     total: u64,

@@ -2,14 +2,27 @@
 //! command line and prints; the work is in `load`.
 
 mod arguments;
+mod calibrate;
 mod connection;
+mod fill;
 mod histogram;
+mod interleave;
 mod list;
 mod load;
+mod machine;
+mod network;
+mod node;
+mod outcome;
 mod probe;
+mod propagation;
 mod publish;
 mod report;
+mod restart;
+mod send;
+mod series;
 mod soak;
+mod sync;
+mod sync_count;
 mod workload;
 
 use std::process::ExitCode;
@@ -32,18 +45,29 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<String> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let command = arguments::read(&words)?;
+    let order = arguments::read(&words)?;
+    if let Some(folder) = &order.output.results {
+        // Before hours of measuring rather than behind them.
+        machine::commit(folder)?;
+    }
     // One thread drives every client: it writes prepared bytes, and leaves the other cores to the node.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let plan = match command {
-        Command::Help => return Ok(arguments::HELP.to_owned()),
-        Command::Soak(plan) => return runtime.block_on(soak::run(&plan)),
-        Command::Run(plan) => plan,
+    let outcome = match &order.command {
+        Command::Help => return Ok(arguments::HELP.trim_end().to_owned()),
+        Command::Calibrate(folder) => calibrate::measure(folder)?.outcome(),
+        Command::Run(plan) => match &plan.second {
+            Some(second) => runtime.block_on(interleave::run(plan, second))?,
+            None => runtime.block_on(load::run(plan))?.outcome(),
+        },
+        Command::Sync(plan) => runtime.block_on(sync::run(plan))?,
+        Command::Propagation(plan) => runtime.block_on(propagation::run(plan))?,
+        Command::Series(plan) => runtime.block_on(series::run(plan))?,
+        Command::Restart(plan) => runtime.block_on(restart::run(plan))?,
+        Command::Soak(plan) => runtime.block_on(soak::run(plan))?,
     };
-    let report = runtime.block_on(load::run(&plan))?;
-    if let Some(path) = &plan.json {
-        std::fs::write(path, format!("{:#}\n", report.to_json()))?;
+    order.output.write(&outcome)?;
+    if let Some(fault) = &outcome.fault {
+        anyhow::bail!("{}\n{fault}", outcome.text);
     }
-    anyhow::ensure!(report.nothing_lost(), "{report}\nacknowledged items are missing or doubled");
-    Ok(report.to_string())
+    Ok(outcome.text)
 }

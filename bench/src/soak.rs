@@ -1,23 +1,23 @@
 //! Long load: three nodes of one chain take transactions at a steady rate for hours, one of them is restarted every few
 //! minutes, and what must not grow is watched. At its end every acknowledged transaction is looked for on every node.
 
-mod node;
 mod sample;
 mod tally;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use rota_chain::hash::Txid;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::connection::Connection;
+use crate::arguments::Site;
+use crate::network::{Network, settle};
+use crate::node::Node;
+use crate::outcome::Outcome;
 use crate::publish::{Publish, mix};
-use node::Node;
 use sample::{Sample, Series};
 use tally::Tally;
 
@@ -27,8 +27,6 @@ const NODES: usize = 3;
 const CHAIN: &str = "soak";
 /// Its stream.
 const STREAM: &str = "soak";
-/// How long the nodes may take to agree after the load has ended.
-const SETTLING: Duration = Duration::from_secs(300);
 /// How long the greatest rate is measured for.
 const MEASURING: Duration = Duration::from_secs(20);
 /// Items read at once when they are counted.
@@ -37,10 +35,8 @@ const PAGE: usize = 5_000;
 /// A soak to be made.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Where the programs are.
-    pub bin: PathBuf,
-    /// Folder of the nodes' data; must not exist.
-    pub folder: PathBuf,
+    /// Where the nodes are started; the folder must not exist.
+    pub site: Site,
     /// Transactions to be acknowledged.
     pub transactions: u64,
     /// Transactions a second over all nodes; half of what the network takes if none.
@@ -53,15 +49,13 @@ pub struct Plan {
     pub restart_every: Duration,
     /// Time between two samples.
     pub sample_every: Duration,
-    /// Where the report goes as JSON.
-    pub json: Option<PathBuf>,
 }
 
-/// Makes the soak; its text says what was seen.
+/// Makes the soak.
 ///
 /// # Errors
 /// Whatever keeps the network from running, and an acknowledged transaction that is missing or doubled.
-pub async fn run(plan: &Plan) -> anyhow::Result<String> {
+pub async fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     let mut nodes = start(plan).await?;
     let rate = match plan.rate {
         Some(rate) => rate,
@@ -83,48 +77,27 @@ pub async fn run(plan: &Plan) -> anyhow::Result<String> {
     for node in &mut nodes {
         node.stop().await?;
     }
-    if let Some(path) = &plan.json {
-        std::fs::write(path, format!("{:#}\n", series.to_json()))?;
-    }
-    Ok(format!("{series}{found}"))
+    Ok(Outcome {
+        name: "soak".to_owned(),
+        text: format!("{series}{found}"),
+        json: series.to_json(),
+        calibration: None,
+        fault: None,
+    })
 }
 
-/// Makes the chain and joins the nodes, all of which may mine and write.
+/// Makes a network in which all nodes may mine and write.
 async fn start(plan: &Plan) -> anyhow::Result<Vec<Node>> {
-    ensure!(!plan.folder.exists(), "{} exists: name a folder that does not", plan.folder.display());
-    let mut nodes = Vec::new();
-    for number in 0..NODES {
-        nodes.push(Node::new(&plan.bin, &plan.folder.join(format!("node{number}")), CHAIN)?);
-    }
-    nodes[0].make_chain(&["-target-block-time=5", "-setup-first-blocks=10", "-mine-empty-rounds=10"]).await?;
-    nodes[0].start().await?;
-    let mut first = nodes[0].connect().await?;
-    let seed = format!("{CHAIN}@127.0.0.1:{}", nodes[0].port());
-    for node in &mut nodes[1..] {
-        let address = node.address_when_refused(&seed).await?;
-        first.call("grant", json!([address, "connect,send,receive,mine,create"])).await?;
-        node.start_from(&seed).await?;
-    }
-    first.call("create", json!(["stream", STREAM, true])).await?;
-    for node in &nodes {
-        let mut connection = node.connect().await?;
-        wait_for_stream(&mut connection).await?;
-        connection.call("subscribe", json!([STREAM])).await?;
-    }
-    // A restart takes a peer's waiting grant out of the pool, and with it what rests on it: the rights stand in blocks
-    // before anything is published.
-    settle(&nodes).await?;
-    Ok(nodes)
-}
-
-/// Waits until a node knows the stream.
-async fn wait_for_stream(connection: &mut Connection) -> anyhow::Result<()> {
-    let end = Instant::now() + SETTLING;
-    while connection.call("liststreams", json!([STREAM])).await.is_err() {
-        ensure!(Instant::now() < end, "waited {} s for the stream to be known", SETTLING.as_secs());
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    Ok(())
+    let network = Network {
+        site: &plan.site,
+        chain: CHAIN,
+        stream: STREAM,
+        nodes: NODES,
+        parameters: &["-target-block-time=5", "-setup-first-blocks=10", "-mine-empty-rounds=10"],
+        options: &[],
+        rights: "connect,send,receive,mine,create",
+    };
+    network.start().await
 }
 
 fn clients(plan: &Plan, nodes: &[Node], tally: &Arc<Tally>) -> JoinSet<()> {
@@ -177,25 +150,6 @@ async fn watch(plan: &Plan, nodes: &mut [Node], tally: &Tally, series: &mut Seri
 fn sample(nodes: &[Node], tally: &Tally) -> anyhow::Result<Sample> {
     let uses = nodes.iter().map(Node::uses).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Sample { at: tally.elapsed(), acknowledged: tally.acknowledged(), latencies: tally.take_latencies(), uses })
-}
-
-/// Waits until all nodes have one tip and nothing waits.
-async fn settle(nodes: &[Node]) -> anyhow::Result<()> {
-    let end = Instant::now() + SETTLING;
-    loop {
-        let mut seen = Vec::new();
-        for node in nodes {
-            let mut connection = node.connect().await?;
-            let tip = connection.call("getbestblockhash", json!([])).await?;
-            let waiting = connection.call("getmempoolinfo", json!([])).await?["size"].take();
-            seen.push((tip.to_string(), waiting.as_u64().unwrap_or(u64::MAX)));
-        }
-        if seen.iter().all(|(tip, waiting)| *tip == seen[0].0 && *waiting == 0) {
-            return Ok(());
-        }
-        ensure!(Instant::now() < end, "the nodes did not agree within {} s: {seen:?}", SETTLING.as_secs());
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
 }
 
 /// Looks for every acknowledged transaction on every node.

@@ -1,5 +1,5 @@
-//! The inner loops of a node: decode and hash, verify with and without the cache, admit to the pool, check and apply a
-//! block of 10,000 items, take it in with indexes and syncs, undo it, read a page of ten.
+//! The inner loops of a node: decode, hash, verify with and without the cache, admit to the pool; decode and check a block
+//! of 10,000 items, apply it to a state in memory, take it in with indexes and syncs, undo it; read pages.
 //! `cargo bench -p rota-node --bench ledger`; figures in docs/performance.md.
 #![allow(clippy::unwrap_used, reason = "a bench ends by panicking")]
 #![allow(missing_docs, reason = "criterion's macros make items of their own")]
@@ -11,14 +11,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use rota_chain::block::Block;
 use rota_chain::codec::{decode, encode};
+use rota_chain::lock::Lock;
 use rota_chain::transaction::Transaction;
 use rota_consensus::block::check_block;
 use rota_consensus::signature::SignatureCache;
+use rota_consensus::state::Overlay;
+use rota_consensus::transaction::apply_transaction;
 use rota_node::ledger::{next_place, verify_parallel};
 use rota_node::pool::{Pool, PoolLimits};
 use rota_storage::index::{Order, Selector};
-use world::{Plain, World, item, verify};
+use world::{Plain, World, item, key, verify};
 
 /// Items of the block.
 const ITEMS: u64 = 10_000;
@@ -29,11 +33,11 @@ fn transactions(criterion: &mut Criterion) {
     let plain = Plain::new();
     let one = item(&plain.rules, plain.stream, 1);
     let bytes = encode(&one);
-    criterion.bench_function("decode and hash a transaction of one item", |bencher| {
-        bencher.iter(|| {
-            let transaction: Transaction = decode(black_box(&bytes)).unwrap();
-            black_box((transaction.txid(), transaction.full_hash()))
-        });
+    criterion.bench_function("decode a transaction of one item", |bencher| {
+        bencher.iter(|| decode::<Transaction>(black_box(&bytes)).unwrap());
+    });
+    criterion.bench_function("hash a transaction of one item, both ways", |bencher| {
+        bencher.iter(|| (black_box(&one).txid(), black_box(&one).full_hash()));
     });
     criterion.bench_function("verify a signature, not in the cache", |bencher| {
         bencher.iter_batched(
@@ -69,6 +73,25 @@ fn transactions(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn application(criterion: &mut Criterion) {
+    let plain = Plain::new();
+    let items = plain.items(ITEMS);
+    let place = next_place(&plain.tip);
+    let mut group = criterion.benchmark_group("10,000 items");
+    group.sample_size(10).throughput(Throughput::Elements(ITEMS));
+    group.bench_function("apply to a state in memory", |bencher| {
+        bencher.iter(|| {
+            let mut overlay = Overlay::new(&*plain.state);
+            for tx in &items {
+                let changes = apply_transaction(&overlay, tx, &plain.rules, place).unwrap().changes;
+                overlay.absorb(changes);
+            }
+            overlay.into_changes()
+        });
+    });
+    group.finish();
+}
+
 fn blocks(criterion: &mut Criterion) {
     let mut world = World::new();
     let items = world.items(1, ITEMS);
@@ -76,6 +99,15 @@ fn blocks(criterion: &mut Criterion) {
     let block = world.block();
     let mut group = criterion.benchmark_group("a block of 10,000 items");
     group.sample_size(10).throughput(Throughput::Elements(ITEMS));
+    let bytes = encode(&*block);
+    group.bench_function("decode it", |bencher| bencher.iter(|| decode::<Block>(black_box(&bytes)).unwrap()));
+    group.bench_function("check, signatures not in the cache", |bencher| {
+        bencher.iter_batched(
+            || SignatureCache::new(world.rules.genesis, [7; 32]),
+            |cache| check_block(Arc::clone(&block), &world.rules, &|txs| verify_parallel(&cache, txs)).unwrap(),
+            BatchSize::PerIteration,
+        );
+    });
     group.bench_function("check, signatures in the cache", |bencher| {
         bencher.iter(|| {
             let verify = |txs| verify_parallel(&world.signatures, txs);
@@ -104,16 +136,26 @@ fn blocks(criterion: &mut Criterion) {
     });
     group.finish();
     let snapshot = world.ledger.store().snapshot().unwrap();
-    let mut first = 0;
-    criterion.bench_function("read a page of ten items", |bencher| {
-        bencher.iter(|| {
-            first = (first + 7_919) % (ITEMS - 10);
-            let reader = snapshot.stream(&world.stream).unwrap().unwrap();
-            let rows = reader.page(Order::Chain, Selector::All, first..first + 10).unwrap();
-            rows.iter().map(|row| snapshot.item_transaction(row).unwrap().unwrap()).collect::<Vec<_>>()
+    let publisher = Lock::Key(key().public_key().key_hash());
+    let pages = [
+        ("read a page of ten items", Selector::All, 10),
+        ("read a page of ten items of a key", Selector::Key(b"key"), 10),
+        ("read a page of ten items of a publisher", Selector::Publisher(&publisher), 10),
+        ("read a page of a hundred items", Selector::All, 100),
+    ];
+    for (name, selector, count) in pages {
+        let mut first = 0;
+        criterion.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                first = (first + 7_919) % (ITEMS - count);
+                let reader = snapshot.stream(&world.stream).unwrap().unwrap();
+                let rows = reader.page(Order::Chain, selector, first..first + count).unwrap();
+                assert_eq!(rows.len() as u64, count);
+                rows.iter().map(|row| snapshot.item_transaction(row).unwrap().unwrap()).collect::<Vec<_>>()
+            });
         });
-    });
+    }
 }
 
-criterion_group!(benches, transactions, blocks);
+criterion_group!(benches, transactions, application, blocks);
 criterion_main!(benches);

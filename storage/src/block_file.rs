@@ -18,6 +18,7 @@ use tracing::warn;
 
 use crate::block::{Location, UndoBlock};
 use crate::error::{Result, StorageError};
+use crate::sync_count;
 use crate::transaction::TransactionLocation;
 
 /// Bytes after which a file is full; a larger record has a file of its own.
@@ -366,12 +367,14 @@ fn create(directory: &Path, number: u32) -> Result<Writer> {
 
 /// Makes which files a folder holds, and under which names, safe from power loss.
 pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
+    sync_count::note();
     let synced = File::open(folder).and_then(|open| open.sync_all());
     synced.map_err(|error| StorageError::from_io("cannot sync the folder", folder, &error))
 }
 
 fn sync(directory: &Path, writer: &mut Writer) -> Result<()> {
     if writer.unsynced {
+        sync_count::note();
         writer
             .file
             .sync_data()

@@ -16,6 +16,7 @@ use tracing::warn;
 
 use crate::block_file::sync_folder;
 use crate::error::{Result, StorageError};
+use crate::sync_count;
 
 /// Most bytes of a record: the largest max-std-tx-size, rounded up.
 const MAX_RECORD_BYTES: u32 = 128 << 20;
@@ -169,6 +170,7 @@ impl Journal {
     /// [`StorageError`] if the disk fails.
     pub fn sync(&self) -> Result<()> {
         let file = self.lock().file.clone();
+        sync_count::note();
         file.sync_data().map_err(|error| StorageError::from_io("cannot sync", &self.path, &error))?;
         reached(Point::JournalSynced);
         Ok(())
@@ -218,9 +220,11 @@ impl Journal {
             }
             start = end;
         }
+        sync_count::note();
         copy.flush().and_then(|()| file.sync_data()).map_err(fail)?;
         reached(Point::JournalCopied);
         let mut state = self.lock();
+        sync_count::note();
         copy.take(start..state.length).and_then(|()| copy.flush()).and_then(|()| file.sync_data()).map_err(fail)?;
         let length = copy.length;
         records.extend(state.records.iter().skip(known.len()));

@@ -20,6 +20,7 @@ pub use memory::MemoryTables;
 
 use crate::error::{Result, StorageError};
 use crate::key::Key;
+use crate::sync_count;
 use memory::{MemoryRows, MemorySnapshot, Write, end_of};
 
 /// Bytes of log after which RocksDB flushes tables that hold it back: what a start after a crash replays at most.
@@ -228,7 +229,10 @@ impl Database {
         match (&self.0.engine, batch.writes) {
             (Engine::Disk(db), Writes::Disk(writes)) => {
                 let mut options = WriteOptions::default();
-                options.set_sync(durability == Durability::Synced);
+                if durability == Durability::Synced {
+                    options.set_sync(true);
+                    sync_count::note();
+                }
                 db.write_opt(writes, &options).map_err(|error| self.0.error(&error))
             }
             (Engine::Memory(tables), Writes::Memory(writes)) => tables.write(writes, durability),
@@ -242,7 +246,10 @@ impl Database {
     /// [`StorageError`] if the disk fails.
     pub fn sync(&self) -> Result<()> {
         match &self.0.engine {
-            Engine::Disk(db) => db.flush_wal(true).map_err(|error| self.0.error(&error)),
+            Engine::Disk(db) => {
+                sync_count::note();
+                db.flush_wal(true).map_err(|error| self.0.error(&error))
+            }
             Engine::Memory(tables) => {
                 tables.sync();
                 Ok(())

@@ -18,6 +18,7 @@ pub mod kv;
 mod room;
 pub mod snapshot;
 pub mod store;
+pub mod sync_count;
 pub mod table;
 pub mod transaction;
 

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::arguments::{Kind, Target};
+use crate::arguments::{Kind, Read, Target};
 
 /// Counts published items; forgets the first `forgotten` of them.
 struct StandIn {
@@ -24,6 +24,7 @@ impl StandIn {
                 let items = self.items.load(Ordering::SeqCst);
                 json!([{"name": "s", "items": items, "confirmed": items}])
             }
+            "liststreamitems" => Value::Array(vec![Value::Null; request["params"][2].as_u64().unwrap() as usize]),
             "publish" => self.keep(1),
             "publishmulti" => self.keep(request["params"][1].as_array().unwrap().len() as u64),
             _ => Value::Null,
@@ -86,7 +87,7 @@ async fn run_against(kind: Kind, items: u64, forgotten: u64, items_per_tx: usize
         items_per_tx,
         duration: Duration::from_millis(200),
         pid: None,
-        json: None,
+        second: None,
     };
     run(&plan).await.unwrap()
 }
@@ -95,14 +96,14 @@ async fn run_against(kind: Kind, items: u64, forgotten: u64, items_per_tx: usize
 async fn every_acknowledged_item_is_found_again() {
     let report = run_against(Kind::Publish, 5, 0, 1).await;
     assert!(report.accepted > 0 && report.refused == 0);
-    assert_eq!(report.latencies.count(), report.accepted);
+    assert_eq!(report.latencies().count(), report.accepted);
     assert!(report.nothing_lost(), "{report}");
 }
 
 #[tokio::test]
 async fn items_of_one_transaction_count_each() {
     let report = run_against(Kind::Publish, 0, 0, 30).await;
-    assert_eq!(report.accepted, report.latencies.count() * 30);
+    assert_eq!(report.accepted, report.latencies().count() * 30);
     assert!(report.nothing_lost(), "{report}");
 }
 
@@ -114,6 +115,15 @@ async fn a_node_that_forgets_one_item_is_found_out() {
 
 #[tokio::test]
 async fn listing_adds_nothing() {
-    let report = run_against(Kind::List, 50, 0, 1).await;
+    let report = run_against(Kind::List(Read::Page), 50, 0, 1).await;
     assert!(report.accepted > 0 && report.nothing_lost(), "{report}");
+}
+
+#[tokio::test]
+async fn of_mixed_work_a_fifth_publishes_and_is_found_again() {
+    let report = run_against(Kind::Mixed(Read::Page), 50, 0, 1).await;
+    let (reads, writes) = (report.reads.count(), report.writes.count());
+    assert!(writes > 0 && report.nothing_lost(), "{report}");
+    assert!(reads.abs_diff(writes * 4) <= 4 * 3, "{reads} reads, {writes} publishes");
+    assert!(!run_against(Kind::Mixed(Read::Page), 50, 1, 1).await.nothing_lost());
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::node::Uses;
 use crate::histogram::Histogram;
+use crate::node::Uses;
 
 /// Growth is told per so many transactions.
 const UNIT: f64 = 100_000.0;

@@ -228,6 +228,7 @@ impl Ledger {
         let tip = tip_of(&self.tree, stored.hash)?;
         let returning = self.returning(&switched);
         let (ended, confirmed) = self.renew_pool(&snapshot, tip, &returning, &switched.confirmed)?;
+        tracing::debug!(block = %tip.hash, height = tip.height.0, "the tip moved");
         self.confirmed_own.extend(confirmed.into_iter().map(|txid| (tip.height, txid)));
         for Ended { entry, reason } in ended {
             self.keep_lost(&entry.tx);

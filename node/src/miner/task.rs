@@ -191,7 +191,9 @@ fn make(
         return Ok(None);
     }
     let signed = parts.wallet.sign_block(header, &parts.rules.genesis, &Lock::Key(miner))?;
-    Ok(Some(assemble(signed, transactions)))
+    let block = assemble(signed, transactions);
+    tracing::debug!(block = %block.hash(), transactions = block.transactions.len(), "sealed a block");
+    Ok(Some(block))
 }
 
 /// Searches the nonce that makes a header meet its target, as long as `goes_on` says so.

@@ -390,6 +390,7 @@ fn getdiagnostics(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answe
         let answer = json!({
             "chain": {"name": ctx.directory.name(), "kind": chain_kind(&ctx), "tip": behind(tip.height)},
             "node": {"version": VERSION, "nodeaddress": ctx.facts.node_address, "warnings": warnings(&ctx)},
+            "storage": {"syncs": rota_storage::sync_count::syncs()},
             "chaintips": tips,
             "governanceforks": forks,
             "miners": mining::miners(&ctx, true)?,

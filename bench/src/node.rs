@@ -1,4 +1,4 @@
-//! A node of the network under load: its process, how it is started and ended, and what it uses of the machine.
+//! A node that is measured: its process, how it is started and ended, and what it uses of the machine.
 
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -17,7 +17,7 @@ use crate::probe;
 /// How long a node may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Time between two looks whether it has.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// What a node uses at one moment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,28 +30,52 @@ pub struct Uses {
     pub disk: u64,
 }
 
+/// Bytes on disk, by what they are for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Disk {
+    /// Block files.
+    pub blocks: u64,
+    /// State and indexes.
+    pub database: u64,
+    /// Transactions that are not settled.
+    pub journal: u64,
+    /// Off-chain data.
+    pub offchain: u64,
+    /// Wallet, log, settings.
+    pub other: u64,
+}
+
+impl Disk {
+    /// Bytes of all parts.
+    pub fn all(&self) -> u64 {
+        self.blocks + self.database + self.journal + self.offchain + self.other
+    }
+}
+
 /// A node.
 pub struct Node {
     bin: PathBuf,
     folder: PathBuf,
-    chain: &'static str,
+    chain: String,
+    options: Vec<String>,
     port: u16,
     rpc_port: u16,
     child: Option<Child>,
 }
 
 impl Node {
-    /// A node with a folder that is made now.
-    pub fn new(bin: &Path, folder: &Path, chain: &'static str) -> anyhow::Result<Node> {
+    /// A node with a data directory that is made now, if it is not there.
+    pub fn new(bin: &Path, folder: &Path, chain: &str, options: &[&str]) -> anyhow::Result<Node> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let (port, rpc_port) = (free_port()?, free_port()?);
         let (bin, folder) = (bin.to_path_buf(), folder.to_path_buf());
-        Ok(Node { bin, folder, chain, port, rpc_port, child: None })
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        Ok(Node { bin, folder, chain: chain.to_owned(), options, port, rpc_port, child: None })
     }
 
-    /// Its port for peers.
-    pub fn port(&self) -> u16 {
-        self.port
+    /// What others join by.
+    pub fn seed(&self) -> String {
+        format!("{}@127.0.0.1:{}", self.chain, self.port)
     }
 
     /// Where its calls go.
@@ -60,8 +84,9 @@ impl Node {
         Ok(Target { host: "127.0.0.1".to_owned(), port: self.rpc_port, user, password })
     }
 
-    fn chain_folder(&self) -> PathBuf {
-        self.folder.join(self.chain)
+    /// Where its chain lies.
+    pub fn chain_folder(&self) -> PathBuf {
+        self.folder.join(&self.chain)
     }
 
     /// A connection for calls.
@@ -72,7 +97,7 @@ impl Node {
     /// Makes the chain in this node's folder.
     pub async fn make_chain(&self, options: &[&str]) -> anyhow::Result<()> {
         let mut command = Command::new(self.bin.join("node-util"));
-        command.args(["create", self.chain, &format!("-datadir={}", self.folder.display())]).args(options);
+        command.args(["create", &self.chain, &format!("-datadir={}", self.folder.display())]).args(options);
         let output = command.output().await.context("node-util does not run")?;
         ensure!(output.status.success(), "node-util: {}", String::from_utf8_lossy(&output.stderr));
         Ok(())
@@ -89,7 +114,7 @@ impl Node {
             // Peers on this machine differ by port alone.
             "-maxconnections=64".into(),
         ];
-        command.args(words).stdin(Stdio::null()).kill_on_drop(true);
+        command.args(words).args(&self.options).stdin(Stdio::null()).kill_on_drop(true);
         command
     }
 
@@ -103,7 +128,8 @@ impl Node {
 
     /// Starts it on its chain and waits until it answers.
     pub async fn start(&mut self) -> anyhow::Result<()> {
-        self.start_from(self.chain).await
+        let chain = self.chain.clone();
+        self.start_from(&chain).await
     }
 
     /// Starts it with a node to join by, and waits until it answers.
@@ -156,13 +182,32 @@ impl Node {
         Ok(began.elapsed())
     }
 
+    /// Its process id while it runs.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        self.child.as_ref().and_then(Child::id).context("the node does not run")
+    }
+
+    /// What its chain takes on disk now.
+    pub fn disk(&self) -> Disk {
+        disk_of(&self.chain_folder())
+    }
+
     /// What it uses now.
     pub fn uses(&self) -> anyhow::Result<Uses> {
-        let id = self.child.as_ref().and_then(Child::id).context("the node does not run")?;
+        let id = self.pid()?;
         let usage = probe::usage(id).context("the node's process is gone")?;
         let files = std::fs::read_dir(format!("/proc/{id}/fd"))?.count() as u64;
         Ok(Uses { resident_kib: usage.resident_kib, files, disk: bytes_of(&self.chain_folder()) })
     }
+}
+
+/// Bytes of a chain's folder by part.
+fn disk_of(chain: &Path) -> Disk {
+    let journal = std::fs::metadata(chain.join("journal")).map_or(0, |metadata| metadata.len());
+    let (blocks, database) = (bytes_of(&chain.join("blocks")), bytes_of(&chain.join("state")));
+    let offchain = bytes_of(&chain.join("chunks"));
+    let other = bytes_of(chain).saturating_sub(blocks + database + journal + offchain);
+    Disk { blocks, database, journal, offchain, other }
 }
 
 /// Bytes of all files of a folder; files that go while it is read are left out.
@@ -179,4 +224,28 @@ fn bytes_of(folder: &Path) -> u64 {
 /// A port that nobody listens at now.
 fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test reports a failure by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn bytes_of_a_chain_are_told_by_part() {
+        let chain = std::env::temp_dir().join(format!("rota-bench-disk-{}", std::process::id()));
+        for (file, bytes) in
+            [("blocks/0.dat", 10), ("state/a/1.sst", 200), ("chunks/1.sst", 3_000), ("journal", 40_000)]
+        {
+            let path = chain.join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, vec![0; bytes]).unwrap();
+        }
+        std::fs::write(chain.join("debug.log"), vec![0; 500_000]).unwrap();
+        let disk = disk_of(&chain);
+        std::fs::remove_dir_all(&chain).unwrap();
+        assert_eq!(disk, Disk { blocks: 10, database: 200, journal: 40_000, offchain: 3_000, other: 500_000 });
+        assert_eq!(disk.all(), 543_210);
+    }
 }
