@@ -10,6 +10,7 @@ use rota_params::ParameterSet;
 use rota_params::conf;
 use rota_params::options::Options;
 use rota_params::paths::ChainDirectory;
+use tracing::Dispatch;
 
 use crate::console;
 use crate::daemon;
@@ -20,28 +21,37 @@ use crate::offchain::OffchainSettings;
 use crate::pool::{AUTHOR_MEGABYTES, POOL_MEGABYTES, PoolLimits};
 use crate::rpc::http::{self, FrontConfig, TlsFiles, UserSettings, Users};
 
-/// Opens the log file and sends events there.
+/// The log file.
+pub fn log_file(directory: &ChainDirectory, options: &Options) -> PathBuf {
+    match options.text("logdir").filter(|folder| !folder.is_empty()) {
+        Some(folder) => rota_params::paths::expand(folder).join("debug.log"),
+        None => directory.log(),
+    }
+}
+
+/// Opens the log file; `named` lets lines on the console begin with the chain's name.
 ///
 /// # Errors
 /// A sentence that says what is wrong and what to do.
-pub fn start_log(directory: &ChainDirectory, options: &Options) -> anyhow::Result<()> {
+pub fn open_log(directory: &ChainDirectory, options: &Options, named: bool) -> anyhow::Result<Dispatch> {
     let bytes = megabytes(options, "maxlogsize", LOG_MEGABYTES)?;
     let files = options.number("maxlogfiles", i64::from(LOG_FILES), 0..=1_000)?;
-    let path = match options.text("logdir").filter(|folder| !folder.is_empty()) {
-        Some(folder) => rota_params::paths::expand(folder).join("debug.log"),
-        None => directory.log(),
-    };
+    let path = log_file(directory, options);
     let log = LogFile::open(&path, bytes as u64, u32::try_from(files)?)
         .map_err(|error| anyhow::anyhow!("cannot write the log {}: {error}", path.display()))?;
     let filter = log::filter(options.text("loglevel").unwrap_or("info"), &options.all("debug"));
     let filter = filter.map_err(|error| anyhow::anyhow!(error))?;
     // In the background nobody reads it.
     let console = options.flag("printtoconsole", false) && !daemon::is_background();
-    log::start(log, filter, console).map_err(|error| anyhow::anyhow!(error))?;
+    let prefix = if named { format!("{}: ", directory.name()) } else { String::new() };
+    Ok(log::dispatch(log, filter, console.then_some(prefix)))
+}
+
+/// Logs options that have no effect.
+pub fn log_ignored(options: &Options) {
     for ignored in options.ignored() {
         tracing::warn!("option without effect: {ignored}");
     }
-    Ok(())
 }
 
 /// A port that an option names, or the default.
@@ -86,13 +96,17 @@ pub fn shown_addresses(options: &Options, listen: &[SocketAddr], port: u16) -> a
     Ok(if named.is_empty() { console::host_addresses(listen) } else { named })
 }
 
+/// Whether peers may come in. Who names the only peers wants no others: they come in only where -listen=1 says so.
+pub fn listens(options: &Options) -> bool {
+    options.flag("listen", options.all("connect").is_empty()) && !options.flag("offline", false)
+}
+
 /// Addresses to listen at for peers, each of which is free now; none if the node does not listen.
 ///
 /// # Errors
 /// A sentence that says what is wrong and what to do.
 pub fn listen_addresses(options: &Options, port: u16) -> anyhow::Result<Vec<SocketAddr>> {
-    // Who names the only peers wants no others: they come in only where -listen=1 says so.
-    if !options.flag("listen", options.all("connect").is_empty()) || options.flag("offline", false) {
+    if !listens(options) {
         return Ok(Vec::new());
     }
     let addresses = bind_addresses(options, port)?;

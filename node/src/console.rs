@@ -8,6 +8,7 @@ use rota_params::known;
 use rota_params::known::Topic;
 use rota_params::paths::ChainDirectory;
 
+use crate::process::CHAINS_MAX;
 use crate::rpc::http::Openness;
 
 /// Line by which a node in the background tells the waiting start command that all was said.
@@ -45,15 +46,17 @@ pub fn help() -> String {
         Topic::Log,
     ]);
     format!(
-        "noded runs a node of a chain.\n\n\
+        "noded runs a node of a chain, or of several chains in one process.\n\n\
          Usage:\n  \
          noded CHAIN [options]              start the node; the first start of a new chain makes its genesis block\n  \
-         noded CHAIN@HOST:PORT [options]    join a chain through a node of it, or add that node and start\n\n\
+         noded CHAIN@HOST:PORT [options]    join a chain through a node of it, or add that node and start\n  \
+         noded CHAIN CHAIN ... [options]    run several chains, {CHAINS_MAX} at most; the ports of each stand in its node.conf\n\n\
          Examples:\n  \
          node-util create chain1            make the parameters of a new chain\n  \
          noded chain1 -daemon               start it in the background\n  \
          noded chain1@192.168.0.1:7447      join from another machine\n  \
-         node-cli chain1 stop               stop it\n\n{options}"
+         noded chain1 chain2 -daemon        start two chains in one process\n  \
+         node-cli chain1 stop               stop it; the process ends with its last chain\n\n{options}"
     )
 }
 

@@ -1,5 +1,6 @@
 //! What runs: the one writer, sync, pool, miner, answers to callers, notifications.
 
+pub mod claim;
 pub mod clock;
 pub mod coin;
 pub mod combine;
@@ -21,6 +22,7 @@ pub mod offchain;
 pub mod pause;
 pub mod pool;
 pub mod prepare;
+pub mod process;
 pub mod program;
 pub mod rpc;
 pub mod start;

@@ -1,10 +1,12 @@
 //! The log file: one line an event, a new file when it grows too large, old ones numbered and then dropped.
 
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use tracing::Dispatch;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::MakeWriterExt as _;
@@ -131,18 +133,60 @@ pub fn filter(level: &str, debug: &[&str]) -> Result<EnvFilter, String> {
     EnvFilter::try_new(directives).map_err(|error| error.to_string())
 }
 
-/// Sends events to `file`, and with `console` to standard output as well. A log that cannot be written, on a full
-/// disk say, is no reason to stop.
-///
-/// # Errors
-/// A sentence if a log was started before.
-pub fn start(file: LogFile, filter: EnvFilter, console: bool) -> Result<(), String> {
+/// A log that keeps events in `file`, and with `console` shows them on standard output as well, each line behind that
+/// text. A log that cannot be written, on a full disk say, is no reason to stop.
+#[must_use]
+pub fn dispatch(file: LogFile, filter: EnvFilter, console: Option<String>) -> Dispatch {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).log_internal_errors(false);
-    let started = match console {
-        true => log.with_writer(file.and(std::io::stdout)).try_init(),
-        false => log.with_writer(file).try_init(),
-    };
-    started.map_err(|error| error.to_string())
+    match console {
+        Some(prefix) => Dispatch::new(log.with_writer(file.and(Console(prefix))).finish()),
+        None => Dispatch::new(log.with_writer(file).finish()),
+    }
+}
+
+thread_local! {
+    /// The log of the chain that this thread works for, where the process has more than one.
+    static ADOPTED: RefCell<Option<Dispatch>> = const { RefCell::new(None) };
+}
+
+/// Lets this thread log there for the rest of its life. A process with one log leaves it to the process's: events find
+/// that without a look into the thread.
+pub fn adopt(log: &Dispatch) {
+    ADOPTED.with(|adopted| adopted.replace(Some(log.clone())));
+    // What it would restore at the thread's end is a default that nobody sees any more.
+    std::mem::forget(tracing::dispatcher::set_default(log));
+}
+
+/// The log that this thread adopted, for the threads that it starts.
+pub fn adopted() -> Option<Dispatch> {
+    ADOPTED.with_borrow(Option::clone)
+}
+
+/// Standard output with a text before each line.
+struct Console(String);
+
+impl<'a> MakeWriter<'a> for Console {
+    type Writer = ConsoleLine<'a>;
+
+    fn make_writer(&'a self) -> ConsoleLine<'a> {
+        ConsoleLine(&self.0)
+    }
+}
+
+/// One line: events come in one piece.
+struct ConsoleLine<'a>(&'a str);
+
+impl Write for ConsoleLine<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut out = io::stdout().lock();
+        out.write_all(self.0.as_bytes())?;
+        out.write_all(line)?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().lock().flush()
+    }
 }
 
 #[cfg(test)]
@@ -157,6 +201,34 @@ mod tests {
         assert!(shown.contains("rota_node::sync=debug") && shown.contains("rota_node=warn"), "{shown}");
         assert!(filter("loud", &[]).unwrap_err().contains("error, warn, info, debug or trace"));
         assert!(filter("info", &["nosuch"]).unwrap_err().contains("network"));
+    }
+
+    #[test]
+    fn a_thread_logs_where_it_was_told_and_hands_that_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let talk = |name: &'static str| {
+            let file = LogFile::open(&path(name), 1 << 20, 1).unwrap();
+            let log = dispatch(file, filter("info", &[]).unwrap(), None);
+            std::thread::spawn(move || {
+                assert!(adopted().is_none(), "a new thread has none");
+                adopt(&log);
+                tracing::warn!("from the thread of {name}");
+                let log = adopted().unwrap();
+                let further = move || {
+                    adopt(&log);
+                    tracing::info!("from a thread that {name} started");
+                };
+                std::thread::spawn(further).join().unwrap();
+            })
+        };
+        for thread in ["one", "two"].map(talk) {
+            thread.join().unwrap();
+        }
+        for (name, other) in [("one", "two"), ("two", "one")] {
+            let text = std::fs::read_to_string(path(name)).unwrap();
+            assert!(text.lines().count() == 2 && text.contains(name) && !text.contains(other), "{name}: {text}");
+        }
     }
 
     #[test]

@@ -13,18 +13,20 @@ use rota_params::seed::Seed;
 use rota_params::{ParameterSet, State, file};
 use rota_storage::{OpenOptions, Store, StorePaths};
 use rota_wallet::Wallet;
+use tracing::Dispatch;
 
+use crate::claim::Claims;
 use crate::context::unix_time;
-use crate::directory_lock::DirectoryLock;
+use crate::process::Place;
 use crate::rpc::waiting::WaitingFront;
-use crate::{config, console, daemon, genesis, join};
+use crate::{config, console, genesis, join};
 
 /// Pause between two tries of a first join.
 const JOIN_AGAIN: Duration = Duration::from_secs(3);
 /// File that remembers the seed of a chain that is not yet joined.
 const SEED_FILE: &str = "seed";
 
-/// A chain that may start: its directory is locked, its parameters and genesis block are here.
+/// A chain that may start: its parameters and genesis block are here.
 pub struct Prepared {
     /// Where its files are.
     pub directory: ChainDirectory,
@@ -34,7 +36,6 @@ pub struct Prepared {
     pub set: ParameterSet,
     /// A peer to join by.
     pub seed: Option<String>,
-    _lock: DirectoryLock,
 }
 
 /// Brings parameters and genesis block about: makes them, or joins. None if the node ends here, since it may not
@@ -46,22 +47,16 @@ pub async fn prepare(
     directory: ChainDirectory,
     options: Options,
     seed: Option<Seed>,
-    lock: DirectoryLock,
+    place: &Place,
     short: bool,
 ) -> anyhow::Result<Option<Prepared>> {
-    let path = directory.params();
-    let (set, state) =
-        if directory.exists() { file::load(&path, directory.name())? } else { (ParameterSet::empty(), State::Empty) };
-    if let Some(fault) = state.fault(&path, directory.name()) {
-        anyhow::bail!("{fault}");
-    }
+    let set = load_parameters(&directory)?;
     let seed = seed.map(|seed| with_port(&seed, &set)).transpose()?;
-    let prepared =
-        |set, seed| Prepared { directory: directory.clone(), options: options.clone(), set, seed, _lock: lock };
-    match state {
+    let prepared = |set, seed| Prepared { directory: directory.clone(), options: options.clone(), set, seed };
+    match set.state() {
         State::Valid if is_emptied(&directory) => {
             let seed = seed.ok_or_else(|| anyhow::anyhow!("{}", console::nothing_stored(&directory)))?;
-            let joined = first_join(&directory, &options, set, Some(seed), short).await?;
+            let joined = first_join(&directory, &options, place, set, Some(seed), short).await?;
             Ok(joined.map(|(set, seed)| prepared(set, Some(seed))))
         }
         State::Valid => {
@@ -70,11 +65,14 @@ pub async fn prepare(
         }
         State::Generated => {
             let mut set = set;
-            make_genesis(&directory, &options, &mut set)?;
+            make_genesis(&directory, &options, &mut set, short)?;
             Ok(Some(prepared(set, seed)))
         }
-        _ => match first_join(&directory, &options, set, seed, short).await? {
-            Some((set, seed)) => Ok(Some(prepared(set, Some(seed)))),
+        _ => match first_join(&directory, &options, place, set, seed, short).await? {
+            Some((set, seed)) => {
+                claim_what_was_unknown(&directory, &options, &set, place)?;
+                Ok(Some(prepared(set, Some(seed))))
+            }
             None => Ok(None),
         },
     }
@@ -86,14 +84,52 @@ fn is_emptied(directory: &ChainDirectory) -> bool {
         && std::fs::read_dir(directory.blocks()).map_or(true, |mut files| files.next().is_none())
 }
 
+/// A chain's parameters as they are stored, none of them if it is not here.
+///
+/// # Errors
+/// A sentence that says what is wrong and what to do.
+pub fn load_parameters(directory: &ChainDirectory) -> anyhow::Result<ParameterSet> {
+    if !directory.exists() {
+        return Ok(ParameterSet::empty());
+    }
+    let path = directory.params();
+    let (set, state) = file::load(&path, directory.name())?;
+    match state.fault(&path, directory.name()) {
+        Some(fault) => Err(anyhow::anyhow!("{fault}")),
+        None => Ok(set),
+    }
+}
+
+/// Takes the ports of a chain that has just told them.
+fn claim_what_was_unknown(
+    directory: &ChainDirectory,
+    options: &Options,
+    set: &ParameterSet,
+    place: &Place,
+) -> anyhow::Result<()> {
+    if place.is_alone() {
+        return Ok(());
+    }
+    // What there is to say about options is logged when the parts are made.
+    let claims = tracing::dispatcher::with_default(&Dispatch::none(), || Claims::of(directory, options, set))?;
+    place.claim(claims)
+}
+
 fn with_port(seed: &Seed, set: &ParameterSet) -> anyhow::Result<String> {
     let port = seed.port.or((set.state() == State::Valid).then(|| set.default_network_port()));
     let port = port.ok_or_else(|| anyhow::anyhow!("the seed needs a port: NAME@HOST:PORT"))?;
     Ok(Seed { host: seed.host.clone(), port: Some(port) }.to_string())
 }
 
-fn make_genesis(directory: &ChainDirectory, options: &Options, set: &mut ParameterSet) -> anyhow::Result<()> {
-    console::say("Looking for genesis block...");
+fn make_genesis(
+    directory: &ChainDirectory,
+    options: &Options,
+    set: &mut ParameterSet,
+    short: bool,
+) -> anyhow::Result<()> {
+    if !short {
+        console::say("Looking for genesis block...");
+    }
     let wallet = open_wallet(directory, options, set)?;
     let first = wallet.default_lock().ok_or_else(|| anyhow::anyhow!("the wallet has no address"))?;
     let block = genesis::make(set, &wallet.private_key(&first)?, unix_time())?;
@@ -106,7 +142,9 @@ fn make_genesis(directory: &ChainDirectory, options: &Options, set: &mut Paramet
     let store = open_store(directory, OpenOptions::default())?;
     genesis::store(&store, block, None, set, unix_time())?;
     file::save(&directory.params(), set)?;
-    console::say("Genesis block found\n");
+    if !short {
+        console::say("Genesis block found\n");
+    }
     Ok(())
 }
 
@@ -147,6 +185,7 @@ pub fn open_store(directory: &ChainDirectory, options: OpenOptions) -> anyhow::R
 async fn first_join(
     directory: &ChainDirectory,
     options: &Options,
+    place: &Place,
     set: ParameterSet,
     seed: Option<String>,
     short: bool,
@@ -167,6 +206,7 @@ async fn first_join(
     let mut waiting = Waiting {
         directory,
         options,
+        place,
         seed: &seed,
         started: Instant::now(),
         deadline: Instant::now() + Duration::from_secs(u64::try_from(retry)?),
@@ -187,6 +227,7 @@ async fn first_join(
 struct Waiting<'a> {
     directory: &'a ChainDirectory,
     options: &'a Options,
+    place: &'a Place,
     seed: &'a str,
     started: Instant,
     deadline: Instant,
@@ -200,10 +241,14 @@ impl Waiting<'_> {
         let mut told = false;
         loop {
             let (key, first) = joining_key(directory, options, &set)?;
-            match join::ask(self.seed, &key, directory.name()).await {
+            let asked = tokio::select! {
+                asked = join::ask(self.seed, &key, directory.name()) => asked,
+                () = self.place.told_to_stop() => return Ok(None),
+            };
+            match asked {
                 Ok(join::Outcome::Permitted(joined, block)) => {
                     expect_same_chain(&set, &joined)?;
-                    keep_joined(directory, options, &joined, *block)?;
+                    keep_joined(directory, options, &joined, *block, short)?;
                     return Ok(Some(*joined));
                 }
                 Ok(join::Outcome::NotPermitted(minimal)) => {
@@ -216,7 +261,12 @@ impl Waiting<'_> {
                     let address = set.address_scheme().encode(&first);
                     if !told {
                         let asking = console::ask_for_grant(directory.name(), &address);
-                        console::say(if short { &address } else { &asking });
+                        let line = if self.place.is_alone() {
+                            address.clone()
+                        } else {
+                            format!("{} {address}", directory.name())
+                        };
+                        console::say(if short { &line } else { &asking });
                         told = true;
                     }
                     self.tell_callers(&set, Some(address), "the address has no connect permission").await?;
@@ -242,7 +292,7 @@ impl Waiting<'_> {
             let port = config::port(self.options, "rpcport", set.default_rpc_port())?;
             let settings = config::front_config(self.options, self.directory, port)?;
             self.front = Some(WaitingFront::open(settings).await?);
-            daemon::detach();
+            self.place.waiting().await;
         }
         if let Some(front) = &self.front {
             let (host, port) = self.seed.rsplit_once(':').unwrap_or((self.seed, "0"));
@@ -258,23 +308,31 @@ impl Waiting<'_> {
         Ok(())
     }
 
-    /// Waits a little; true if a caller said stop.
+    /// Waits a little; true if a caller or a signal said stop.
     async fn pause(&mut self) -> bool {
-        match &mut self.front {
-            None => {
-                tokio::time::sleep(JOIN_AGAIN).await;
-                false
+        let front = &mut self.front;
+        let stopped = async move {
+            match front {
+                Some(front) => front.stopped().await,
+                None => std::future::pending().await,
             }
-            Some(front) => tokio::select! {
-                () = tokio::time::sleep(JOIN_AGAIN) => false,
-                () = front.stopped() => true,
-            },
+        };
+        tokio::select! {
+            () = tokio::time::sleep(JOIN_AGAIN) => false,
+            () = stopped => true,
+            () = self.place.told_to_stop() => true,
         }
     }
 }
 
 /// Keeps what a seed gave: the genesis block first, then the parameters that make the chain startable.
-fn keep_joined(directory: &ChainDirectory, options: &Options, set: &ParameterSet, block: Block) -> anyhow::Result<()> {
+fn keep_joined(
+    directory: &ChainDirectory,
+    options: &Options,
+    set: &ParameterSet,
+    block: Block,
+    short: bool,
+) -> anyhow::Result<()> {
     expect_params_hash(options, set)?;
     let store = open_store(directory, OpenOptions::default())?;
     if store.snapshot()?.tip().is_none() {
@@ -282,7 +340,9 @@ fn keep_joined(directory: &ChainDirectory, options: &Options, set: &ParameterSet
     }
     file::save(&directory.params(), set)?;
     if let Some(hash) = set.chain_params_hash() {
-        console::say(&format!("Joined; chain-params-hash {hash} (compare it with that of a node you trust)\n"));
+        if !short {
+            console::say(&format!("Joined; chain-params-hash {hash} (compare it with that of a node you trust)\n"));
+        }
         tracing::info!(chain_params_hash = %hash, "joined");
     }
     Ok(())

@@ -1,10 +1,10 @@
-//! The program noded: reads its command line, runs a node or says why not. `main.rs` and `crash.rs` are its two builds.
+//! The program noded: reads its command line, runs its chains or says why not. `main.rs` and `crash.rs` are its two builds.
 
 use std::process::ExitCode;
 
 use rota_params::options::CommandLine;
 
-use crate::{console, daemon, start};
+use crate::{console, daemon, process};
 
 /// Runs the program to its end.
 #[must_use]
@@ -25,7 +25,7 @@ pub fn main() -> ExitCode {
         daemon::start()
     } else {
         daemon::leave_session();
-        start::run(&line)
+        process::run(&line)
     };
     outcome.unwrap_or_else(|error| failed(&format!("{error:#}")))
 }

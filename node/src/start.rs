@@ -1,10 +1,9 @@
 //! Wires every part of a node. Tasks that run: the ledger's thread, network and sync (`network/`), the miner
 //! (`miner/task.rs`), the JSON-RPC front with its WebSockets (`rpc/http.rs`) and their subscriptions (`rpc/watch.rs`),
-//! off-chain retrieval (`offchain/`), notifications (`notify/`), automatic combining (`combine.rs`), the wallet's lock timer
-//! and the signal watcher (here).
+//! off-chain retrieval (`offchain/`), notifications (`notify/`), automatic combining (`combine.rs`) and the wallet's lock
+//! timer (here). Signals come from the main thread (`process.rs`).
 
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -14,63 +13,49 @@ use rota_chain::amount::Height;
 use rota_chain::block::Block;
 use rota_consensus::rules::Rules;
 use rota_consensus::signature::SignatureCache;
-use rota_params::conf;
-use rota_params::options::{CommandLine, Options};
+use rota_params::options::Options;
 use rota_params::paths::ChainDirectory;
 use rota_params::runtime::RuntimeSettings;
-use rota_params::seed::parse_chain_word;
+use rota_storage::Store;
 use rota_storage::journal::Journal;
-use rota_storage::{OpenOptions, Store};
 use rota_wallet::Wallet;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::context::{Context, NodeFacts, unix_time};
-use crate::directory_lock::DirectoryLock;
 use crate::ledger::{self, LedgerHandle, LedgerParts};
 use crate::miner::{self, MinerParts, MinerStatus};
 use crate::network::{Network, NetworkOptions, NetworkParts};
 use crate::offchain::Offchain;
 use crate::pause::Paused;
 use crate::prepare::{Prepared, open_store, open_wallet, prepare};
+use crate::process::{Chain, Orders, Place};
 use crate::rpc;
 use crate::rpc::http::{self, Phase};
 use crate::view::SharedView;
-use crate::{combine, config, console, daemon, file_limit, genesis, join, notify};
+use crate::{combine, config, console, genesis, join, log, notify};
 
 /// How often an unlocked wallet is looked at.
 const WALLET_LOOK: Duration = Duration::from_secs(1);
 /// Longest a node may take to close its files after it was told to stop.
 const CLOSING_TIME: Duration = Duration::from_secs(60);
 
-/// Runs a node from its command line until it is told to stop.
+/// Runs the node of a chain until it is told to stop; its files are closed then, and its folder is free.
 ///
 /// # Errors
 /// A sentence that says what is wrong and what to do.
-pub fn run(line: &CommandLine) -> anyhow::Result<ExitCode> {
-    let [word] = line.words.as_slice() else {
-        anyhow::bail!("expected one chain name, as in: noded chain1 (see noded --help)");
-    };
-    let (name, seed) = parse_chain_word(word)?;
-    let directory = ChainDirectory::new(line.data_directory(), name)?;
-    let short = line.flag("shortoutput");
-    if !short {
-        console::say(&console::title());
+pub fn run(chain: Chain, place: &Place) -> anyhow::Result<()> {
+    let Chain { directory, options, seed, lock, log, short } = chain;
+    log.iter().for_each(log::adopt);
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(log) = log {
+        builder.on_thread_start(move || log::adopt(&log));
     }
-    if !directory.exists() && seed.is_none() {
-        anyhow::bail!("{}", console::no_chain(name));
-    }
-    directory.make().map_err(|error| anyhow::anyhow!("cannot write to {}: {error}", directory.path().display()))?;
-    file_limit::raise()?;
-    let lock = DirectoryLock::take(&directory.lock(), name)?;
-    conf::ensure_credentials(&directory, &mut rand::rng())?;
-    let options = Options::resolve(line, Some(&directory))?;
-    config::start_log(&directory, &options)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = builder.enable_all().build()?;
     let outcome = runtime.block_on(async {
-        match prepare(directory, options, seed, lock, short).await? {
-            Some(prepared) => run_prepared(prepared, short).await,
+        match prepare(directory, options, seed, place, short).await? {
+            Some(prepared) => run_prepared(prepared, place, short).await,
             None => Ok(()),
         }
     });
@@ -78,7 +63,8 @@ pub fn run(line: &CommandLine) -> anyhow::Result<ExitCode> {
     if let Err(error) = &outcome {
         tracing::error!("{error:#}");
     }
-    outcome.map(|()| ExitCode::SUCCESS)
+    drop(lock);
+    outcome
 }
 
 /// A running node: what is needed to stop it.
@@ -91,10 +77,10 @@ struct Running {
     _methods: watch::Sender<Methods>,
 }
 
-async fn run_prepared(prepared: Prepared, short: bool) -> anyhow::Result<()> {
-    let running = start(&prepared).await?;
+async fn run_prepared(prepared: Prepared, place: &Place, short: bool) -> anyhow::Result<()> {
+    let running = start(&prepared, place).await?;
     // However it ends, the database is closed before the process: its threads do not outlive what they use.
-    let served = serve(&prepared, &running, short).await;
+    let served = serve(&prepared, &running, place, short).await;
     stop(running).await;
     served?;
     tracing::info!("node stopped");
@@ -102,7 +88,7 @@ async fn run_prepared(prepared: Prepared, short: bool) -> anyhow::Result<()> {
 }
 
 /// Tells that the node is ready, and waits until it is to stop.
-async fn serve(prepared: &Prepared, running: &Running, short: bool) -> anyhow::Result<()> {
+async fn serve(prepared: &Prepared, running: &Running, place: &Place, short: bool) -> anyhow::Result<()> {
     let facts = &running.context.facts;
     if short {
         console::say(&facts.node_address);
@@ -115,9 +101,9 @@ async fn serve(prepared: &Prepared, running: &Running, short: bool) -> anyhow::R
     let pid = config::pid_file(&prepared.directory, &prepared.options);
     std::fs::write(&pid, format!("{}\n", std::process::id()))
         .map_err(|error| anyhow::anyhow!("cannot write the process id to {} (-pid): {error}", pid.display()))?;
-    daemon::detach();
+    place.ready().await;
     tracing::info!("node ready");
-    wait_for_stop(running).await?;
+    wait_for_stop(running, place.orders()).await;
     let _ = std::fs::remove_file(pid);
     Ok(())
 }
@@ -141,7 +127,7 @@ struct Ground {
     paused: Arc<Paused>,
 }
 
-async fn start(prepared: &Prepared) -> anyhow::Result<Running> {
+async fn start(prepared: &Prepared, place: &Place) -> anyhow::Result<Running> {
     let Prepared { directory, options, set, .. } = prepared;
     let peer = config::port(options, "port", set.default_network_port())?;
     let rpc_port = config::port(options, "rpcport", set.default_rpc_port())?;
@@ -156,7 +142,7 @@ async fn start(prepared: &Prepared) -> anyhow::Result<Running> {
     let front_config = config::front_config(options, directory, rpc_port)?;
     let front = http::serve(front_config, method_table, phases, stopping.clone()).await?;
 
-    let ground = open_ground(prepared)?;
+    let ground = open_ground(prepared, place)?;
     let offchain = Arc::new(Offchain::new(Arc::clone(&ground.store), Arc::clone(&ground.rules), timers)?);
     let network_options = config::network_options(options, ports.listen.clone(), prepared.seed.clone())?;
     let genesis = stored_genesis(&ground.view)?;
@@ -211,13 +197,12 @@ fn facts(directory: &ChainDirectory, options: &Options, ports: &Ports) -> anyhow
     })
 }
 
-fn open_ground(prepared: &Prepared) -> anyhow::Result<Ground> {
+fn open_ground(prepared: &Prepared, place: &Place) -> anyhow::Result<Ground> {
     let Prepared { directory, options, set, .. } = prepared;
     let rules = Arc::new(Rules::new(set));
-    let reindex = options.flag("reindex", false);
-    let cache = config::database_cache(options)?;
-    let least_free = config::least_free(options)?;
-    let store = Arc::new(open_store(directory, OpenOptions { reindex, cache, least_free, ..OpenOptions::default() })?);
+    let store_options = place.store_options(options)?;
+    let reindex = store_options.reindex;
+    let store = Arc::new(open_store(directory, store_options)?);
     if store.is_rebuilding()? {
         if !reindex {
             tracing::warn!("the last rebuild of the database (-reindex) was broken off: it goes on now");
@@ -318,21 +303,23 @@ async fn lock_wallet_when_due(wallet: Arc<Wallet>, mut shutdown: watch::Receiver
     }
 }
 
-async fn wait_for_stop(running: &Running) -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+async fn wait_for_stop(running: &Running, mut orders: watch::Receiver<Orders>) {
     let mut told = running.context.shutdown.subscribe();
+    let mut reloads = 0;
     loop {
+        let order = *orders.borrow_and_update();
+        if order.stop {
+            return;
+        }
+        if order.reload != reloads {
+            reloads = order.reload;
+            read_certificate_again(&running.front);
+        }
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hangup.recv() => read_certificate_again(&running.front),
-            _ = told.wait_for(|stop| *stop) => break,
+            changed = orders.changed() => if changed.is_err() { return },
+            _ = told.wait_for(|stop| *stop) => return,
         }
     }
-    Ok(())
 }
 
 /// What SIGHUP asks for. A certificate that does not serve leaves the one in use.

@@ -155,7 +155,7 @@ options! {
         maxmempool Number "256" "Megabytes of unconfirmed transactions, at most";
         maxmempoolauthor Number "64" "Megabytes of unconfirmed transactions of one author, at most; never more than is left of maxmempool";
         mindiskspace Number "64" "Megabytes of disk to stay free: with less, no transaction or block is taken";
-        dbcache Number "48" "Megabytes of memory that the database keeps blocks of";
+        dbcache Number "48" "Megabytes of memory that the databases of the process keep blocks of";
         bantx Text "" "Comma-separated transaction ids that this node never accepts";
         lockblock Text "" "Hash of a block that the active chain must hold";
         lockadminminerounds Number "lock-admin-mine-rounds" "Mining rounds after which admin and mine changes are not undone";

@@ -1,6 +1,7 @@
 //! A thin typed layer over RocksDB: databases, tables, atomic batches, snapshots and scans. Knows no content, so that
 //! other floors may keep databases of their own with it. Tables may be in memory instead (`memory`).
 
+mod budget;
 mod memory;
 
 use std::collections::BTreeSet;
@@ -16,6 +17,7 @@ use rocksdb::{
 use rota_chain::codec::{decode, encode};
 use self_cell::self_cell;
 
+pub use budget::{BlockCache, Blocks, Memory, USUAL_CACHE, USUAL_UNFLUSHED};
 pub use memory::MemoryTables;
 
 use crate::error::{Result, StorageError};
@@ -97,32 +99,6 @@ pub trait Value: BorshSerialize + BorshDeserialize {}
 
 impl<T: BorshSerialize + BorshDeserialize> Value for T {}
 
-/// Memory a database may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Memory {
-    /// Bytes of blocks, indexes and filters read from disk.
-    pub cache: usize,
-    /// Bytes written and not yet flushed, over all tables.
-    pub unflushed: usize,
-}
-
-impl Default for Memory {
-    fn default() -> Memory {
-        Memory { cache: 48 << 20, unflushed: 32 << 20 }
-    }
-}
-
-impl Memory {
-    /// The usual, with another size of cache if one is given.
-    pub fn with_cache(bytes: Option<usize>) -> Memory {
-        let usual = Memory::default();
-        Memory { cache: bytes.unwrap_or(usual.cache), ..usual }
-    }
-
-    /// For a database of a few thousand rows.
-    pub const LITTLE: Memory = Memory { cache: 4 << 20, unflushed: 4 << 20 };
-}
-
 /// Whether a write waits until it is safe from power loss. All writes survive the end of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -178,12 +154,12 @@ impl Database {
     /// there are tables that `tables` does not name.
     pub fn open(path: &Path, tables: &[TableSpec], memory: Memory) -> Result<Database> {
         std::fs::create_dir_all(path).map_err(|error| StorageError::from_io("cannot make the folder", path, &error))?;
-        let options = database_options(memory);
+        let options = database_options(&memory);
         check_names(path, &options, tables)?;
-        let cache = Cache::new_lru_cache(memory.cache);
+        let cache = memory.cache.open();
         let columns = tables
             .iter()
-            .map(|spec| ColumnFamilyDescriptor::new(spec.name, table_options(spec.profile, &cache, memory)));
+            .map(|spec| ColumnFamilyDescriptor::new(spec.name, table_options(spec.profile, &cache, &memory)));
         let db = DB::open_cf_descriptors(&options, path, columns)
             .map_err(|error| StorageError::from_rocksdb(path, &error))?;
         Ok(Database(Arc::new(Inner { engine: Engine::Disk(db), path: path.to_path_buf() })))
@@ -296,7 +272,7 @@ fn check_names(path: &Path, options: &Options, tables: &[TableSpec]) -> Result<(
     }
 }
 
-fn database_options(memory: Memory) -> Options {
+fn database_options(memory: &Memory) -> Options {
     let mut options = Options::default();
     options.create_if_missing(true);
     options.create_missing_column_families(true);
@@ -313,7 +289,7 @@ fn database_options(memory: Memory) -> Options {
     options
 }
 
-fn table_options(profile: Profile, cache: &Cache, memory: Memory) -> Options {
+fn table_options(profile: Profile, cache: &Cache, memory: &Memory) -> Options {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);
     blocks.set_bloom_filter(BLOOM_BITS, false);
@@ -329,6 +305,9 @@ fn table_options(profile: Profile, cache: &Cache, memory: Memory) -> Options {
     options.set_block_based_table_factory(&blocks);
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_write_buffer_size(memory.unflushed / 2);
+    if let Some(bytes) = memory.piece() {
+        options.set_arena_block_size(bytes);
+    }
     options.set_level_compaction_dynamic_level_bytes(true);
     match profile {
         Profile::Small => {}

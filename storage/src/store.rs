@@ -17,10 +17,13 @@ use crate::chunk::{self, ChunkSync};
 use crate::error::{Result, StorageError};
 use crate::index::wallet::{Members, read_members};
 use crate::index::{Subject, SubscriptionRow};
-use crate::kv::{Batch, Database, Durability, Memory, MemoryTables, Read};
+use crate::kv::{Batch, Blocks, Database, Durability, Memory, MemoryTables, Read, USUAL_UNFLUSHED};
 use crate::room::Room;
 use crate::snapshot::Snapshot;
 use crate::table::{ALL, BLOCK, BLOCK_AT, FORMAT, META, Meta, SUBSCRIPTION, TIP};
+
+/// Bytes of a chunk database's own cache: its blobs are not cached.
+const CHUNK_CACHE: usize = 4 << 20;
 
 /// Where things are.
 #[derive(Clone, Debug)]
@@ -52,18 +55,35 @@ pub struct MemoryStore {
 }
 
 /// How to open.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
     /// Empties the database first; the caller applies again what [`Store::for_each_stored_block`] gives, and then calls
     /// [`Store::finish_rebuild`].
     /// Subscriptions stay if they can still be read, and local order becomes chain order.
     pub reindex: bool,
-    /// Bytes of memory that hold what was read from the database; none for the usual.
-    pub cache: Option<usize>,
+    /// What holds what was read from the database.
+    pub cache: Blocks,
+    /// Bytes written to the database and not yet flushed; none for the usual.
+    pub unflushed: Option<usize>,
     /// Bytes of the disk that are to stay free, 0 not to look. See [`Store::check_room`].
     pub least_free: u64,
     /// A number drawn at random by the caller: the mark of the database, if it is made now. See [`Snapshot::mark`].
     pub mark: u64,
+}
+
+impl OpenOptions {
+    fn memory(&self) -> Memory {
+        Memory { cache: self.cache.clone(), unflushed: self.unflushed.unwrap_or(USUAL_UNFLUSHED) }
+    }
+
+    /// Of the chunk database, which writes one chunk at a time.
+    fn chunk_memory(&self) -> Memory {
+        let cache = match &self.cache {
+            Blocks::Own(_) => Blocks::Own(CHUNK_CACHE),
+            shared @ Blocks::Shared(_) => shared.clone(),
+        };
+        Memory { cache, unflushed: self.memory().unflushed / 2 }
+    }
 }
 
 /// What one node keeps. Shared by reference; writes take turns, readers take snapshots and do not wait.
@@ -97,7 +117,7 @@ impl Store {
         let begins = options.reindex || paths.aside().exists();
         let options = OpenOptions { reindex: begins, ..options };
         let kept = if begins { set_aside(paths)? } else { Vec::new() };
-        let database = Database::open(&paths.database, ALL, Memory::with_cache(options.cache))?;
+        let database = Database::open(&paths.database, ALL, options.memory())?;
         if !options.reindex && is_ahead_of_files(&database, &BlockFiles::open(&paths.blocks)?)? {
             warn!(
                 "the block files do not hold the last blocks, as after a loss of power: the database is rebuilt from the \
@@ -106,8 +126,8 @@ impl Store {
             drop(database);
             return Store::open(paths, OpenOptions { reindex: true, ..options });
         }
-        let chunks = chunk::open(&paths.chunks(), options.reindex)?;
-        let store = Store::over(database, chunks, &paths.blocks, options, &kept)?;
+        let chunks = chunk::open(&paths.chunks(), options.reindex, &options.chunk_memory())?;
+        let store = Store::over(database, chunks, &paths.blocks, &options, &kept)?;
         if begins {
             Database::destroy(&paths.aside())?;
         }
@@ -126,14 +146,14 @@ impl Store {
             tables.database.clear();
         }
         let options = OpenOptions { reindex: rebuilds, ..OpenOptions::default() };
-        Store::over(database, chunks, blocks, options, &[])
+        Store::over(database, chunks, blocks, &options, &[])
     }
 
     fn over(
         database: Database,
         chunks: Database,
         blocks: &Path,
-        options: OpenOptions,
+        options: &OpenOptions,
         kept: &[(Subject, SubscriptionRow)],
     ) -> Result<Store> {
         let fresh = check_format(&database)?;

@@ -32,6 +32,7 @@ mod restart;
 mod right;
 mod rpc;
 mod secret;
+mod several;
 mod space;
 mod spacing;
 mod upgrade;

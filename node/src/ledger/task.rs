@@ -8,6 +8,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::handle::{Command, JournalSync};
 use super::{Ledger, LedgerHandle, LedgerParts};
+use crate::log;
 
 /// Commands that may wait: callers beyond wait for a place.
 const COMMANDS: usize = 1_024;
@@ -38,6 +39,11 @@ fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle
     let failed = |error: std::io::Error| StorageError::Io {
         what: "cannot start a thread".to_owned(),
         detail: error.to_string(),
+    };
+    let adopted = log::adopted();
+    let work = move || {
+        adopted.iter().for_each(log::adopt);
+        work();
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(failed)
 }

@@ -10,23 +10,20 @@ use crate::error::{Result, StorageError};
 use crate::kv::{Database, Durability, Memory, Read};
 use crate::table::{CHUNK, CHUNK_ALL, CHUNK_INFO, CHUNK_OWNER, CHUNK_PENDING, CHUNK_TOTALS, ITEM_PURGED, OWNER_CHUNK};
 
-/// Memory of the chunk database: its blobs are not cached, but one chunk is written at a time.
-const MEMORY: Memory = Memory { cache: 4 << 20, unflushed: 16 << 20 };
-
 /// Opens the database in the folder `path`, or makes it. For a rebuild everything in it is read, and what cannot be is left
 /// out: the blocks that are applied again ask for it.
 ///
 /// # Errors
 /// [`StorageError`], as of [`Database::open`]; `storage-corrupt` only where this is no rebuild.
-pub(crate) fn open(path: &Path, rebuild: bool) -> Result<Database> {
+pub(crate) fn open(path: &Path, rebuild: bool, memory: &Memory) -> Result<Database> {
     finish_exchange(path)?;
-    let opened = open_at(path);
+    let opened = open_at(path, memory);
     if !rebuild {
         return opened;
     }
     let sound = opened.and_then(|old| match is_sound(&old)? {
         true => Ok(Some(old)),
-        false => copy(&old, &made(path)).map(|()| None),
+        false => copy(&old, &made(path), memory).map(|()| None),
     });
     match sound {
         Ok(Some(sound)) => return Ok(sound),
@@ -34,17 +31,17 @@ pub(crate) fn open(path: &Path, rebuild: bool) -> Result<Database> {
         Err(StorageError::Corrupt(detail)) => {
             warn!(%detail, "off-chain data cannot be read; it is fetched again from peers");
             remove(&made(path))?;
-            drop(open_at(&made(path))?);
+            drop(open_at(&made(path), memory)?);
         }
         Err(error) => return Err(error),
     }
     rename(path, &aside(path))?;
     finish_exchange(path)?;
-    open_at(path)
+    open_at(path, memory)
 }
 
-fn open_at(path: &Path) -> Result<Database> {
-    Database::open(path, CHUNK_ALL, MEMORY)
+fn open_at(path: &Path, memory: &Memory) -> Result<Database> {
+    Database::open(path, CHUNK_ALL, memory.clone())
 }
 
 /// Where a copy is made.
@@ -97,8 +94,8 @@ fn is_sound(chunks: &Database) -> Result<bool> {
 }
 
 /// Copies chunks that can be read, with all that is known of them, to a new database in the folder `path`.
-fn copy(old: &Database, path: &Path) -> Result<()> {
-    let new = open_at(path)?;
+fn copy(old: &Database, path: &Path, memory: &Memory) -> Result<()> {
+    let new = open_at(path, memory)?;
     let (mut totals, mut lost) = (ChunkTotals::default(), 0_u64);
     for row in old.scan(&CHUNK_INFO, &())? {
         let (hash, info) = row?;

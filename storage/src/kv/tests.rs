@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use crate::error::StorageError;
-use crate::kv::{Database, Durability, Memory, MemoryTables, Read, Snapshot, Table, TableSpec};
+use crate::kv::{BlockCache, Blocks, Database, Durability, Memory, MemoryTables, Read, Snapshot, Table, TableSpec};
 
 const NUMBERS: Table<(u8, u32), u64> = Table::new("numbers");
 const TEXTS: Table<Vec<u8>, String> = Table::large("texts");
@@ -213,4 +213,31 @@ fn tables_in_memory_lose_what_was_not_synced_last_first() {
     assert!(write(3, 16, Durability::Synced).is_err() && tables.is_stopped());
     tables.stop_after(None);
     assert_eq!(all(&database, 2)[4], [((1, 2), 15)]);
+}
+
+/// Opens two databases over one cache of `bytes`, reads through both, and gives what the cache held after each.
+fn read_two_sharing(bytes: usize) -> [usize; 2] {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = BlockCache::new(bytes);
+    ["a", "b"].map(|name| {
+        let memory = Memory { cache: Blocks::Shared(cache.clone()), unflushed: 8 << 20 };
+        let database = Database::open(&folder.path().join(name), TABLES, memory).unwrap();
+        let mut batch = database.batch();
+        for number in 0..200_000u32 {
+            let noise = u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            batch.put(&NUMBERS, &(0, number), &noise).unwrap();
+        }
+        database.write(batch, Durability::Written).unwrap();
+        database.compact(TABLES).unwrap();
+        assert_eq!(database.scan(&NUMBERS, &()).unwrap().count(), 200_000);
+        cache.bytes()
+    })
+}
+
+#[test]
+fn databases_that_share_a_cache_fill_it_together_and_stay_within_its_size() {
+    let [one, both] = read_two_sharing(64 << 20);
+    assert!(one > 1 << 20 && both > one + (1 << 20), "{one} bytes of one, {both} of both");
+    let [_, both] = read_two_sharing(1 << 20);
+    assert!(both <= (1 << 20) + (256 << 10), "{both} bytes in a cache of a megabyte");
 }

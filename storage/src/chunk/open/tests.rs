@@ -9,11 +9,20 @@ use tempfile::TempDir;
 
 use super::{aside, finish_exchange, made, open, open_at};
 use crate::chunk::{ChunkInfo, ChunkOwner, ChunkTotals};
-use crate::kv::{Database, Durability, Read};
+use crate::error::Result;
+use crate::kv::{Database, Durability, Memory, Read};
 use crate::table::{CHUNK, CHUNK_ALL, CHUNK_INFO, CHUNK_OWNER, CHUNK_TOTALS, ITEM_PURGED, OWNER_CHUNK};
 
 const OWNER: ChunkOwner = ChunkOwner::Stream(Txid([7; 32]));
 const SIZE: u32 = 20_000;
+
+fn memory() -> Memory {
+    Memory::LITTLE
+}
+
+fn opened(path: &Path, rebuild: bool) -> Result<Database> {
+    open(path, rebuild, &memory())
+}
 
 fn hash(number: u8) -> ChunkHash {
     ChunkHash([number; 32])
@@ -23,7 +32,7 @@ fn hash(number: u8) -> ChunkHash {
 fn filled(chunks: u8) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("chunks");
-    let database = open(&path, false).unwrap();
+    let database = opened(&path, false).unwrap();
     for number in 0..chunks {
         write(&database, number);
         if number == chunks / 2 {
@@ -78,7 +87,7 @@ fn after_a_rebuild_a_damaged_blob_does_not_keep_new_ones_out() {
     for at in [0, 40, 70_000, -20] {
         let (_folder, path) = filled(20);
         damage(&blob_files(&path)[0], at);
-        let database = open(&path, true).unwrap();
+        let database = opened(&path, true).unwrap();
         let kept = there(&database);
         assert!(kept.len() < 20, "nothing was damaged at {at}");
         let totals = database.get(&CHUNK_TOTALS, &()).unwrap().unwrap_or_default();
@@ -90,7 +99,7 @@ fn after_a_rebuild_a_damaged_blob_does_not_keep_new_ones_out() {
         database.compact(CHUNK_ALL).unwrap();
         write(&database, 40);
         drop(database);
-        let database = open(&path, false).unwrap();
+        let database = opened(&path, false).unwrap();
         assert_eq!(there(&database), (0..=40).collect::<Vec<_>>(), "damaged at {at}");
         assert!(!made(&path).exists() && !aside(&path).exists());
     }
@@ -100,7 +109,7 @@ fn after_a_rebuild_a_damaged_blob_does_not_keep_new_ones_out() {
 fn a_rebuild_leaves_sound_chunks_where_they_are() {
     let (_folder, path) = filled(20);
     let before = blob_files(&path);
-    let database = open(&path, true).unwrap();
+    let database = opened(&path, true).unwrap();
     assert_eq!(there(&database), (0..20).collect::<Vec<_>>());
     assert_eq!(blob_files(&path), before);
 }
@@ -109,29 +118,29 @@ fn a_rebuild_leaves_sound_chunks_where_they_are() {
 fn purged_items_stay_purged_when_chunks_are_copied() {
     let (_folder, path) = filled(20);
     damage(&blob_files(&path)[0], 70_000);
-    let database = open(&path, true).unwrap();
+    let database = opened(&path, true).unwrap();
     assert!(database.has(&ITEM_PURGED, &(Txid([1; 32]), Txid([2; 32]), 3)).unwrap());
 }
 
 #[test]
 fn an_exchange_for_a_copy_goes_on_wherever_it_was_broken_off() {
     let copied = |path: &Path| {
-        let database = open_at(&made(path)).unwrap();
+        let database = open_at(&made(path), &memory()).unwrap();
         write(&database, 200);
     };
     // While the copy is made: it is made again.
     let (_folder, path) = filled(4);
     copied(&path);
-    assert_eq!(there(&open(&path, false).unwrap()), [0, 1, 2, 3]);
+    assert_eq!(there(&opened(&path, false).unwrap()), [0, 1, 2, 3]);
     assert!(!made(&path).exists());
     // Between the two renames: the copy is whole.
     copied(&path);
     std::fs::rename(&path, aside(&path)).unwrap();
-    assert_eq!(there(&open(&path, false).unwrap()), [200]);
+    assert_eq!(there(&opened(&path, false).unwrap()), [200]);
     assert!(!made(&path).exists() && !aside(&path).exists());
     // Before the old one is gone.
     std::fs::create_dir(aside(&path)).unwrap();
     finish_exchange(&path).unwrap();
-    assert_eq!(there(&open(&path, false).unwrap()), [200]);
+    assert_eq!(there(&opened(&path, false).unwrap()), [200]);
     assert!(!aside(&path).exists());
 }
