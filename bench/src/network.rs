@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
 use crate::arguments::Site;
@@ -32,7 +32,12 @@ pub struct Network<'a> {
     pub rights: &'a str,
 }
 
-impl Network<'_> {
+impl<'a> Network<'a> {
+    /// A network of one node, to which others that may connect can be invited.
+    pub const fn of_one(site: &'a Site, chain: &'a str, stream: &'a str, parameters: &'a [&'a str]) -> Network<'a> {
+        Network { site, chain, stream, nodes: 1, parameters, options: &[], rights: "connect" }
+    }
+
     /// Makes the chain and joins the nodes; when they agree on stream and rights, each subscribes the stream.
     pub async fn start(&self) -> anyhow::Result<Vec<Node>> {
         let folder = &self.site.folder;
@@ -55,8 +60,8 @@ impl Network<'_> {
             wait_for_stream(&mut connection, self.stream).await?;
             connection.call("subscribe", json!([self.stream])).await?;
         }
-        // A restart takes a peer's waiting grant out of the pool, and with it what rests on it: the rights stand in blocks
-        // before anything is published.
+        // What rests on a peer's waiting grant rests after a restart until that comes again: the rights stand in blocks
+        // before anything is measured.
         settle(&nodes).await?;
         Ok(nodes)
     }
@@ -88,6 +93,12 @@ async fn wait_for_stream(connection: &mut Connection, stream: &str) -> anyhow::R
 /// How many transactions wait for a block.
 pub async fn waiting(connection: &mut Connection) -> anyhow::Result<u64> {
     Ok(connection.call("getmempoolinfo", json!([])).await?["size"].as_u64().unwrap_or(u64::MAX))
+}
+
+/// The height of the tip.
+pub async fn height(connection: &mut Connection) -> anyhow::Result<u64> {
+    let height = connection.call("getblockcount", json!([])).await?;
+    height.as_u64().context("getblockcount answered no number")
 }
 
 /// The hash of the tip.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::Site;
 use crate::histogram::Histogram;
+use crate::network;
 use crate::node::Node;
 use crate::outcome::Outcome;
 use crate::report::{latency_json, latency_text};
@@ -90,8 +91,7 @@ impl std::fmt::Display for Restarts {
 }
 
 async fn height(node: &Node) -> anyhow::Result<u64> {
-    let height = node.connect().await?.call("getblockcount", json!([])).await?;
-    height.as_u64().context("getblockcount answered no number")
+    network::height(&mut node.connect().await?).await
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::calibrate::{self, Calibration};
 use crate::connection::Connection;
 use crate::fill;
 use crate::load::{Session, Until};
-use crate::network::Network;
+use crate::network::{Network, height};
 use crate::node::{Disk, Node};
 use crate::outcome::Outcome;
 use crate::propagation::prober;
@@ -81,15 +81,8 @@ struct Stop {
 /// Whatever keeps the node from running, and items that are missing or doubled at a stop.
 pub async fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     let block_time = format!("-target-block-time={}", plan.block_time);
-    let network = Network {
-        site: &plan.site,
-        chain: CHAIN,
-        stream: STREAM,
-        nodes: 1,
-        parameters: &[&block_time],
-        options: &[],
-        rights: "connect",
-    };
+    let parameters = [block_time.as_str()];
+    let network = Network::of_one(&plan.site, CHAIN, STREAM, &parameters);
     let mut nodes = network.start().await?;
     let node = &mut nodes[0];
     let mut series = Series { stops: Vec::new() };
@@ -203,10 +196,6 @@ async fn count_over_blocks(plan: &Plan, node: &Node) -> anyhow::Result<Counted> 
         None => None,
     };
     Ok(Counted { blocks, syncs, own })
-}
-
-async fn height(node: &mut Connection) -> anyhow::Result<u64> {
-    node.call("getblockcount", json!([])).await?.as_u64().context("getblockcount answered no number")
 }
 
 /// How often the node has asked the disk since its start, as it counts itself.

@@ -63,15 +63,8 @@ struct Synced {
 /// Whatever keeps the nodes from running, and a node that does not catch up.
 pub async fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     let block_time = format!("-target-block-time={}", plan.block_time);
-    let network = Network {
-        site: &plan.site,
-        chain: CHAIN,
-        stream: STREAM,
-        nodes: 1,
-        parameters: &[&block_time],
-        options: &[],
-        rights: "connect",
-    };
+    let parameters = [block_time.as_str()];
+    let network = Network::of_one(&plan.site, CHAIN, STREAM, &parameters);
     let mut nodes = network.start().await?;
     let full = &nodes[0];
     let mut control = full.connect().await?;
@@ -83,8 +76,7 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     // The tip stands still while the other node runs after it.
     control.call("pause", json!(["mining"])).await?;
     let calibration = calibrate::measure(&plan.site.folder)?;
-    let mut synced = catch_up(full, &mut empty).await?;
-    synced.filled = filled;
+    let synced = catch_up(full, &mut empty, filled).await?;
     empty.stop().await?;
     nodes[0].stop().await?;
     ensure!(synced.items == plan.items, "{} items were published, {} are there", plan.items, synced.items);
@@ -92,7 +84,7 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Outcome> {
 }
 
 /// Starts the empty node and waits until it has everything.
-async fn catch_up(full: &Node, empty: &mut Node) -> anyhow::Result<Synced> {
+async fn catch_up(full: &Node, empty: &mut Node, filled: f64) -> anyhow::Result<Synced> {
     let mut control = full.connect().await?;
     let wanted = (tip(&mut control).await?, workload::fill(STREAM, &mut control).await?);
     let served_before = probe::usage(full.pid()?);
@@ -131,7 +123,7 @@ async fn catch_up(full: &Node, empty: &mut Node) -> anyhow::Result<Synced> {
         indexed,
         micros: [used.map_or(0, |used| used.processor_micros), served],
         resident_kib: used.map_or(0, |used| used.resident_kib),
-        filled: 0.0,
+        filled,
     })
 }
 

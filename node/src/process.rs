@@ -125,13 +125,7 @@ impl Place {
     /// # Errors
     /// A sentence that names both chains, if another one has taken some of it.
     pub fn claim(&self, claims: Claims) -> anyhow::Result<()> {
-        let mut taken = self.shared.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        let others = taken.iter().filter(|other| other.chain() != claims.chain());
-        if let Some(clash) = others.filter_map(|other| other.clash(&claims)).next() {
-            anyhow::bail!("{clash}");
-        }
-        taken.push(claims);
-        Ok(())
+        take(&mut self.shared.claims.lock().unwrap_or_else(PoisonError::into_inner), claims)
     }
 }
 
@@ -232,12 +226,19 @@ fn early_claims(chains: &[Chain]) -> anyhow::Result<Vec<Claims>> {
             .map_err(|error| anyhow::anyhow!("chain {}: {error:#}", chain.directory.name()))?;
         let claims = Claims::of(&chain.directory, &chain.options, &set)
             .map_err(|error| anyhow::anyhow!("chain {}: {error:#}", chain.directory.name()))?;
-        if let Some(clash) = taken.iter().find_map(|other| other.clash(&claims)) {
-            anyhow::bail!("{clash}");
-        }
-        taken.push(claims);
+        take(&mut taken, claims)?;
     }
     Ok(taken)
+}
+
+/// Adds what a chain takes, unless another one has taken some of it.
+fn take(taken: &mut Vec<Claims>, claims: Claims) -> anyhow::Result<()> {
+    let mut others = taken.iter().filter(|other| other.chain() != claims.chain());
+    if let Some(clash) = others.find_map(|other| other.clash(&claims)) {
+        anyhow::bail!("{clash}");
+    }
+    taken.push(claims);
+    Ok(())
 }
 
 /// The block cache of all: as large as the largest that a chain is given.

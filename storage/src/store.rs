@@ -481,12 +481,16 @@ fn set_aside(paths: &StorePaths) -> Result<Vec<(Subject, SubscriptionRow)>> {
     }
     let kept = kept_rows(database)?;
     if database.exists() {
-        std::fs::rename(database, aside)
-            .map_err(|error| StorageError::from_io("cannot rename the folder", database, &error))?;
+        rename(database, aside)?;
     }
     reached(Point::DatabaseEmptied);
     tracing::info!(subscriptions = kept.len(), "subscriptions that are kept");
     Ok(kept)
+}
+
+/// Gives a database's folder another name.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
+    std::fs::rename(from, to).map_err(|error| StorageError::from_io("cannot rename the folder", from, &error))
 }
 
 /// The subscriptions of a database as far as they can be read.

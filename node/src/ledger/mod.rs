@@ -231,8 +231,7 @@ impl Ledger {
         tracing::debug!(block = %tip.hash, height = tip.height.0, "the tip moved");
         self.confirmed_own.extend(confirmed.into_iter().map(|txid| (tip.height, txid)));
         for Ended { entry, reason } in ended {
-            self.keep_lost(&entry.tx);
-            self.note_ended(entry.tx.txid(), reason);
+            self.end(&entry.tx, reason);
         }
         self.trim_journal(tip.height);
         let undone = switched.undone.iter().map(|block| block.hash()).collect();

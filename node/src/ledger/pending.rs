@@ -66,23 +66,18 @@ impl Ledger {
         for (txid, place, verified) in journaled {
             self.confirmed_own.extend(place.map(|place| (place.height, txid)));
             let Some(verified) = verified else { continue };
-            let reason = match verified {
+            match verified {
                 Ok(tx) => match self.try_again(&tx)? {
-                    Tried::In => continue,
+                    Tried::In => {}
                     Tried::Rests => {
                         tracing::info!(%txid, "an own transaction rests until what it needs comes from peers");
                         self.keep_lost(&tx);
                         self.resting.waiting.push(tx);
-                        continue;
                     }
-                    Tried::Ends(reason) => {
-                        self.keep_lost(&tx);
-                        reason
-                    }
+                    Tried::Ends(reason) => self.end(&tx, reason),
                 },
-                Err(rule) => rule.to_string(),
-            };
-            self.note_ended(txid, reason);
+                Err(rule) => self.note_ended(txid, rule.to_string()),
+            }
         }
         self.admission.settle();
         self.readmitted = true;
@@ -117,7 +112,7 @@ impl Ledger {
                     refused += 1;
                     self.resting.waiting.push(tx);
                 }
-                Tried::Ends(reason) => self.end_resting(&tx, reason),
+                Tried::Ends(reason) => self.end(&tx, reason),
             }
         }
         Ok(())
@@ -134,16 +129,11 @@ impl Ledger {
         }
         if self.resting.tips >= RESTING_TIPS {
             for tx in std::mem::take(&mut self.resting.waiting) {
-                self.end_resting(&tx, format!("what it needs did not come within {RESTING_TIPS} blocks of the start"));
+                self.end(&tx, format!("what it needs did not come within {RESTING_TIPS} blocks of the start"));
             }
         }
         self.admission.settle();
         Ok(())
-    }
-
-    fn end_resting(&mut self, tx: &VerifiedTransaction, reason: String) {
-        self.keep_lost(tx);
-        self.note_ended(tx.txid(), reason);
     }
 
     /// Whether an own transaction rests until what it needs comes from peers.
@@ -178,14 +168,20 @@ impl Ledger {
     }
 
     /// Keeps a transaction that is listed in local order, or whose items are, so that it can still be shown.
-    pub(super) fn keep_lost(&self, tx: &VerifiedTransaction) {
+    fn keep_lost(&self, tx: &VerifiedTransaction) {
         if let Err(error) = self.store.put_lost_transaction(&tx.txid(), tx.transaction()) {
             tracing::error!(%error, "a lost transaction cannot be kept");
         }
     }
 
+    /// Ends a transaction that was taken, visibly: it can still be shown, with the reason.
+    pub(super) fn end(&mut self, tx: &VerifiedTransaction, reason: String) {
+        self.keep_lost(tx);
+        self.note_ended(tx.txid(), reason);
+    }
+
     /// Remembers and tells why a transaction left the pool unconfirmed.
-    pub(super) fn note_ended(&mut self, txid: Txid, reason: String) {
+    fn note_ended(&mut self, txid: Txid, reason: String) {
         tracing::warn!(%txid, %reason, "a transaction left the pool unconfirmed");
         if self.ended.len() >= ENDED_KEPT {
             self.ended.pop_front();
@@ -244,8 +240,7 @@ impl Ledger {
         let resting = std::mem::take(&mut self.resting.waiting);
         let dropped: Vec<&VerifiedTransaction> = dropped.iter().map(|entry| &entry.tx).chain(&resting).collect();
         for tx in &dropped {
-            self.keep_lost(tx);
-            self.note_ended(tx.txid(), "cleared by clearmempool".to_owned());
+            self.end(tx, "cleared by clearmempool".to_owned());
         }
         dropped.len()
     }

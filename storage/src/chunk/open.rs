@@ -8,6 +8,7 @@ use tracing::{info, warn};
 use crate::chunk::ChunkTotals;
 use crate::error::{Result, StorageError};
 use crate::kv::{Database, Durability, Memory, Read};
+use crate::store::rename;
 use crate::table::{CHUNK, CHUNK_ALL, CHUNK_INFO, CHUNK_OWNER, CHUNK_PENDING, CHUNK_TOTALS, ITEM_PURGED, OWNER_CHUNK};
 
 /// Opens the database in the folder `path`, or makes it. For a rebuild everything in it is read, and what cannot be is left
@@ -61,10 +62,6 @@ fn finish_exchange(path: &Path) -> Result<()> {
     }
     remove(&aside(path))?;
     remove(&made(path))
-}
-
-fn rename(from: &Path, to: &Path) -> Result<()> {
-    std::fs::rename(from, to).map_err(|error| StorageError::from_io("cannot rename the folder", from, &error))
 }
 
 /// A damaged database cannot be removed by its own list of files.
