@@ -56,7 +56,7 @@ impl Front {
             Some(length) if length <= SMALL_BODY => None,
             _ => Some(self.take_memory(announced.unwrap_or(limit)).await?),
         };
-        let mut collected: Vec<u8> = Vec::with_capacity(announced.unwrap_or(0).min(SMALL_BODY) as usize);
+        let mut collected: Vec<u8> = Vec::with_capacity(announced.unwrap_or(SMALL_BODY) as usize);
         let deadline = tokio::time::Instant::now() + self.config.timeout * BODY_TIME_FACTOR;
         loop {
             let piece = tokio::time::timeout(self.config.timeout, body.frame());
@@ -80,6 +80,10 @@ impl Front {
                     // The usual body comes in one piece and is not copied.
                     if collected.is_empty() && announced == Some(data.len() as u64) {
                         return Ok((data, memory.take()));
+                    }
+                    // One step to the limit: memory is taken as it is written, and doubling would hold every size before.
+                    if collected.capacity() - collected.len() < data.len() {
+                        collected.reserve_exact(limit as usize - collected.len());
                     }
                     collected.extend_from_slice(&data);
                 }
