@@ -289,7 +289,7 @@ fn sync_plan(options: &Options) -> anyhow::Result<sync::Plan> {
         items: options.number("items", 1, MAX_FILL)?.unwrap_or(50_000),
         clients: filling_clients(options)?,
         size: size(options)?,
-        block_time: block_time(options, 5)?,
+        block_time: block_time(options, 2)?,
     })
 }
 
@@ -310,7 +310,7 @@ fn series_plan(options: &Options) -> anyhow::Result<series::Plan> {
         duration: options.seconds("seconds", 10)?,
         clients: filling_clients(options)?,
         size: size(options)?,
-        block_time: block_time(options, 15)?,
+        block_time: block_time(options, 2)?,
     })
 }
 

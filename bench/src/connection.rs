@@ -1,6 +1,8 @@
 //! One keep-alive HTTP/1.1 connection: prepared bytes out, a length-delimited body in, nothing parsed that is
 //! not needed.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,9 +17,14 @@ const MAX_HEAD: usize = 16 * 1024;
 /// Longest body of a response: the largest list of ten items of 64 MiB is far out of a benchmark's reach.
 const MAX_BODY: usize = 256 << 20;
 
+/// How long a connection may lie idle before it is opened anew: nodes close one that is idle for half a minute.
+const IDLE: Duration = Duration::from_secs(10);
+
 /// A connection to a node.
 pub struct Connection {
     stream: TcpStream,
+    address: (String, u16),
+    used: Instant,
     head: String,
     request: Vec<u8>,
     response: Vec<u8>,
@@ -27,21 +34,23 @@ pub struct Connection {
 impl Connection {
     /// Connects; nothing is sent yet.
     pub async fn open(target: &Target) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect((target.host.as_str(), target.port))
-            .await
-            .with_context(|| format!("cannot connect to {}:{}", target.host, target.port))?;
-        stream.set_nodelay(true)?;
+        let address = (target.host.clone(), target.port);
+        let stream = connect(&address).await?;
         let token = STANDARD.encode(format!("{}:{}", target.user, target.password));
         let head = format!(
             "POST / HTTP/1.1\r\nHost: {}:{}\r\nAuthorization: Basic {token}\r\nContent-Type: application/json\r\n\
              Content-Length: ",
             target.host, target.port
         );
-        Ok(Self { stream, head, request: Vec::new(), response: Vec::new(), body_start: 0 })
+        let (request, response) = (Vec::new(), Vec::new());
+        Ok(Self { stream, address, used: Instant::now(), head, request, response, body_start: 0 })
     }
 
     /// Sends a JSON-RPC body and gives the body of the answer, whatever its status.
     pub async fn exchange(&mut self, body: &[u8]) -> anyhow::Result<&[u8]> {
+        if self.used.elapsed() > IDLE {
+            self.stream = connect(&self.address).await?;
+        }
         self.request.clear();
         self.request.extend_from_slice(self.head.as_bytes());
         self.request.extend_from_slice(body.len().to_string().as_bytes());
@@ -49,6 +58,7 @@ impl Connection {
         self.request.extend_from_slice(body);
         self.stream.write_all(&self.request).await.context("the node closed the connection")?;
         self.read_response().await?;
+        self.used = Instant::now();
         Ok(&self.response[self.body_start..])
     }
 
@@ -82,6 +92,13 @@ impl Connection {
             ensure!(count > 0, "the node closed the connection before it had answered");
         }
     }
+}
+
+async fn connect(address: &(String, u16)) -> anyhow::Result<TcpStream> {
+    let (host, port) = (address.0.as_str(), address.1);
+    let stream = TcpStream::connect((host, port)).await.with_context(|| format!("cannot connect to {host}:{port}"))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Where the body starts and how long it is, once the head is complete.
@@ -153,5 +170,25 @@ mod tests {
         let mut connection = Connection::open(&target).await.unwrap();
         assert_eq!(connection.exchange(b"{}").await.unwrap(), b"round 0  ");
         assert_eq!(connection.exchange(b"{}").await.unwrap(), b"round 1  ");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_lay_idle_is_opened_anew_and_loses_no_request() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            for round in 0..2 {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut bytes = [0; 4096];
+                assert!(stream.read(&mut bytes).await.unwrap() > 0);
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{round}");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        let target = Target { host: "127.0.0.1".to_owned(), port, user: "u".to_owned(), password: "p".to_owned() };
+        let mut connection = Connection::open(&target).await.unwrap();
+        assert_eq!(connection.exchange(b"{}").await.unwrap(), b"0");
+        connection.used = connection.used.checked_sub(IDLE * 2).unwrap();
+        assert_eq!(connection.exchange(b"{}").await.unwrap(), b"1");
     }
 }

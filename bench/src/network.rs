@@ -80,6 +80,12 @@ impl<'a> Network<'a> {
     }
 }
 
+/// Parameters of a chain whose blocks come after so many seconds and hold what a node accepts in that time: with the usual
+/// 8 MiB and 15 s, a long run measures how long the pool stays full.
+pub fn roomy(block_time: u32) -> [String; 2] {
+    [format!("-target-block-time={block_time}"), "-maximum-block-size=33554432".to_owned()]
+}
+
 /// Waits until a node knows the stream.
 async fn wait_for_stream(connection: &mut Connection, stream: &str) -> anyhow::Result<()> {
     let end = Instant::now() + SETTLING;

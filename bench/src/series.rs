@@ -14,7 +14,7 @@ use crate::calibrate::{self, Calibration};
 use crate::connection::Connection;
 use crate::fill;
 use crate::load::{Session, Until};
-use crate::network::{Network, height};
+use crate::network::{Network, height, roomy};
 use crate::node::{Disk, Node};
 use crate::outcome::Outcome;
 use crate::propagation::prober;
@@ -80,8 +80,8 @@ struct Stop {
 /// # Errors
 /// Whatever keeps the node from running, and items that are missing or doubled at a stop.
 pub async fn run(plan: &Plan) -> anyhow::Result<Outcome> {
-    let block_time = format!("-target-block-time={}", plan.block_time);
-    let parameters = [block_time.as_str()];
+    let parameters = roomy(plan.block_time);
+    let parameters = parameters.each_ref().map(String::as_str);
     let network = Network::of_one(&plan.site, CHAIN, STREAM, &parameters);
     let mut nodes = network.start().await?;
     let node = &mut nodes[0];

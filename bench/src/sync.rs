@@ -10,7 +10,7 @@ use crate::arguments::Site;
 use crate::calibrate::{self, Calibration};
 use crate::connection::Connection;
 use crate::fill;
-use crate::network::{Network, tip};
+use crate::network::{Network, roomy, tip};
 use crate::node::Node;
 use crate::outcome::Outcome;
 use crate::probe;
@@ -62,8 +62,8 @@ struct Synced {
 /// # Errors
 /// Whatever keeps the nodes from running, and a node that does not catch up.
 pub async fn run(plan: &Plan) -> anyhow::Result<Outcome> {
-    let block_time = format!("-target-block-time={}", plan.block_time);
-    let parameters = [block_time.as_str()];
+    let parameters = roomy(plan.block_time);
+    let parameters = parameters.each_ref().map(String::as_str);
     let network = Network::of_one(&plan.site, CHAIN, STREAM, &parameters);
     let mut nodes = network.start().await?;
     let full = &nodes[0];
