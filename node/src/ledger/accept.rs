@@ -7,7 +7,7 @@ use rota_chain::hash::BlockHash;
 use rota_chain::lock::{KeyHash, Lock};
 use rota_chain::operation::Operation;
 use rota_chain::permission::Permission;
-use rota_consensus::block::check_block;
+use rota_consensus::block::{CheckedBlock, check_block};
 use rota_consensus::rule::{BlockRule, Rule};
 use rota_consensus::state::{PermissionKey, StateView};
 use rota_storage::{BlockEntry, BlockStatus, Location, StorageError};
@@ -38,7 +38,7 @@ impl Ledger {
             if count.is_multiple_of(REINDEX_REPORT) {
                 tracing::info!(blocks = count, height = self.view.tip().height.0, "rebuilding the database");
             }
-            self.try_accept(Arc::new(block), Some(location), true).map(drop)
+            self.try_accept(Arc::new(block), Some(location), true, None).map(drop)
         })?;
         self.set_catching_up(false);
         store.finish_rebuild()?;
@@ -55,7 +55,7 @@ impl Ledger {
         let store = Arc::clone(&self.store);
         let before = self.view.tip();
         store.for_each_block_after_tip(|location, block| {
-            self.try_accept(Arc::new(block), Some(location), true).map(drop)
+            self.try_accept(Arc::new(block), Some(location), true, None).map(drop)
         })?;
         let after = self.view.tip();
         if after.hash != before.hash {
@@ -71,13 +71,12 @@ impl Ledger {
 
     /// Takes a block in: checks it, stores it, and moves the tip if its branch is preferred.
     pub fn accept_block(&mut self, block: Arc<Block>, own: bool) -> BlockOutcome {
-        match self.try_accept(block, None, own) {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                tracing::error!(code = error.code(), %error, "a block could not be stored");
-                BlockOutcome::Storage(error.to_string())
-            }
-        }
+        outcome(self.try_accept(block, None, own, None))
+    }
+
+    /// Takes a peer's block in, of which it is known already what comes of [`check_block`].
+    pub(super) fn accept_checked(&mut self, block: Arc<Block>, checked: Result<CheckedBlock, Rule>) -> BlockOutcome {
+        outcome(self.try_accept(block, None, false, Some(checked)))
     }
 
     fn try_accept(
@@ -85,6 +84,7 @@ impl Ledger {
         block: Arc<Block>,
         stored: Option<Location>,
         own: bool,
+        checked: Option<Result<CheckedBlock, Rule>>,
     ) -> Result<BlockOutcome, StorageError> {
         if !own && self.paused.is_paused(Task::Incoming) {
             return Ok(BlockOutcome::Paused);
@@ -104,7 +104,8 @@ impl Ledger {
             return Ok(BlockOutcome::Future { until });
         }
         let cache = Arc::clone(&self.signatures);
-        let checked = check_block(Arc::clone(&block), &self.rules, &|txs| verify_parallel(&cache, txs));
+        let check = || check_block(Arc::clone(&block), &self.rules, &|txs| verify_parallel(&cache, txs));
+        let checked = checked.unwrap_or_else(check);
         let rule = match &checked {
             Err(Rule::Block(rule @ (BlockRule::Signature | BlockRule::MerkleRoot))) => {
                 return Ok(BlockOutcome::Message(rule.clone()));
@@ -212,6 +213,13 @@ impl Ledger {
         };
         self.tree.put(hash, entry)
     }
+}
+
+fn outcome(taken: Result<BlockOutcome, StorageError>) -> BlockOutcome {
+    taken.unwrap_or_else(|error| {
+        tracing::error!(code = error.code(), %error, "a block could not be stored");
+        BlockOutcome::Storage(error.to_string())
+    })
 }
 
 fn grants_mine(block: &Block, miner: &Lock) -> bool {

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rota_chain::block::Block;
 use rota_chain::hash::Txid;
+use rota_consensus::block::CheckedBlock;
+use rota_consensus::rule::Rule;
 use rota_consensus::transaction::VerifiedTransaction;
 use rota_storage::StorageError;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -40,10 +42,18 @@ pub enum SubmitError {
 /// A call that runs on the writer's thread.
 pub(super) type Call = Box<dyn FnOnce(&mut Ledger) + Send>;
 
+/// Where a block comes from.
+pub(super) enum Origin {
+    /// This node made it.
+    Own,
+    /// A peer gave it, and this came of the checks that need no state.
+    Peer(Result<CheckedBlock, Rule>),
+}
+
 /// What the writer is asked.
 pub(super) enum Command {
     /// A block, own or a peer's.
-    Block(Arc<Block>, bool, oneshot::Sender<BlockOutcome>),
+    Block(Arc<Block>, Origin, oneshot::Sender<BlockOutcome>),
     /// Anything else.
     Call(Call),
     /// Close the files and end.
@@ -90,12 +100,13 @@ impl LedgerHandle {
         &self.admission
     }
 
-    /// Offers a peer's block.
+    /// Offers a peer's block with what came of [`check_block`](rota_consensus::block::check_block), so that the writer,
+    /// of which there is one, has less to do.
     ///
     /// # Errors
     /// [`Stopped`].
-    pub async fn block(&self, block: Arc<Block>) -> Result<BlockOutcome, Stopped> {
-        self.offer(block, false).await
+    pub async fn block(&self, block: Arc<Block>, checked: Result<CheckedBlock, Rule>) -> Result<BlockOutcome, Stopped> {
+        self.offer(block, Origin::Peer(checked)).await
     }
 
     /// Offers a block this node made.
@@ -103,12 +114,12 @@ impl LedgerHandle {
     /// # Errors
     /// [`Stopped`].
     pub async fn own_block(&self, block: Arc<Block>) -> Result<BlockOutcome, Stopped> {
-        self.offer(block, true).await
+        self.offer(block, Origin::Own).await
     }
 
-    async fn offer(&self, block: Arc<Block>, own: bool) -> Result<BlockOutcome, Stopped> {
+    async fn offer(&self, block: Arc<Block>, origin: Origin) -> Result<BlockOutcome, Stopped> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::Block(block, own, reply)).await.map_err(|_| Stopped)?;
+        self.commands.send(Command::Block(block, origin, reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
 

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use rota_storage::StorageError;
 use tokio::sync::{broadcast, mpsc};
 
-use super::handle::{Command, JournalSync};
+use super::handle::{Command, JournalSync, Origin};
 use super::{Ledger, LedgerHandle, LedgerParts};
 use crate::log;
 
@@ -52,8 +52,12 @@ fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle
 fn run(mut ledger: Ledger, mut commands: mpsc::Receiver<Command>) {
     while let Some(command) = commands.blocking_recv() {
         match command {
-            Command::Block(block, own, reply) => {
-                let _ = reply.send(ledger.accept_block(block, own));
+            Command::Block(block, origin, reply) => {
+                let outcome = match origin {
+                    Origin::Own => ledger.accept_block(block, true),
+                    Origin::Peer(checked) => ledger.accept_checked(block, checked),
+                };
+                let _ = reply.send(outcome);
             }
             Command::Call(call) => call(&mut ledger),
             Command::Stop => break,

@@ -11,6 +11,8 @@ use rota_chain::address::AddressScheme;
 use rota_chain::block::Block;
 use rota_chain::codec::encoded_length;
 use rota_chain::hash::BlockHash;
+use rota_consensus::block::{CheckedBlock, check_block};
+use rota_consensus::rule::Rule;
 use rota_consensus::rules::Rules;
 use rota_consensus::signature::SignatureCache;
 use rota_p2p::{Admission, Event, GateRules, Handle, PeerHandle, Request, RequestId, Response};
@@ -23,7 +25,7 @@ use super::carry::{Checked, Offer, check_delivered, input_of};
 use super::serve;
 use super::{Delivered, LiveFacts, Now, PeerSync, Sync, SyncAction, SyncInput};
 use crate::context::unix_time;
-use crate::ledger::{LedgerEvent, LedgerHandle};
+use crate::ledger::{LedgerEvent, LedgerHandle, verify_parallel};
 use crate::offchain::Offchain;
 use crate::pause::Paused;
 use crate::view::SharedView;
@@ -36,6 +38,8 @@ const TICKS: u32 = 5;
 const FIGURES: u32 = 50;
 /// Blocks on their way to the ledger: more than the machine gives without a verdict.
 const BLOCKS: usize = 16;
+/// Checked blocks that wait for the ledger: one while one is taken.
+const BLOCKS_AHEAD: usize = 1;
 /// Checked batches on their way to the ledger: one waits while one is taken.
 const BATCHES: usize = 2;
 /// Transactions checked together: enough for all cores.
@@ -54,6 +58,7 @@ fn answers() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     (cores / 2).clamp(1, ANSWERS)
 }
+
 /// A peer's clock this far from ours is worth a warning: half of what a block may lie ahead at least.
 pub const SKEW_SECONDS: u64 = 60;
 
@@ -161,9 +166,11 @@ impl Driver {
         let now = Now { steady: Duration::ZERO, unix: unix_time() };
         let machine = Sync::new(facts, Arc::clone(&parts.rules), now);
         let (to_ledger, blocks) = mpsc::channel(BLOCKS);
+        let (checked_blocks, to_give) = mpsc::channel(BLOCKS_AHEAD);
         let (checked, to_relay) = mpsc::channel(BATCHES);
         let mut tasks = JoinSet::new();
-        tasks.spawn(give_blocks(parts.ledger.clone(), blocks, verdicts.clone()));
+        tasks.spawn(check_blocks(Arc::clone(&parts.rules), Arc::clone(&parts.signatures), blocks, checked_blocks));
+        tasks.spawn(give_blocks(parts.ledger.clone(), to_give, verdicts.clone()));
         tasks.spawn(check(Arc::clone(&parts.rules), Arc::clone(&parts.signatures), unchecked, checked));
         tasks.spawn(relay(parts.ledger.clone(), to_relay, verdicts));
         Driver {
@@ -356,11 +363,34 @@ fn sized(response: Response) -> (Response, usize) {
     (response, bytes)
 }
 
-/// Gives the ledger blocks one by one.
-async fn give_blocks(ledger: LedgerHandle, mut blocks: mpsc::Receiver<Arc<Block>>, verdicts: mpsc::Sender<SyncInput>) {
+/// A block, and what came of the checks that need no state.
+type BlockCheck = (Arc<Block>, Result<CheckedBlock, Rule>);
+
+/// Checks blocks on all cores while the ledger applies those before them.
+async fn check_blocks(
+    rules: Arc<Rules>,
+    signatures: Arc<SignatureCache>,
+    mut blocks: mpsc::Receiver<Arc<Block>>,
+    checked: mpsc::Sender<BlockCheck>,
+) {
     while let Some(block) = blocks.recv().await {
+        let (rules, signatures) = (Arc::clone(&rules), Arc::clone(&signatures));
+        let work = move || {
+            let result = check_block(Arc::clone(&block), &rules, &|txs| verify_parallel(&signatures, txs));
+            (block, result)
+        };
+        let Ok(result) = tokio::task::spawn_blocking(work).await else { return };
+        if checked.send(result).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Gives the ledger blocks one by one.
+async fn give_blocks(ledger: LedgerHandle, mut blocks: mpsc::Receiver<BlockCheck>, verdicts: mpsc::Sender<SyncInput>) {
+    while let Some((block, checked)) = blocks.recv().await {
         let hash = block.hash();
-        let Ok(outcome) = ledger.block(block).await else { return };
+        let Ok(outcome) = ledger.block(block, checked).await else { return };
         if verdicts.send(SyncInput::Block { hash, outcome }).await.is_err() {
             return;
         }
