@@ -25,6 +25,8 @@ const MAX_SIZE: usize = 64 << 20;
 const MAX_ITEMS: usize = 10_000;
 /// Longest run: a day.
 const MAX_SECONDS: u64 = 86_400;
+/// Most publishes a second beside readers: more than any node takes.
+const MAX_RATE: u32 = 1_000_000;
 /// Most items a chain is filled with: days of filling, and more than the disk of such a machine holds.
 const MAX_FILL: u64 = 1_000_000_000;
 /// Most transactions that wait for one block: what a pool takes.
@@ -54,6 +56,7 @@ const NODE_NAMES: &[&str] = &[
 const STREAM_NAMES: &[&str] = &["chain-stream"];
 const ITEM_NAMES: &[&str] = &["size", "items-per-tx"];
 const READ_NAMES: &[&str] = &["read"];
+const CONTENDED_NAMES: &[&str] = &["publish-rate", "size"];
 const SITE_NAMES: &[&str] = &["bin", "dir"];
 const SYNC_NAMES: &[&str] = &["items", "clients", "size", "block-time"];
 const PROPAGATION_NAMES: &[&str] = &["items-per-block", "blocks", "clients", "size"];
@@ -184,6 +187,8 @@ pub struct Plan {
     pub pid: Option<u32>,
     /// A node to compare with.
     pub second: Option<Second>,
+    /// Items a second that others publish meanwhile.
+    pub publish_rate: Option<u32>,
 }
 
 /// Reads the words after the program's name.
@@ -231,7 +236,7 @@ fn with<P>(
 fn names_of_run(workload: &str) -> &'static [&'static [&'static str]] {
     match workload {
         "publish" => &[NODE_NAMES, STREAM_NAMES, ITEM_NAMES],
-        "list" => &[NODE_NAMES, STREAM_NAMES, READ_NAMES],
+        "list" => &[NODE_NAMES, STREAM_NAMES, READ_NAMES, CONTENDED_NAMES],
         "mixed" => &[NODE_NAMES, STREAM_NAMES, ITEM_NAMES, READ_NAMES],
         _ => &[NODE_NAMES],
     }
@@ -264,6 +269,7 @@ fn run_plan(workload: &str, options: &Options) -> anyhow::Result<Plan> {
         duration: options.seconds("seconds", 10)?,
         pid: options.number("pid", 1, u32::MAX)?,
         second,
+        publish_rate: options.number("publish-rate", 1, MAX_RATE)?,
     })
 }
 
@@ -324,7 +330,7 @@ fn soak_plan(options: &Options) -> anyhow::Result<soak::Plan> {
     Ok(soak::Plan {
         site: site(options)?,
         transactions: options.number("transactions", 1, u64::MAX)?.unwrap_or(1_000_000),
-        rate: options.number("rate", 1, 1_000_000)?,
+        rate: options.number("rate", 1, u64::from(MAX_RATE))?,
         size: size(options)?,
         clients: options.number("clients", 1, MAX_CLIENTS)?.unwrap_or(4),
         restart_every: options.seconds("restart-every", 180)?,

@@ -31,6 +31,7 @@ pub fn publishing(target: Target, stream: &str, clients: usize, size: usize, pid
         duration: Duration::ZERO,
         pid: Some(pid),
         second: None,
+        publish_rate: None,
     }
 }
 

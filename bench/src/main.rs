@@ -4,6 +4,7 @@
 mod arguments;
 mod calibrate;
 mod connection;
+mod contended;
 mod fill;
 mod histogram;
 mod interleave;
@@ -55,9 +56,10 @@ fn run() -> anyhow::Result<String> {
     let outcome = match &order.command {
         Command::Help => return Ok(arguments::HELP.trim_end().to_owned()),
         Command::Calibrate(folder) => calibrate::measure(folder)?.outcome(),
-        Command::Run(plan) => match &plan.second {
-            Some(second) => runtime.block_on(interleave::run(plan, second))?,
-            None => runtime.block_on(load::run(plan))?.outcome(),
+        Command::Run(plan) => match (&plan.second, plan.publish_rate) {
+            (Some(second), _) => runtime.block_on(interleave::run(plan, second))?,
+            (None, Some(rate)) => runtime.block_on(contended::run(plan, rate))?,
+            (None, None) => runtime.block_on(load::run(plan))?.outcome(),
         },
         Command::Sync(plan) => runtime.block_on(sync::run(plan))?,
         Command::Propagation(plan) => runtime.block_on(propagation::run(plan))?,

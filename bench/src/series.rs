@@ -36,6 +36,8 @@ const COUNTED_BLOCKS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(5);
 /// A rate of publishing is measured over this share of the items there, at most: it is to be that of the stop.
 const MEASURED_SHARE: u64 = 2;
+/// At the first stops over so many all the same: a rate without a block in it is not the one of a long run.
+const MEASURED_LEAST: u64 = 40_000;
 /// Longest wait for one of them beyond its target time.
 const BLOCK_PATIENCE: Duration = Duration::from_secs(120);
 /// Time between two looks whether it is there.
@@ -153,7 +155,7 @@ async fn rates(
             let plan = arguments::Plan { kind, clients, duration: plan.duration, ..publishing.clone() };
             let mut session = Session::open(&plan, &plan.target, plan.pid).await?;
             let end = Instant::now() + plan.duration;
-            let most = Arc::new(AtomicU64::new(reached / MEASURED_SHARE));
+            let most = Arc::new(AtomicU64::new((reached / MEASURED_SHARE).max(MEASURED_LEAST)));
             session.work(if kind == Kind::Publish { Until::Sooner(end, most) } else { Until::Moment(end) }).await?;
             let report = session.report().await?;
             ensure!(report.nothing_lost(), "{report}\nacknowledged items are missing or doubled");

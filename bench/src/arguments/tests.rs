@@ -108,7 +108,7 @@ fn reports_of_all_workloads_go_where_they_are_wanted() {
 
 #[test]
 fn help_names_every_option() {
-    for name in [NODE_NAMES, ITEM_NAMES, READ_NAMES, STREAM_NAMES, SITE_NAMES, OUTPUT_NAMES].concat() {
+    for name in [NODE_NAMES, ITEM_NAMES, READ_NAMES, CONTENDED_NAMES, STREAM_NAMES, SITE_NAMES, OUTPUT_NAMES].concat() {
         assert!(HELP.contains(&format!("--{name} ")), "--{name}");
     }
     for names in [SYNC_NAMES, PROPAGATION_NAMES, SERIES_NAMES, RESTART_NAMES, SOAK_NAMES] {

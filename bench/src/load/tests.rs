@@ -88,6 +88,7 @@ async fn run_against(kind: Kind, items: u64, forgotten: u64, items_per_tx: usize
         duration: Duration::from_millis(200),
         pid: None,
         second: None,
+        publish_rate: None,
     };
     run(&plan).await.unwrap()
 }
