@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use serde_json::json;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::arguments::Plan;
 use crate::connection::{Connection, succeeded};
@@ -70,7 +70,9 @@ async fn publishers(
     for number in 0..PUBLISHERS {
         let node = Connection::open(&plan.target).await?;
         let client = FIRST_PUBLISHER + number as usize;
-        running.spawn(publish(Publish::new(&plan.stream, plan.size, 1), client, node, pause, Arc::clone(stop)));
+        // Each a little later than the one before, or all of them would come at once.
+        let due = tokio::time::interval_at((Instant::now() + pause * number / PUBLISHERS).into(), pause);
+        running.spawn(publish(Publish::new(&plan.stream, plan.size, 1), client, node, due, Arc::clone(stop)));
     }
     Ok(running)
 }
@@ -79,11 +81,10 @@ async fn publish(
     items: Publish,
     client: usize,
     mut node: Connection,
-    pause: Duration,
+    mut due: Interval,
     stop: Arc<AtomicBool>,
 ) -> anyhow::Result<Histogram> {
     let (mut latencies, mut body) = (Histogram::new(), Vec::new());
-    let mut due = tokio::time::interval(pause);
     // Who was held up makes up for it: the rate is what is asked for.
     due.set_missed_tick_behavior(MissedTickBehavior::Burst);
     for number in 0.. {

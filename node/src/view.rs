@@ -1,9 +1,10 @@
 //! What readers see: the stored state at the tip and the pool above it, switched together.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rota_chain::amount::{Height, Timestamp};
-use rota_chain::hash::BlockHash;
+use rota_chain::hash::{BlockHash, Txid};
 use rota_storage::Snapshot;
 use tokio::sync::watch;
 
@@ -31,6 +32,25 @@ pub struct View {
     pub tip: Tip,
     /// What waits above it.
     pub pool: Pool<Snapshot>,
+    /// A tip that indexes may stand on already while the pool is made anew for it.
+    pub next: Option<NextTip>,
+}
+
+/// A tip that is being written, and what is confirmed by then that is not at the view's.
+#[derive(Clone, Debug)]
+pub struct NextTip {
+    /// The tip.
+    pub hash: BlockHash,
+    /// Transactions of the blocks up to it.
+    pub confirmed: Arc<HashSet<Txid>>,
+}
+
+impl View {
+    /// What is confirmed at a tip that this view is about to give way to; none for any other.
+    #[must_use]
+    pub fn confirmed_at(&self, tip: &BlockHash) -> Option<&HashSet<Txid>> {
+        self.next.as_ref().filter(|next| next.hash == *tip).map(|next| &*next.confirmed)
+    }
 }
 
 /// The view that all parts share. Readers hold the lock for a look at the pool, never for long work or over `.await`:

@@ -269,7 +269,7 @@ impl Ledger {
             renewal.take(&self.waiting_after(renewal.last())).map_err(unreadable)?;
             let next = self.view.read().pool.next_sequence();
             let Renewed { pool, ended, confirmed_own } = renewal.finish(next);
-            let old = self.view.switch(View { snapshot: snapshot.clone(), tip, pool });
+            let old = self.view.switch(View { snapshot: snapshot.clone(), tip, pool, next: None });
             drop(turn);
             drop(old);
             return Ok((ended, confirmed_own));
@@ -374,7 +374,7 @@ pub fn initial_view(store: &Arc<Store>, rules: &Arc<Rules>, limits: PoolLimits) 
     let tree = Tree::without_leaves(Arc::clone(store), Arc::clone(rules));
     let tip = tip_of(&tree, stored.hash)?;
     let pool = Pool::new(snapshot.clone(), next_place(&tip), limits, 1);
-    Ok(View { snapshot, tip, pool })
+    Ok(View { snapshot, tip, pool, next: None })
 }
 
 /// Verifies the signatures of many transactions on all cores.

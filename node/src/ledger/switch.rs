@@ -15,16 +15,17 @@ use rota_storage::kv::Durability;
 use rota_storage::{AppliedBlock, BlockEntry, BlockStatus, Snapshot, StorageError, Tip, TipCommit, UndoBlock};
 
 use super::{Ledger, verify_parallel};
+use crate::view::NextTip;
 
 /// A switch that went through.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Switched {
     /// Blocks of the losing branch, tip first.
     pub undone: Vec<Arc<Block>>,
     /// Blocks applied, in order.
     pub applied: Vec<(BlockHash, Height)>,
     /// Transactions now confirmed.
-    pub confirmed: HashSet<Txid>,
+    pub confirmed: Arc<HashSet<Txid>>,
 }
 
 /// Why a switch did not go through.
@@ -196,14 +197,11 @@ impl Ledger {
         if synced {
             self.store.sync_files()?;
         }
-        let mut switched = Switched {
+        let switched = Switched {
             undone: undone_blocks,
             applied: applied.iter().map(|block| (block.hash, block.entry.height)).collect(),
-            ..Switched::default()
+            confirmed: Arc::new(applied.iter().flat_map(|block| &block.txids).copied().collect()),
         };
-        for block in &applied {
-            switched.confirmed.extend(block.txids.iter().copied());
-        }
         let entries: Vec<(BlockHash, BlockEntry)> =
             applied.iter().map(|block| (block.hash, block.entry.clone())).collect();
         let height = match applied.last() {
@@ -212,6 +210,8 @@ impl Ledger {
         };
         let durability = if synced { Durability::Synced } else { Durability::Written };
         let tip = Tip { hash: target, height };
+        // Who reads the indexes before the pool is made anew needs no look at each of what waits.
+        self.view.write().next = Some(NextTip { hash: target, confirmed: Arc::clone(&switched.confirmed) });
         self.store.commit(&TipCommit { undone, applied, multiset, tip, durability })?;
         for (hash, entry) in entries {
             self.tree.remember(hash, entry);

@@ -1,11 +1,14 @@
 //! Transactions that wait: the journal's promise, and every way in which it ends.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rota_chain::data::{Data, DataFormat};
+use rota_chain::hash::Txid;
 use rota_chain::operation::Operation;
 use rota_chain::permission::{BlockRange, Permission};
-use rota_chain::transaction::Output;
+use rota_chain::transaction::{Output, Transaction};
 use rota_params::runtime::RuntimeValue;
 use rota_storage::BlockStatus;
 use rota_storage::index::{Indexes, Order, Selector};
@@ -18,7 +21,7 @@ fn data() -> Vec<Output> {
     vec![Output::operation(Operation::Data(Data { format: DataFormat::Raw, bytes: vec![1] }))]
 }
 
-fn ended(node: &mut Node) -> Vec<rota_chain::hash::Txid> {
+fn ended(node: &mut Node) -> Vec<Txid> {
     let of = |event| match event {
         LedgerEvent::Ended { txid, .. } => Some(txid),
         LedgerEvent::Tip { .. } | LedgerEvent::Admitted(_) => None,
@@ -298,4 +301,42 @@ async fn the_writer_answers_in_order_and_ends_when_told_though_handles_remain() 
     thread.join().unwrap();
     assert!(matches!(other.submit(signer.data(FIRST, 3)).await, Err(SubmitError::Stopped(Stopped))));
     assert_eq!(other.call(|ledger| ledger.clear_pool()).await, Err(Stopped));
+}
+
+#[test]
+fn who_reads_between_a_block_and_its_pool_is_told_what_it_confirms() {
+    let chain = Chain::new();
+    let mut node = chain.node("node");
+    let (store, view) = (Arc::clone(node.ledger.store()), Arc::clone(&node.view));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // The tips that the stored state was ahead of the view at, with what the view said of them.
+        let reader = scope.spawn(|| {
+            let mut seen = HashMap::new();
+            while !done.load(Ordering::Relaxed) {
+                let stored = store.snapshot().unwrap().tip().unwrap().hash;
+                let view = view.read();
+                if let Some(confirmed) = view.confirmed_at(&stored) {
+                    seen.insert(stored, confirmed.clone());
+                }
+            }
+            seen
+        });
+        let mut wanted = HashMap::new();
+        for round in 0..10 {
+            for number in 0..200 {
+                node.submit(node.data(FIRST, 1_000 * round + number));
+            }
+            let block = node.mine(FIRST, 10 * (round + 1));
+            let txids: HashSet<Txid> = block.transactions.iter().map(Transaction::txid).collect();
+            wanted.insert(block.hash(), txids);
+            assert!(node.view.read().next.is_none(), "the view is at the tip itself");
+        }
+        done.store(true, Ordering::Relaxed);
+        let seen = reader.join().unwrap();
+        assert!(!seen.is_empty(), "in ten blocks the reader never came between");
+        for (tip, confirmed) in seen {
+            assert_eq!(wanted.get(&tip), Some(&confirmed));
+        }
+    });
 }

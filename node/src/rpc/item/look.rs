@@ -183,15 +183,18 @@ impl<'c> Look<'c> {
     /// The waiting items that `selector` selects, as they arrived.
     #[must_use]
     pub fn waiting(&self, selector: Selector<'_>) -> Vec<PoolItem> {
-        let (selected, settled): (Vec<PoolItem>, bool) = {
+        let selected: Vec<PoolItem> = {
             let view = self.moment.ctx.view.read();
             let items = view.pool.items(&self.stream).iter().filter(|item| is_selected(item, selector));
-            (items.cloned().collect(), self.is_settled(&view))
+            if self.is_settled(&view) {
+                return items.cloned().collect();
+            }
+            // The index has a block that the pool does not know of yet: what it confirmed waits no longer.
+            if let Some(confirmed) = view.confirmed_at(&self.moment.tip.hash) {
+                return items.filter(|item| !confirmed.contains(&item.entry.tx.txid())).cloned().collect();
+            }
+            items.cloned().collect()
         };
-        if settled {
-            return selected;
-        }
-        // The index has a block that the pool does not know of yet: what it confirmed waits no longer.
         let mined = |item: &PoolItem| {
             let height = self.moment.snapshot.transaction_height(&item.entry.tx.txid());
             matches!(height, Ok(Some(_)))
