@@ -1,14 +1,30 @@
 //! Private and public keys and signatures: ECDSA on secp256k1, low-S only.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io::{Error, ErrorKind, Read, Write};
+use std::sync::LazyLock;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
-use secp256k1::{Message, ecdsa};
+use secp256k1::ecdsa::{self, RecoverableSignature, RecoveryId};
+use secp256k1::{All, Message, Secp256k1};
 
 use crate::hash::hash160;
 use crate::lock::KeyHash;
+
+/// What signs and verifies, made once: against who measures the time or the current that signing takes, its arithmetic on
+/// secrets is blinded with entropy of the system.
+static CONTEXT: LazyLock<Secp256k1<All>> = LazyLock::new(Secp256k1::new);
+
+/// Keys that each thread remembers the points of: finding y for an x is a tenth of verifying a signature, and few keys
+/// sign most of what a chain holds.
+const KNOWN_POINTS: usize = 64;
+
+thread_local! {
+    /// Keys and their points, each where the last byte of its x says.
+    static POINTS: RefCell<[Option<(PublicKey, secp256k1::PublicKey)>; KNOWN_POINTS]> =
+        const { RefCell::new([None; KNOWN_POINTS]) };
+}
 
 /// Bytes that are no key or no signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,35 +50,35 @@ impl PrivateKey {
     /// # Errors
     /// [`KeyError::Private`] if the number is 0 or not below the curve's order.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<PrivateKey, KeyError> {
-        secp256k1::SecretKey::from_secret_bytes(bytes).map(PrivateKey).map_err(|_| KeyError::Private)
+        secp256k1::SecretKey::from_byte_array(bytes).map(PrivateKey).map_err(|_| KeyError::Private)
     }
 
     /// The 32 secret bytes.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; 32] {
-        self.0.to_secret_bytes()
+        self.0.secret_bytes()
     }
 
     /// The public key.
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
-        PublicKey(secp256k1::PublicKey::from_secret_key(&self.0).serialize())
+        PublicKey(self.0.public_key(&CONTEXT).serialize())
     }
 
     /// Signs a 32-byte digest.
     #[must_use]
     pub fn sign(&self, digest: &[u8; 32]) -> Signature {
-        Signature(ecdsa::sign(Message::from_digest(*digest), &self.0).serialize_compact())
+        Signature(CONTEXT.sign_ecdsa(Message::from_digest(*digest), &self.0).serialize_compact())
     }
 
     /// Signs a 32-byte digest so that the public key can be recovered from the signature.
     #[must_use]
     pub fn sign_recoverable(&self, digest: &[u8; 32]) -> RecoverableBytes {
-        let signature = RecoverableSignature::sign_ecdsa_recoverable(Message::from_digest(*digest), &self.0);
+        let signature = CONTEXT.sign_ecdsa_recoverable(Message::from_digest(*digest), &self.0);
         let (recovery, compact) = signature.serialize_compact();
-        let mut bytes = [0; 65];
-        let (first, rest) = bytes.split_at_mut(1);
-        first.copy_from_slice(&[recovery.to_u8()]);
+        let [id, ..] = i32::from(recovery).to_le_bytes();
+        let mut bytes = [id; 65];
+        let (_, rest) = bytes.split_at_mut(1);
         rest.copy_from_slice(&compact);
         RecoverableBytes(bytes)
     }
@@ -100,9 +116,23 @@ impl PublicKey {
     /// # Errors
     /// [`KeyError`] if the key is no point, or the signature is wrong or not low-S.
     pub fn verify(&self, digest: &[u8; 32], signature: &Signature) -> Result<(), KeyError> {
-        let key = secp256k1::PublicKey::from_byte_array_compressed(self.0).map_err(|_| KeyError::Public)?;
+        let key = self.point()?;
         let signature = ecdsa::Signature::from_compact(&signature.0).map_err(|_| KeyError::Signature)?;
-        ecdsa::verify(&signature, Message::from_digest(*digest), &key).map_err(|_| KeyError::Signature)
+        CONTEXT.verify_ecdsa(Message::from_digest(*digest), &signature, &key).map_err(|_| KeyError::Signature)
+    }
+
+    /// The point of a compressed key.
+    fn point(&self) -> Result<secp256k1::PublicKey, KeyError> {
+        let [.., last] = self.0;
+        POINTS.with_borrow_mut(|points| {
+            let place = points.get_mut(usize::from(last) % KNOWN_POINTS).ok_or(KeyError::Public)?;
+            if let Some((_, point)) = place.filter(|(key, _)| key == self) {
+                return Ok(point);
+            }
+            let point = secp256k1::PublicKey::from_byte_array_compressed(self.0).map_err(|_| KeyError::Public)?;
+            *place = Some((*self, point));
+            Ok(point)
+        })
     }
 }
 
@@ -141,7 +171,7 @@ impl RecoverableBytes {
         if normal != signature.to_standard() {
             return Err(KeyError::Signature);
         }
-        let key = signature.recover(Message::from_digest(*digest)).map_err(|_| KeyError::Signature)?;
+        let key = CONTEXT.recover_ecdsa(Message::from_digest(*digest), &signature).map_err(|_| KeyError::Signature)?;
         Ok(PublicKey(key.serialize()))
     }
 }
@@ -194,6 +224,26 @@ mod tests {
         let signature = key(3).sign_recoverable(&[9; 32]);
         assert_eq!(signature.recover(&[9; 32]), Ok(key(3).public_key()));
         assert_ne!(signature.recover(&[10; 32]), Ok(key(3).public_key()));
+    }
+
+    #[test]
+    fn more_keys_than_are_remembered_verify_each_with_its_own() {
+        let signed: Vec<_> = (1..=200).map(|seed| (key(seed).public_key(), key(seed).sign(&[seed; 32]))).collect();
+        for _ in 0..2 {
+            for (seed, (public, signature)) in (1..=200).zip(&signed) {
+                assert_eq!(public.verify(&[seed; 32], signature), Ok(()));
+                let mut other = *public;
+                // The other point of the same x has the same place.
+                other.0[0] ^= 1;
+                assert_eq!(other.verify(&[seed; 32], signature), Err(KeyError::Signature));
+                assert_eq!(public.verify(&[seed; 32], signature), Ok(()));
+            }
+        }
+        let mut no_point = PublicKey([0; 33]);
+        (no_point.0[0], no_point.0[32]) = (2, 5);
+        for _ in 0..2 {
+            assert_eq!(no_point.verify(&[1; 32], &key(1).sign(&[1; 32])), Err(KeyError::Public));
+        }
     }
 
     #[test]
