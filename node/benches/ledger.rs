@@ -15,11 +15,10 @@ use rota_chain::block::Block;
 use rota_chain::codec::{decode, encode};
 use rota_chain::lock::Lock;
 use rota_chain::transaction::Transaction;
-use rota_consensus::block::check_block;
 use rota_consensus::signature::SignatureCache;
 use rota_consensus::state::Overlay;
 use rota_consensus::transaction::apply_transaction;
-use rota_node::ledger::{next_place, verify_parallel};
+use rota_node::ledger::{check_block, next_place};
 use rota_node::pool::{Pool, PoolLimits};
 use rota_storage::index::{Order, Selector};
 use world::{Plain, World, item, key, verify};
@@ -104,15 +103,12 @@ fn blocks(criterion: &mut Criterion) {
     group.bench_function("check, signatures not in the cache", |bencher| {
         bencher.iter_batched(
             || SignatureCache::new(world.rules.genesis, [7; 32]),
-            |cache| check_block(Arc::clone(&block), &world.rules, &|txs| verify_parallel(&cache, txs)).unwrap(),
+            |cache| check_block(Arc::clone(&block), &world.rules, &cache).unwrap(),
             BatchSize::PerIteration,
         );
     });
     group.bench_function("check, signatures in the cache", |bencher| {
-        bencher.iter(|| {
-            let verify = |txs| verify_parallel(&world.signatures, txs);
-            check_block(Arc::clone(&block), &world.rules, &verify).unwrap()
-        });
+        bencher.iter(|| check_block(Arc::clone(&block), &world.rules, &world.signatures).unwrap());
     });
     group.bench_function("make it of the pool", |bencher| bencher.iter(|| world.block()));
     world.ledger.accept_block(Arc::clone(&block), true);

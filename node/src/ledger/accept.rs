@@ -7,13 +7,13 @@ use rota_chain::hash::BlockHash;
 use rota_chain::lock::{KeyHash, Lock};
 use rota_chain::operation::Operation;
 use rota_chain::permission::Permission;
-use rota_consensus::block::{CheckedBlock, check_block};
+use rota_consensus::block::CheckedBlock;
 use rota_consensus::rule::{BlockRule, Rule};
 use rota_consensus::state::{PermissionKey, StateView};
 use rota_storage::{BlockEntry, BlockStatus, Location, StorageError};
 
 use super::switch::unreadable;
-use super::{BlockOutcome, Ledger, verify_parallel};
+use super::{BlockOutcome, Ledger, check_block};
 use crate::pause::Task;
 
 /// Seconds a block may lie ahead at least; see docs/protocol/block.md.
@@ -103,8 +103,7 @@ impl Ledger {
         if until > self.clock.unix() {
             return Ok(BlockOutcome::Future { until });
         }
-        let cache = Arc::clone(&self.signatures);
-        let check = || check_block(Arc::clone(&block), &self.rules, &|txs| verify_parallel(&cache, txs));
+        let check = || check_block(Arc::clone(&block), &self.rules, &self.signatures);
         let checked = checked.unwrap_or_else(check);
         let rule = match &checked {
             Err(Rule::Block(rule @ (BlockRule::Signature | BlockRule::MerkleRoot))) => {

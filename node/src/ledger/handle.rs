@@ -100,7 +100,7 @@ impl LedgerHandle {
         &self.admission
     }
 
-    /// Offers a peer's block with what came of [`check_block`](rota_consensus::block::check_block), so that the writer,
+    /// Offers a peer's block with what came of [`check_block`](super::check_block), so that the writer,
     /// of which there is one, has less to do.
     ///
     /// # Errors

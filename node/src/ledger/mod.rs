@@ -17,12 +17,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use lru::LruCache;
 use rayon::prelude::*;
 use rota_chain::amount::Height;
+use rota_chain::block::Block;
 use rota_chain::hash::{BlockHash, Txid};
-use rota_consensus::block::CheckedBlock;
+use rota_consensus::block::{self, CheckedBlock};
 use rota_consensus::rule::{BlockRule, Rule};
 use rota_consensus::rules::Rules;
 use rota_consensus::signature::SignatureCache;
-use rota_consensus::transaction::{CheckedTransaction, Place, VerifiedTransaction, check_transaction};
+use rota_consensus::transaction::{Place, VerifiedTransaction, check_transaction};
 use rota_params::runtime::RuntimeSettings;
 use rota_storage::journal::Journal;
 use rota_storage::{Snapshot, StorageError, Store};
@@ -377,15 +378,14 @@ pub fn initial_view(store: &Arc<Store>, rules: &Arc<Rules>, limits: PoolLimits) 
     Ok(View { snapshot, tip, pool, next: None })
 }
 
-/// Verifies the signatures of many transactions on all cores.
+/// Checks a block as far as that needs no state, the signatures of its transactions on all cores.
 ///
 /// # Errors
 /// The first rule broken, in the order of the transactions.
-pub fn verify_parallel(
-    cache: &SignatureCache,
-    transactions: Vec<CheckedTransaction>,
-) -> Result<Vec<VerifiedTransaction>, Rule> {
-    transactions.into_par_iter().map(|tx| cache.verify(tx).map_err(Rule::from)).collect()
+pub fn check_block(block: Arc<Block>, rules: &Rules, cache: &SignatureCache) -> Result<CheckedBlock, Rule> {
+    block::check_block(block, rules, &|transactions| {
+        transactions.into_par_iter().map(|tx| cache.verify(tx).map_err(Rule::from)).collect()
+    })
 }
 
 #[cfg(test)]

@@ -8,13 +8,13 @@ use rota_chain::amount::Height;
 use rota_chain::block::Block;
 use rota_chain::hash::{BlockHash, Txid};
 use rota_chain::multiset::Multiset;
-use rota_consensus::block::{BlockPlace, CheckedBlock, apply_block, check_block};
+use rota_consensus::block::{BlockPlace, CheckedBlock, apply_block};
 use rota_consensus::rule::{ApplyError, Rule};
 use rota_consensus::state::{Overlay, StateError};
 use rota_storage::kv::Durability;
 use rota_storage::{AppliedBlock, BlockEntry, BlockStatus, Snapshot, StorageError, Tip, TipCommit, UndoBlock};
 
-use super::{Ledger, verify_parallel};
+use super::{Ledger, check_block};
 use crate::view::NextTip;
 
 /// A switch that went through.
@@ -183,9 +183,7 @@ impl Ledger {
         }
         let body = entry.body.ok_or_else(|| StorageError::Missing(format!("the body of block {hash}")))?;
         let block = Arc::new(self.store.read_block(body)?);
-        let cache = Arc::clone(&self.signatures);
-        check_block(block, &self.rules, &|txs| verify_parallel(&cache, txs))
-            .map_err(|rule| SwitchError::Invalid(*hash, rule))
+        check_block(block, &self.rules, &self.signatures).map_err(|rule| SwitchError::Invalid(*hash, rule))
     }
 
     fn commit(&mut self, plan: Plan, target: BlockHash) -> Result<Switched, SwitchError> {

@@ -11,7 +11,7 @@ use rota_chain::address::AddressScheme;
 use rota_chain::block::Block;
 use rota_chain::codec::encoded_length;
 use rota_chain::hash::BlockHash;
-use rota_consensus::block::{CheckedBlock, check_block};
+use rota_consensus::block::CheckedBlock;
 use rota_consensus::rule::Rule;
 use rota_consensus::rules::Rules;
 use rota_consensus::signature::SignatureCache;
@@ -25,7 +25,7 @@ use super::carry::{Checked, Offer, check_delivered, input_of};
 use super::serve;
 use super::{Delivered, LiveFacts, Now, PeerSync, Sync, SyncAction, SyncInput};
 use crate::context::unix_time;
-use crate::ledger::{LedgerEvent, LedgerHandle, verify_parallel};
+use crate::ledger::{LedgerEvent, LedgerHandle, check_block};
 use crate::offchain::Offchain;
 use crate::pause::Paused;
 use crate::view::SharedView;
@@ -376,7 +376,7 @@ async fn check_blocks(
     while let Some(block) = blocks.recv().await {
         let (rules, signatures) = (Arc::clone(&rules), Arc::clone(&signatures));
         let work = move || {
-            let result = check_block(Arc::clone(&block), &rules, &|txs| verify_parallel(&signatures, txs));
+            let result = check_block(Arc::clone(&block), &rules, &signatures);
             (block, result)
         };
         let Ok(result) = tokio::task::spawn_blocking(work).await else { return };
