@@ -185,10 +185,19 @@ pub struct Plan {
     pub duration: Duration,
     /// Process id of the node, when it is on this machine.
     pub pid: Option<u32>,
-    /// A node to compare with.
-    pub second: Option<Second>,
-    /// Items a second that others publish meanwhile.
-    pub publish_rate: Option<u32>,
+    /// What it takes turns with.
+    pub turns: Turns,
+}
+
+/// What a run takes turns with, so that what the machine does besides strikes both.
+#[derive(Debug, Clone)]
+pub enum Turns {
+    /// Nothing.
+    None,
+    /// The same work on another node.
+    Second(Second),
+    /// The same work while others publish so many items a second.
+    Published(u32),
 }
 
 /// Reads the words after the program's name.
@@ -197,6 +206,9 @@ pub fn read(words: &[String]) -> anyhow::Result<Order> {
     let Some((first, rest)) = words.split_first() else {
         return Ok(help);
     };
+    if words.iter().any(|word| word == "--help" || word == "-h") {
+        return Ok(help);
+    }
     let options = |names: &[&[&str]]| Options::read(first, &[names, &[OUTPUT_NAMES]].concat(), rest);
     let (options, command) = match first.as_str() {
         "publish" | "list" | "mixed" | "send" => {
@@ -214,7 +226,7 @@ pub fn read(words: &[String]) -> anyhow::Result<Order> {
         "series" => with(options(&[SITE_NAMES, SERIES_NAMES])?, series_plan, Command::Series)?,
         "restart" => with(options(&[SITE_NAMES, RESTART_NAMES])?, restart_plan, Command::Restart)?,
         "soak" => with(options(&[SITE_NAMES, SOAK_NAMES])?, soak_plan, Command::Soak)?,
-        "help" | "--help" | "-h" => return Ok(help),
+        "help" => return Ok(help),
         other => bail!(
             "unknown workload {other}: publish, list, mixed, send, sync, propagation, series, restart, soak or calibrate \
              (--help tells more)"
@@ -252,12 +264,14 @@ fn run_plan(workload: &str, options: &Options) -> anyhow::Result<Plan> {
         "mixed" => Kind::Mixed(read),
         _ => Kind::Send,
     };
-    let second = match options.second_target()? {
-        Some(target) => {
+    let turns = match (options.second_target()?, options.number("publish-rate", 1, MAX_RATE)?) {
+        (None, None) => Turns::None,
+        (None, Some(rate)) => Turns::Published(rate),
+        (Some(target), None) => {
             let slice = options.seconds("slice", 2)?;
-            Some(Second { target, pid: options.number("second-pid", 1, u32::MAX)?, slice })
+            Turns::Second(Second { target, pid: options.number("second-pid", 1, u32::MAX)?, slice })
         }
-        None => None,
+        (Some(_), Some(_)) => bail!("--second and --publish-rate do not go together: two nodes are compared alone"),
     };
     Ok(Plan {
         kind,
@@ -268,8 +282,7 @@ fn run_plan(workload: &str, options: &Options) -> anyhow::Result<Plan> {
         items_per_tx: options.number("items-per-tx", 1, MAX_ITEMS)?.unwrap_or(1),
         duration: options.seconds("seconds", 10)?,
         pid: options.number("pid", 1, u32::MAX)?,
-        second,
-        publish_rate: options.number("publish-rate", 1, MAX_RATE)?,
+        turns,
     })
 }
 

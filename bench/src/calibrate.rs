@@ -19,7 +19,7 @@ use crate::publish::mix;
 /// How long each rate is measured for.
 const SPAN: Duration = Duration::from_millis(400);
 /// Signatures that are verified in turn, so that no two in a row are alike.
-const SAMPLES: u64 = 64;
+const SAMPLES: u64 = 256;
 /// Operations between two looks at the clock.
 const BATCH: usize = 8;
 /// Writes that are made safe, at most.
@@ -53,15 +53,15 @@ pub fn measure(folder: &Path) -> anyhow::Result<Calibration> {
         let (key, digest, signature) = &samples[(index % SAMPLES) as usize];
         key.verify(digest, signature).is_ok()
     };
-    let key = secret()?;
+    let key = secret(1)?;
     let sign = |index: u64| key.sign(&digest(index)).0 != [0; 64];
     let verify = [rate(1, &verify)?, rate(cores, &verify)?];
     let sign = [rate(1, &sign)?, rate(cores, &sign)?];
     Ok(Calibration { cores, verify, sign, sync: syncs(folder)? })
 }
 
-fn secret() -> anyhow::Result<PrivateKey> {
-    PrivateKey::from_bytes([1; 32]).context("the number 1 repeated is a key")
+fn secret(number: u64) -> anyhow::Result<PrivateKey> {
+    PrivateKey::from_bytes(digest(number)).context("hardly any number is no key")
 }
 
 fn digest(number: u64) -> [u8; 32] {
@@ -72,10 +72,13 @@ fn digest(number: u64) -> [u8; 32] {
     bytes
 }
 
+/// Signatures of a key each, and of more keys than are remembered: verifying begins with the 33 bytes of the key.
 fn samples() -> anyhow::Result<Vec<(PublicKey, [u8; 32], Signature)>> {
-    let key = secret()?;
-    let one = |number| (key.public_key(), digest(number), key.sign(&digest(number)));
-    Ok((0..SAMPLES).map(one).collect())
+    let one = |number| {
+        let key = secret(number)?;
+        Ok((key.public_key(), digest(number), key.sign(&digest(number))))
+    };
+    (0..SAMPLES).map(one).collect()
 }
 
 /// How often a second `work` is done by so many threads that begin together.

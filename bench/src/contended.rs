@@ -5,24 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
 use serde_json::json;
 use tokio::task::JoinSet;
-use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::arguments::Plan;
-use crate::connection::{Connection, succeeded};
+use crate::caller::{self, Call, Pace};
+use crate::connection::Connection;
 use crate::histogram::Histogram;
 use crate::load::{Session, Until};
 use crate::outcome::Outcome;
 use crate::publish::Publish;
 use crate::report::{Report, latency_json, latency_text};
-use crate::workload;
+use crate::workload::{self, Workload};
 
 /// Connections that publish: enough that none has to wait for its answer before its next item is due.
 const PUBLISHERS: u32 = 8;
-/// A number of the first of them, so that its items differ from those of other runs' clients.
-const FIRST_PUBLISHER: usize = 1 << 19;
 /// Length of a turn.
 const TURN: Duration = Duration::from_secs(2);
 
@@ -48,8 +45,8 @@ pub async fn run(plan: &Plan, rate: u32) -> anyhow::Result<Outcome> {
         let began = Instant::now();
         let worked = beside.work(Until::Moment(began + turn)).await;
         stop.store(true, Ordering::Relaxed);
-        for latencies in publishers.join_all().await {
-            published.latencies.merge(&latencies?);
+        for calls in publishers.join_all().await {
+            calls?.iter().for_each(|call| published.latencies.record(call.took()));
         }
         published.elapsed += began.elapsed();
         worked?;
@@ -64,44 +61,17 @@ async fn publishers(
     plan: &Plan,
     rate: u32,
     stop: &Arc<AtomicBool>,
-) -> anyhow::Result<JoinSet<anyhow::Result<Histogram>>> {
-    let pause = Duration::from_secs(1) * PUBLISHERS / rate;
+) -> anyhow::Result<JoinSet<anyhow::Result<Vec<Call>>>> {
+    let period = Duration::from_secs(1) * PUBLISHERS / rate;
     let mut running = JoinSet::new();
     for number in 0..PUBLISHERS {
         let node = Connection::open(&plan.target).await?;
-        let client = FIRST_PUBLISHER + number as usize;
+        let items = Workload::Publish(Publish::new(&plan.stream, plan.size, 1));
         // Each a little later than the one before, or all of them would come at once.
-        let due = tokio::time::interval_at((Instant::now() + pause * number / PUBLISHERS).into(), pause);
-        running.spawn(publish(Publish::new(&plan.stream, plan.size, 1), client, node, due, Arc::clone(stop)));
+        let pace = Pace::due(Instant::now() + period * number / PUBLISHERS, period);
+        running.spawn(caller::ask(number as usize, items, node, pace, Arc::clone(stop)));
     }
     Ok(running)
-}
-
-async fn publish(
-    items: Publish,
-    client: usize,
-    mut node: Connection,
-    mut due: Interval,
-    stop: Arc<AtomicBool>,
-) -> anyhow::Result<Histogram> {
-    let (mut latencies, mut body) = (Histogram::new(), Vec::new());
-    // Who was held up makes up for it: the rate is what is asked for.
-    due.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    for number in 0.. {
-        due.tick().await;
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
-        body.clear();
-        items.write_request(client, number, &mut body);
-        let sent = Instant::now();
-        let answer = node.exchange(&body).await?;
-        if !succeeded(answer) {
-            bail!("a publisher was refused: {}", String::from_utf8_lossy(answer));
-        }
-        latencies.record(sent.elapsed());
-    }
-    Ok(latencies)
 }
 
 fn outcome(alone: &Report, beside: &Report, published: &Published, added: u64) -> Outcome {

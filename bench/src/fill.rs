@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 
-use crate::arguments::{Kind, Plan, Target};
+use crate::arguments::{Kind, Plan, Target, Turns};
 use crate::connection::Connection;
 use crate::load::{Session, Until};
 use crate::network;
@@ -30,8 +30,7 @@ pub fn publishing(target: Target, stream: &str, clients: usize, size: usize, pid
         items_per_tx: 1,
         duration: Duration::ZERO,
         pid: Some(pid),
-        second: None,
-        publish_rate: None,
+        turns: Turns::None,
     }
 }
 

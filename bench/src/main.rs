@@ -3,6 +3,7 @@
 
 mod arguments;
 mod calibrate;
+mod caller;
 mod connection;
 mod contended;
 mod fill;
@@ -28,7 +29,7 @@ mod workload;
 
 use std::process::ExitCode;
 
-use arguments::Command;
+use arguments::{Command, Turns};
 
 #[allow(clippy::print_stdout, reason = "a report on the console is what this program is for")]
 fn main() -> ExitCode {
@@ -56,10 +57,10 @@ fn run() -> anyhow::Result<String> {
     let outcome = match &order.command {
         Command::Help => return Ok(arguments::HELP.trim_end().to_owned()),
         Command::Calibrate(folder) => calibrate::measure(folder)?.outcome(),
-        Command::Run(plan) => match (&plan.second, plan.publish_rate) {
-            (Some(second), _) => runtime.block_on(interleave::run(plan, second))?,
-            (None, Some(rate)) => runtime.block_on(contended::run(plan, rate))?,
-            (None, None) => runtime.block_on(load::run(plan))?.outcome(),
+        Command::Run(plan) => match &plan.turns {
+            Turns::None => runtime.block_on(load::run(plan))?.outcome(),
+            Turns::Second(second) => runtime.block_on(interleave::run(plan, second))?,
+            Turns::Published(rate) => runtime.block_on(contended::run(plan, *rate))?,
         },
         Command::Sync(plan) => runtime.block_on(sync::run(plan))?,
         Command::Propagation(plan) => runtime.block_on(propagation::run(plan))?,

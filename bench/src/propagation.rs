@@ -1,8 +1,7 @@
 //! A full block on its way: four nodes hold the same transactions, one of them mines; from sealed to applied on it and on
 //! the others, and what callers of the miner notice meanwhile.
 
-mod log;
-pub mod prober;
+pub mod log;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::{Read, Site};
 use crate::calibrate::{self, Calibration};
+use crate::caller::{self, Call, Pace};
 use crate::connection::Connection;
 use crate::fill;
 use crate::histogram::Histogram;
@@ -24,7 +24,6 @@ use crate::publish::Publish;
 use crate::report::{latency_json, latency_text};
 use crate::workload::{self, Workload};
 use log::{Event, Log, Moment};
-use prober::Call;
 
 /// Nodes of the network.
 const NODES: usize = 4;
@@ -202,8 +201,9 @@ impl Bed {
         let stop = Arc::new(AtomicBool::new(false));
         let work = [Workload::List(list), Workload::Publish(Publish::new(STREAM, plan.size, 1))];
         let mut running = Vec::new();
-        for workload in work {
-            running.push(tokio::spawn(prober::ask(workload, miner.connect().await?, PAUSE, Arc::clone(&stop))));
+        for (number, workload) in work.into_iter().enumerate() {
+            let (node, stop) = (miner.connect().await?, Arc::clone(&stop));
+            running.push(tokio::spawn(caller::ask(number, workload, node, Pace::Pause(PAUSE), stop)));
         }
         let mined = self.mine(plan).await;
         stop.store(true, Ordering::Relaxed);

@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 
 use crate::arguments::{self, Kind, Read, Site};
 use crate::calibrate::{self, Calibration};
+use crate::caller::{self, Pace};
 use crate::connection::Connection;
 use crate::fill;
 use crate::load::{Session, Until};
 use crate::network::{Network, height, roomy};
 use crate::node::{Disk, Node};
 use crate::outcome::Outcome;
-use crate::propagation::prober;
 use crate::publish::Publish;
 use crate::report::Report;
 use crate::restart::Restarts;
@@ -170,7 +170,8 @@ async fn rates(
 async fn count_syncs(plan: &Plan, node: &Node, published: &mut u64) -> anyhow::Result<Counted> {
     let stop = Arc::new(AtomicBool::new(false));
     let publish = Workload::Publish(Publish::new(STREAM, plan.size, 1));
-    let publishing = tokio::spawn(prober::ask(publish, node.connect().await?, PAUSE, Arc::clone(&stop)));
+    let publishing =
+        tokio::spawn(caller::ask(0, publish, node.connect().await?, Pace::Pause(PAUSE), Arc::clone(&stop)));
     let counted = count_over_blocks(plan, node).await;
     stop.store(true, Ordering::Relaxed);
     *published += publishing.await??.len() as u64;

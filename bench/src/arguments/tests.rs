@@ -26,7 +26,7 @@ fn a_full_command_line_becomes_a_plan() {
     assert_eq!((plan.kind, plan.clients, plan.items_per_tx, plan.size), (Kind::Publish, 8, 30, 100));
     assert_eq!((plan.target.host.as_str(), plan.target.port), ("127.0.0.1", 2916));
     assert_eq!((plan.stream.as_str(), plan.duration.as_secs()), ("s1", 2));
-    assert!(plan.second.is_none());
+    assert!(matches!(plan.turns, Turns::None));
 }
 
 #[test]
@@ -50,13 +50,15 @@ fn every_kind_of_reading_has_a_name_and_another_is_refused() {
 #[test]
 fn a_second_node_has_a_place_and_credentials_of_its_own() {
     let line = format!("list {NODE} --second h:7 --second-user v --second-password q --second-pid 5 --slice 3");
-    let second = plan(&line).second.unwrap();
+    let Turns::Second(second) = plan(&line).turns else { panic!("no second") };
     assert_eq!((second.target.host.as_str(), second.target.port), ("h", 7));
     assert_eq!((second.target.user.as_str(), second.pid, second.slice.as_secs()), ("v", Some(5), 3));
     assert!(said(&format!("list {NODE} --second h:7")).contains("--second-user (or --second-conf)"));
     assert!(said(&format!("list {NODE} --second 7")).contains("HOST:PORT"));
     assert!(said(&format!("list {NODE} --second h:x")).contains("from 1 to 65535"));
     assert!(said(&format!("list {NODE} --slice 3")).contains("--second is missing"));
+    assert!(said(&format!("{line} --publish-rate 5")).contains("do not go together"));
+    assert!(matches!(plan(&format!("list {NODE} --publish-rate 5")).turns, Turns::Published(5)));
 }
 
 #[test]
@@ -68,7 +70,9 @@ fn what_is_missing_or_out_of_range_is_named() {
     assert!(said("publish --prot 1").contains("--prot"));
     assert!(said("publish --port").contains("needs a value"));
     assert!(said("nothing").contains("nothing"));
-    assert!(matches!(read(&[]).unwrap().command, Command::Help));
+    for line in ["", "help", "--help", "publish --help", "sync --bin b -h"] {
+        assert!(matches!(order(line).command, Command::Help), "{line}");
+    }
 }
 
 #[test]

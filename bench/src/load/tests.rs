@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::arguments::{Kind, Read, Target};
+use crate::arguments::{Kind, Read, Target, Turns};
 
 /// Counts published items; forgets the first `forgotten` of them.
 struct StandIn {
@@ -87,8 +87,7 @@ async fn run_against(kind: Kind, items: u64, forgotten: u64, items_per_tx: usize
         items_per_tx,
         duration: Duration::from_millis(200),
         pid: None,
-        second: None,
-        publish_rate: None,
+        turns: Turns::None,
     };
     run(&plan).await.unwrap()
 }

@@ -1,4 +1,4 @@
-//! A caller who asks steadily but not hard, and notes when each call began and how long it took.
+//! A caller who asks steadily but not hard beside other work, and notes when each call began and how long it took.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,12 +6,40 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
-use super::log::Moment;
+use tokio::time::{Interval, MissedTickBehavior};
+
 use crate::connection::{Connection, succeeded};
+use crate::propagation::log::Moment;
 use crate::workload::Workload;
 
-/// A number of a client that fills no pool, so that its items differ from theirs.
-const CLIENT: usize = 1 << 20;
+/// The number of the first of them, so that their items differ from those of clients that work as fast as they can.
+const FIRST_CLIENT: usize = 1 << 20;
+
+/// When the next call begins.
+pub enum Pace {
+    /// So long after the answer to the one before.
+    Pause(Duration),
+    /// When it is due; who was held up makes up for it, so that the rate is what was asked for.
+    Due(Interval),
+}
+
+impl Pace {
+    /// Calls that are due with this time between them, the first at `first`.
+    pub fn due(first: Instant, period: Duration) -> Self {
+        let mut due = tokio::time::interval_at(first.into(), period);
+        due.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        Self::Due(due)
+    }
+
+    async fn wait(&mut self) {
+        match self {
+            Self::Pause(pause) => tokio::time::sleep(*pause).await,
+            Self::Due(due) => {
+                due.tick().await;
+            }
+        }
+    }
+}
 
 /// A call: when it began, and how long it took.
 pub struct Call {
@@ -33,20 +61,22 @@ impl Call {
     }
 }
 
-/// Calls until told to stop, with a pause between two calls.
+/// The caller of this number calls until told to stop.
 pub async fn ask(
+    caller: usize,
     workload: Workload,
     mut node: Connection,
-    pause: Duration,
+    mut pace: Pace,
     stop: Arc<AtomicBool>,
 ) -> anyhow::Result<Vec<Call>> {
     let (mut calls, mut body) = (Vec::new(), Vec::new());
     for number in 0.. {
+        pace.wait().await;
         if stop.load(Ordering::Relaxed) {
             break;
         }
         body.clear();
-        workload.write_request(CLIENT, number, &mut body);
+        workload.write_request(FIRST_CLIENT + caller, number, &mut body);
         let (began, sent) = (Moment::now(), Instant::now());
         let answer = node.exchange(&body).await?;
         let took = sent.elapsed();
@@ -54,7 +84,6 @@ pub async fn ask(
             bail!("a caller was refused: {}", String::from_utf8_lossy(answer));
         }
         calls.push(Call { began, took });
-        tokio::time::sleep(pause).await;
     }
     Ok(calls)
 }
