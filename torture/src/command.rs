@@ -77,11 +77,14 @@ impl Command {
         let mut run = Run { seed: 1, ..Run::default() };
         let mut kill = KillPlan { kills: 50, recovery: 10, points: 1, transactions: 0, run: Run::default() };
         let mut damage = DamagePlan { count: 40, only: None, run: Run::default() };
+        if words.iter().any(|word| word == "--help" || word == "-h") {
+            return Ok(None);
+        }
         let mut words = words.iter();
         let kills = match words.next().map(String::as_str) {
             Some("kill") => true,
             Some("damage") => false,
-            Some("--help" | "-h" | "help") | None => return Ok(None),
+            Some("help") | None => return Ok(None),
             Some(other) => bail!("{other} is neither kill nor damage; --help tells more"),
         };
         while let Some(word) = words.next() {
@@ -121,7 +124,9 @@ mod tests {
             matches!(parse("kill --kills 7"), Ok(Some(Command::Kill(plan))) if plan.kills == 7 && plan.points == 1)
         );
         assert!(matches!(parse("damage --count 3 --seed 9"), Ok(Some(Command::Damage(p))) if p.run.seed == 9));
-        assert!(matches!(parse("--help"), Ok(None)));
+        for help in ["", "help", "--help", "kill --help", "damage --count 3 -h"] {
+            assert!(matches!(parse(help), Ok(None)), "{help}");
+        }
         for bad in ["burn", "kill --count 3", "kill --kills", "damage --count x"] {
             assert!(parse(bad).is_err(), "{bad}");
         }

@@ -15,6 +15,9 @@ use crate::random::Random;
 
 /// Kills during starts in a row at most.
 const STARTS_IN_A_ROW: u64 = 3;
+/// The chain is made anew when it has grown to so many times the transactions that were asked for: what is proved is told
+/// of a chain of that length, and each check takes longer the longer it is.
+const GROWTH: u64 = 3;
 /// Longest load before a kill, in milliseconds.
 const LONGEST_LOAD: u64 = 1_200;
 
@@ -42,21 +45,18 @@ fn wanted(plan: &KillPlan) -> u64 {
 async fn run_in(plan: &KillPlan, root: &std::path::Path, progress: &mut Progress) -> anyhow::Result<()> {
     let mut random =
         Random::new(plan.run.seed.wrapping_add(progress.kills).wrapping_add(progress.hits(Point::TipMoved)));
-    let mut network = Network::open(root).await?;
-    if plan.transactions > 0 {
-        let there = network.fill(plan.transactions).await?;
-        say(&format!("the chain holds {there} transactions"));
-    }
+    let mut network = open(plan, root).await?;
     let begun = Instant::now();
     let over = || plan.run.seconds.is_some_and(|seconds| begun.elapsed() >= Duration::from_secs(seconds));
-    for round in 1..=plan.points {
+    'points: for round in 1..=plan.points {
         for point in Point::ALL {
             if over() {
-                return Ok(());
+                break 'points;
             }
             if progress.hits(*point) >= round {
                 continue;
             }
+            network = renewed(network, plan).await?;
             let time = point::hit(&mut network, *point, &mut random).await;
             let time = time.with_context(|| format!("crash point {}", point.name()))?;
             if time <= START_LIMIT {
@@ -67,6 +67,7 @@ async fn run_in(plan: &KillPlan, root: &std::path::Path, progress: &mut Progress
         }
     }
     while progress.kills < plan.kills && !over() {
+        network = renewed(network, plan).await?;
         kill_once(&mut network, plan, progress, &mut random)
             .await
             .with_context(|| format!("kill {}", progress.kills))?;
@@ -76,8 +77,32 @@ async fn run_in(plan: &KillPlan, root: &std::path::Path, progress: &mut Progress
         let least = plan.kills * plan.recovery / 100;
         ensure!(progress.recovery >= least, "{} kills were while starting, {least} are wanted", progress.recovery);
     }
+    judge_last(&mut network).await
+}
+
+/// Makes a chain of as many transactions as the plan asks for, or goes on with the one that is there.
+async fn open(plan: &KillPlan, root: &std::path::Path) -> anyhow::Result<Network> {
+    let mut network = Network::open(root).await?;
+    if plan.transactions > 0 {
+        let there = network.fill(plan.transactions).await?;
+        say(&format!("the chain holds {there} transactions"));
+    }
+    Ok(network)
+}
+
+/// The same network, or one with a new chain if this one has outgrown the plan and kept what it promised.
+async fn renewed(mut network: Network, plan: &KillPlan) -> anyhow::Result<Network> {
+    if plan.transactions == 0 || network.transactions().await? < plan.transactions * GROWTH {
+        return Ok(network);
+    }
+    judge_last(&mut network).await?;
+    let root = network.remove().await?;
+    open(plan, &root).await
+}
+
+async fn judge_last(network: &mut Network) -> anyhow::Result<()> {
     let kept = network.last_judgement().await.context("at the end")?;
-    say(&format!("all {kept} transactions that this run was promised are confirmed and listed once"));
+    say(&format!("all {kept} transactions that the nodes of this chain promised are confirmed and listed once"));
     Ok(())
 }
 

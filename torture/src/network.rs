@@ -12,6 +12,8 @@ use crate::load::Promises;
 use crate::node::{self, LOOK, Node};
 
 const CHAIN: &str = "c";
+/// The file that says that the chain is made and both nodes have it.
+const MADE: &str = "made";
 /// Longest wait for both nodes to be at one block: many block times.
 const AGREEMENT: Duration = Duration::from_secs(120);
 /// Items whose order and blocks are compared.
@@ -43,7 +45,7 @@ impl Network {
     /// # Errors
     /// If a node does not do as it is told.
     pub async fn open(root: &Path) -> anyhow::Result<Network> {
-        let made = root.join("made");
+        let made = root.join(MADE);
         let mut twin = Node::new(root.join("twin"), CHAIN, &[])?;
         let mut victim = Node::new(root.join("victim"), CHAIN, &[format!("-addnode=127.0.0.1:{}", twin.port)])?;
         if made.exists() {
@@ -120,8 +122,24 @@ impl Network {
         self.agree().await
     }
 
+    /// Ends both nodes and removes what they have. Gives the folder where they were.
+    ///
+    /// # Errors
+    /// If a node does not end, or its folder stays.
+    pub async fn remove(mut self) -> anyhow::Result<PathBuf> {
+        for node in [&mut self.victim, &mut self.twin] {
+            node.stop().await?;
+            std::fs::remove_dir_all(&node.home)?;
+        }
+        std::fs::remove_file(self.root.join(MADE))?;
+        Ok(self.root)
+    }
+
     /// Transactions of the stream: as many as the twin has items.
-    async fn transactions(&self) -> anyhow::Result<u64> {
+    ///
+    /// # Errors
+    /// If the twin does not answer.
+    pub async fn transactions(&self) -> anyhow::Result<u64> {
         let streams = self.twin.call("liststreams", json!(["s", true])).await?;
         streams[0]["confirmed"].as_u64().or_else(|| streams[0]["items"].as_u64()).context("a stream without count")
     }
