@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::connection::{Connection, succeeded};
