@@ -96,7 +96,7 @@ async fn renewed(mut network: Network, plan: &KillPlan) -> anyhow::Result<Networ
         return Ok(network);
     }
     judge_last(&mut network).await?;
-    let root = network.remove().await?;
+    let root = network.close().await?;
     open(plan, &root).await
 }
 

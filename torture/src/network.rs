@@ -40,14 +40,19 @@ pub struct Network {
 }
 
 impl Network {
-    /// Makes the chain and brings both nodes to it, or starts those that are there.
+    /// Makes the chain and brings both nodes to it, or starts those that are there. What is left of nodes that were closed,
+    /// or not finished, is removed.
     ///
     /// # Errors
     /// If a node does not do as it is told.
     pub async fn open(root: &Path) -> anyhow::Result<Network> {
         let made = root.join(MADE);
-        let mut twin = Node::new(root.join("twin"), CHAIN, &[])?;
-        let mut victim = Node::new(root.join("victim"), CHAIN, &[format!("-addnode=127.0.0.1:{}", twin.port)])?;
+        let [twin_home, victim_home] = ["twin", "victim"].map(|name| root.join(name));
+        for home in [&twin_home, &victim_home].into_iter().filter(|home| home.exists() && !made.exists()) {
+            std::fs::remove_dir_all(home)?;
+        }
+        let mut twin = Node::new(twin_home, CHAIN, &[])?;
+        let mut victim = Node::new(victim_home, CHAIN, &[format!("-addnode=127.0.0.1:{}", twin.port)])?;
         if made.exists() {
             twin.start(&[]).await?;
             victim.start(&[]).await?;
@@ -122,15 +127,13 @@ impl Network {
         self.agree().await
     }
 
-    /// Ends both nodes and removes what they have. Gives the folder where they were.
+    /// Ends both nodes for good. Gives the folder where [`Network::open`] makes the next ones.
     ///
     /// # Errors
-    /// If a node does not end, or its folder stays.
-    pub async fn remove(mut self) -> anyhow::Result<PathBuf> {
-        for node in [&mut self.victim, &mut self.twin] {
-            node.stop().await?;
-            std::fs::remove_dir_all(&node.home)?;
-        }
+    /// If a node does not end.
+    pub async fn close(mut self) -> anyhow::Result<PathBuf> {
+        self.victim.stop().await?;
+        self.twin.stop().await?;
         std::fs::remove_file(self.root.join(MADE))?;
         Ok(self.root)
     }
