@@ -47,13 +47,16 @@ impl Network {
     /// If a node does not do as it is told.
     pub async fn open(root: &Path) -> anyhow::Result<Network> {
         let made = root.join(MADE);
+        let is_made = made.exists();
         let [twin_home, victim_home] = ["twin", "victim"].map(|name| root.join(name));
-        for home in [&twin_home, &victim_home].into_iter().filter(|home| home.exists() && !made.exists()) {
-            std::fs::remove_dir_all(home)?;
+        if !is_made {
+            for home in [&twin_home, &victim_home].into_iter().filter(|home| home.exists()) {
+                std::fs::remove_dir_all(home)?;
+            }
         }
         let mut twin = Node::new(twin_home, CHAIN, &[])?;
         let mut victim = Node::new(victim_home, CHAIN, &[format!("-addnode=127.0.0.1:{}", twin.port)])?;
-        if made.exists() {
+        if is_made {
             twin.start(&[]).await?;
             victim.start(&[]).await?;
         } else {
