@@ -174,7 +174,10 @@ fn peers(golden: &Golden) -> Vec<(&'static str, Vec<Named>)> {
             requests(vec![Request::Chunks { stream: Txid([6; 32]), hashes: vec![ChunkHash([1; 32]); 2] }]),
         ),
         ("answer-headers", answers(vec![Response::Headers(headers), refused.clone()])),
-        ("answer-blocks", answers(vec![Response::Blocks(vec![golden.genesis.clone(), golden.block.clone()])])),
+        (
+            "answer-blocks",
+            answers(vec![Response::Blocks(vec![golden.genesis.clone().into(), golden.block.clone().into()])]),
+        ),
         ("answer-transactions", answers(vec![Response::Transactions(transactions.clone()), refused])),
         ("answer-inventory", answers(vec![Response::PoolInventory { hashes: hashes.clone(), more: true }])),
         ("answer-chunks", answers(vec![Response::Chunks(vec![chunk(0), chunk(16), chunk(32)])])),

@@ -32,6 +32,6 @@ pub use handle::{Command, Handle, ReplyTo, Stopped};
 pub use hello::{Hello, RefusalCause, Tip};
 pub use identity::PeerKey;
 pub use join::{JoinAnswer, JoinAnswers, JoinError, Joined, join};
-pub use message::{ChunkBody, CompactBlock, Kind, Protocol, Refusal, Request, Response};
+pub use message::{BlockBody, ChunkBody, CompactBlock, Kind, Protocol, Refusal, Request, Response};
 pub use peer::{PeerHandle, PeerInfo};
 pub use swarm::{SpawnError, spawn};

@@ -1,10 +1,11 @@
 //! What peers say to each other once both may: requests, answers, announcements. See docs/protocol/peer.md.
 
+use std::io::{Error, Read, Write};
 use std::net::SocketAddr;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use rota_chain::block::{Block, SignedHeader};
-use rota_chain::codec::{bounded_bytes, bounded_list};
+use rota_chain::codec::{DecodeError, bounded_bytes, bounded_list, decode};
 use rota_chain::hash::{BlockHash, ChunkHash, FullHash, Txid};
 use rota_chain::transaction::Transaction;
 
@@ -188,13 +189,56 @@ pub struct ChunkBody {
     pub bytes: Vec<u8>,
 }
 
+/// A whole block in an answer: canonical bytes on the wire either way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BlockBody {
+    /// The block, as it is read from a peer.
+    Block(Block),
+    /// The bytes it is kept as: who hands them on need not know what is in them.
+    Bytes(Vec<u8>),
+}
+
+impl BlockBody {
+    /// The block.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the bytes are not those of a block; never of one that was read from a peer.
+    pub fn into_block(self) -> Result<Block, DecodeError> {
+        match self {
+            BlockBody::Block(block) => Ok(block),
+            BlockBody::Bytes(bytes) => decode(&bytes),
+        }
+    }
+}
+
+impl From<Block> for BlockBody {
+    fn from(block: Block) -> BlockBody {
+        BlockBody::Block(block)
+    }
+}
+
+impl BorshSerialize for BlockBody {
+    fn serialize<W: Write>(&self, writer: &mut W) -> Result<(), Error> {
+        match self {
+            BlockBody::Block(block) => block.serialize(writer),
+            BlockBody::Bytes(bytes) => writer.write_all(bytes),
+        }
+    }
+}
+
+impl BorshDeserialize for BlockBody {
+    fn deserialize_reader<R: Read>(reader: &mut R) -> Result<BlockBody, Error> {
+        Block::deserialize_reader(reader).map(BlockBody::Block)
+    }
+}
+
 /// What a peer answers. Lists hold what the peer has, in the order asked, cut at the frame limit.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Response {
     /// Headers with their signatures, oldest first.
     Headers(#[borsh(deserialize_with = "bounded_list::<MAX_HEADERS, _, _>")] Vec<SignedHeader>),
     /// Whole blocks.
-    Blocks(#[borsh(deserialize_with = "bounded_list::<MAX_BLOCKS, _, _>")] Vec<Block>),
+    Blocks(#[borsh(deserialize_with = "bounded_list::<MAX_BLOCKS, _, _>")] Vec<BlockBody>),
     /// Transactions of the pool.
     Transactions(#[borsh(deserialize_with = "bounded_list::<MAX_TRANSACTIONS, _, _>")] Vec<Transaction>),
     /// A page of the pool.

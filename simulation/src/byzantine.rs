@@ -73,8 +73,8 @@ impl Byzantine {
         }
         match request {
             Request::Blocks { hashes } => {
-                let found: Vec<Block> =
-                    hashes.iter().filter_map(|hash| self.secret.get(hash)).map(|block| Block::clone(block)).collect();
+                let found = hashes.iter().filter_map(|hash| self.secret.get(hash));
+                let found: Vec<_> = found.map(|block| Block::clone(block).into()).collect();
                 (!found.is_empty()).then_some(Ok(Response::Blocks(found)))
             }
             Request::BlockTransactions { block, indexes } => {

@@ -241,14 +241,11 @@ impl BlockFiles {
 
     fn bytes(&self, number: u32, offset: u64, length: u32) -> Result<Vec<u8>> {
         let file = self.reader(number)?;
-        let path = || file_path(&self.directory, number);
-        let size = file.metadata().map_err(|error| StorageError::from_io("cannot read", &path(), &error))?.len();
-        if offset + u64::from(length) > size {
-            return Err(damaged(number, offset, "the file ends before the record does"));
-        }
         let mut bytes = vec![0; length as usize];
-        file.read_exact_at(&mut bytes, offset)
-            .map_err(|error| StorageError::from_io("cannot read", &path(), &error))?;
+        file.read_exact_at(&mut bytes, offset).map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => damaged(number, offset, "the file ends before the record does"),
+            _ => StorageError::from_io("cannot read", &file_path(&self.directory, number), &error),
+        })?;
         Ok(bytes)
     }
 

@@ -297,7 +297,10 @@ impl<V: ChainFacts> Sync<V> {
         match (asked, result) {
             (Query::Headers, Ok(Response::Headers(headers))) => self.on_headers(peer, headers),
             (Query::Headers, _) => self.headers_failed(peer),
-            (Query::Blocks { hashes }, Ok(Response::Blocks(blocks))) => self.on_blocks(peer, &hashes, blocks),
+            (Query::Blocks { hashes }, Ok(Response::Blocks(bodies))) => {
+                let blocks = bodies.into_iter().map_while(|body| body.into_block().ok());
+                self.on_blocks(peer, &hashes, blocks.collect());
+            }
             (Query::Blocks { hashes }, _) => self.on_blocks(peer, &hashes, Vec::new()),
             (Query::BlockTransactions { block }, Ok(Response::BlockTransactions(found))) => {
                 self.on_block_transactions(peer, block, found);

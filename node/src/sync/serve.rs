@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use rota_chain::amount::Height;
-use rota_chain::block::{Block, SignedHeader};
+use rota_chain::block::SignedHeader;
 use rota_chain::hash::{BlockHash, ChunkHash, FullHash, Txid};
 use rota_chain::transaction::Transaction;
 use rota_p2p::limit::{BODIES_FRAME, MAX_ADDRESSES};
-use rota_p2p::{CompactBlock, Refusal, Request, Response};
+use rota_p2p::{BlockBody, CompactBlock, Refusal, Request, Response};
 use rota_storage::{Snapshot, StorageError};
 
 use crate::view::SharedView;
@@ -79,16 +79,17 @@ fn headers(
     Ok(headers)
 }
 
-fn blocks(snapshot: &Snapshot, hashes: &[BlockHash]) -> Result<Vec<Block>, StorageError> {
+/// As the bytes they are kept as: to take a block apart and put it together again costs more than all else here.
+fn blocks(snapshot: &Snapshot, hashes: &[BlockHash]) -> Result<Vec<BlockBody>, StorageError> {
     let (mut blocks, mut bytes) = (Vec::new(), 0usize);
     let mut given = HashSet::new();
     for hash in hashes.iter().filter(|hash| given.insert(**hash)) {
-        let Some(block) = snapshot.block(hash)? else { continue };
-        bytes = bytes.saturating_add(block.size());
+        let Some(block) = snapshot.block_bytes(hash)? else { continue };
+        bytes = bytes.saturating_add(block.len());
         if bytes > ANSWER_BYTES && !blocks.is_empty() {
             break;
         }
-        blocks.push(block);
+        blocks.push(BlockBody::Bytes(block));
     }
     Ok(blocks)
 }

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 use rayon::prelude::*;
 use rota_chain::address::AddressScheme;
 use rota_chain::block::Block;
@@ -52,6 +54,8 @@ const ANSWERS: usize = 8;
 /// Bytes a second that one peer's requests are answered with: more than a node that catches up can check, and far less than
 /// what small requests could make this node read, encode and encrypt.
 const SERVED_RATE: f64 = 32.0 * 1_048_576.0;
+/// Share of a core that making the answers to one peer takes for long: some answers of few bytes are much work.
+const SERVED_SHARE: f64 = 0.1;
 
 /// Requests of peers answered at once: on half of the cores, so that peers who ask for much leave the rest to callers.
 fn answers() -> usize {
@@ -310,11 +314,11 @@ impl Driver {
                 let chunks = |stream, hashes: &[_]| offchain.answer(&view, asker, stream, hashes);
                 serve::answer(&view, &places, request, chunks)
             };
-            let Ok((response, bytes)) = tokio::task::spawn_blocking(move || sized(work())).await else { return };
+            let Ok((response, price)) = tokio::task::spawn_blocking(move || priced(work)).await else { return };
             drop(permit);
             let _ = handle.respond(id, response).await;
             // The next turn of this peer comes when this answer's share of time is over.
-            tokio::time::sleep(Duration::from_secs_f64(bytes as f64 / SERVED_RATE)).await;
+            tokio::time::sleep(price).await;
         });
     }
 
@@ -357,10 +361,20 @@ impl Driver {
     }
 }
 
-/// An answer and its bytes.
-fn sized(response: Response) -> (Response, usize) {
-    let bytes = encoded_length(&response);
-    (response, bytes)
+/// Makes an answer; and how long the peer's next request waits for it.
+fn priced(work: impl FnOnce() -> Response) -> (Response, Duration) {
+    let before = thread_time();
+    let response = work();
+    let sent = Duration::from_secs_f64(encoded_length(&response) as f64 / SERVED_RATE);
+    let made = thread_time().saturating_sub(before).mul_f64(1.0 / SERVED_SHARE - 1.0);
+    (response, sent.max(made))
+}
+
+/// Processor time of this thread so far; nothing where the system does not tell.
+fn thread_time() -> Duration {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_THREAD) else { return Duration::ZERO };
+    let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
 /// A block, and what came of the checks that need no state.
@@ -436,5 +450,31 @@ async fn announce_block(handle: Handle, view: Arc<SharedView>, hash: BlockHash) 
         }
         Ok(Ok(None)) | Err(_) => {}
         Ok(Err(error)) => tracing::error!(%hash, %error, "a block cannot be announced"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rota_p2p::BlockBody;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_of_few_bytes_that_takes_long_to_make_makes_its_peer_wait() {
+        let work = Duration::from_millis(20);
+        let (_, price) = priced(|| {
+            let begun = thread_time();
+            while thread_time() - begun < work {
+                std::hint::spin_loop();
+            }
+            Response::Headers(Vec::new())
+        });
+        assert!(price >= work * 9, "{price:?}");
+    }
+
+    #[test]
+    fn a_long_answer_makes_its_peer_wait_for_its_bytes() {
+        let (_, price) = priced(|| Response::Blocks(vec![BlockBody::Bytes(vec![0; 4 << 20])]));
+        assert!(price >= Duration::from_millis(125), "{price:?}");
     }
 }

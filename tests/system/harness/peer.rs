@@ -172,7 +172,8 @@ impl Goods {
                 if found.is_empty() { unknown } else { Response::Transactions(found) }
             }
             Request::Blocks { hashes } => {
-                let found: Vec<_> = hashes.iter().filter_map(|hash| self.blocks.get(hash).cloned()).collect();
+                let found = hashes.iter().filter_map(|hash| self.blocks.get(hash).cloned());
+                let found: Vec<_> = found.map(Into::into).collect();
                 if found.is_empty() { unknown } else { Response::Blocks(found) }
             }
             Request::BlockTransactions { block, indexes } => self.blocks.get(&block).map_or(unknown, |block| {

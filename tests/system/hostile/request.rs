@@ -69,6 +69,8 @@ async fn requests_cost_the_node_no_more_than_it_can_bear() {
         hashes.push(shown["blockhash"].as_str().expect("a block").parse().expect("a block hash"));
     }
     hashes.dedup();
+    let shown = a.call("getblock", json!([hashes[0].to_string()])).await;
+    let last = u32::try_from(shown["tx"].as_array().expect("a list of transactions").len() - 1).expect("few");
     let times = |times| Request::Blocks { hashes: vec![hashes[0]; times] };
     let once = ask(&arena, &peer, &times(1)).await.expect("an answer");
     let again = ask(&arena, &peer, &times(16)).await.expect("an answer");
@@ -77,7 +79,11 @@ async fn requests_cost_the_node_no_more_than_it_can_bear() {
         .attack("requests that amplify", Expected::Borne, (1, u64::MAX), async |_| {
             let request = Request::Blocks { hashes: hashes.iter().copied().cycle().take(16).collect() };
             let inventory = Request::PoolInventory { after: FullHash::ZERO, limit: 10_000 };
-            let asked = (0..AT_ONCE / 2).flat_map(|_| [ask(&arena, &peer, &request), ask(&arena, &peer, &inventory)]);
+            // The last transaction of a large block: few bytes, much work.
+            let little = Request::BlockTransactions { block: hashes[0], indexes: vec![last] };
+            let headers = Request::Headers { locator: Vec::new(), stop: BlockHash::ZERO, limit: 2_000 };
+            let asked = (0..AT_ONCE / 4).flat_map(|_| [&request, &inventory, &little, &headers]);
+            let asked = asked.map(|request| ask(&arena, &peer, request));
             for answered in futures::future::join_all(asked).await {
                 assert!(answered.is_ok(), "{answered:?}");
             }

@@ -16,7 +16,7 @@ use rota_chain::transaction::{OutPoint, Output, Transaction};
 use rota_consensus::coin;
 use rota_consensus::rule::{BlockRule, CoinRule, Rule, TransactionRule};
 use rota_consensus::rules::Rules;
-use rota_p2p::{CompactBlock, PeerHandle, QueryId, Refusal, Request, RequestError, Response};
+use rota_p2p::{BlockBody, CompactBlock, PeerHandle, QueryId, Refusal, Request, RequestError, Response};
 use rota_params::ParameterSet;
 
 use crate::ledger::BlockOutcome;
@@ -202,7 +202,7 @@ impl Memory {
             }
             Request::Blocks { hashes } => {
                 let found = hashes.iter().filter_map(|hash| self.blocks.get(hash));
-                Response::Blocks(found.map(|(block, _)| Block::clone(block)).collect())
+                Response::Blocks(found.map(|(block, _)| Block::clone(block).into()).collect())
             }
             Request::Transactions { hashes } => Response::Transactions(
                 hashes.iter().filter_map(|hash| self.pool.get(hash).map(|tx| Transaction::clone(tx))).collect(),
@@ -614,8 +614,10 @@ impl Net {
         }
         let mut response = asked.memory.borrow().answer(request);
         if let (true, Response::Blocks(blocks)) = (asked.corrupt, &mut response) {
-            for block in blocks {
-                block.transactions.push(transaction(77));
+            for body in blocks {
+                if let BlockBody::Block(block) = body {
+                    block.transactions.push(transaction(77));
+                }
             }
         }
         (2 * DELAY, Ok(response))

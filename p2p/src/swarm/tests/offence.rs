@@ -85,7 +85,7 @@ async fn answers_that_a_peer_does_not_read_do_not_pile_up() {
                 _ => None,
             })
             .await;
-        node.handle.respond(id, Response::Blocks(vec![large.clone()])).await.unwrap();
+        node.handle.respond(id, Response::Blocks(vec![large.clone().into()])).await.unwrap();
     }
     // Four of nearly 4 MB fit into 16 MiB; the last is told at once to come again.
     let busy = wire::response_frame(&Response::Refused(Refusal::Busy));
@@ -103,6 +103,6 @@ async fn answers_that_a_peer_does_not_read_do_not_pile_up() {
             _ => None,
         })
         .await;
-    node.handle.respond(id, Response::Blocks(vec![large])).await.unwrap();
+    node.handle.respond(id, Response::Blocks(vec![large.into()])).await.unwrap();
     assert!(answer(&mut again, 8 << 20).await.unwrap().len() > 1 << 20);
 }

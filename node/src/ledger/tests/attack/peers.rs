@@ -137,7 +137,7 @@ impl Peers {
             Request::Headers { .. } => Response::Headers(Vec::new()),
             Request::Blocks { hashes } => {
                 let found = hashes.iter().filter_map(|hash| self.bodies.get(&(peer, *hash)).cloned());
-                Response::Blocks(found.collect())
+                Response::Blocks(found.map(Into::into).collect())
             }
             Request::BlockTransactions { block, indexes } => {
                 let body = self.bodies.get(&(peer, *block));
