@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use rota_node::program;
 
-// For RocksDB too: what threads give back for each other stays half as large. See docs/performance.md.
+// For RocksDB too. See docs/adr/0011-allocator.md.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     match rota_crash::arm() {
