@@ -27,6 +27,8 @@ pub const FILE_BYTES: u64 = 128 << 20;
 pub const MAX_RECORD_BYTES: u32 = 2_000_000_000;
 /// Files kept open for reading: a fraction of the usual limit of 1,024 a process.
 const OPEN_FILES: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not 0");
+/// Bytes for which memory is taken without a look at the file's size: more than nearly all transactions have.
+const TAKEN_UNSEEN: u32 = 1 << 20;
 /// Marks the beginning of a record.
 const MAGIC: [u8; 4] = [0xB7, b'R', b'o', b't'];
 /// Magic, kind, length, checksum.
@@ -241,11 +243,16 @@ impl BlockFiles {
 
     fn bytes(&self, number: u32, offset: u64, length: u32) -> Result<Vec<u8>> {
         let file = self.reader(number)?;
-        let mut bytes = vec![0; length as usize];
-        file.read_exact_at(&mut bytes, offset).map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => damaged(number, offset, "the file ends before the record does"),
+        let too_short = || damaged(number, offset, "the file ends before the record does");
+        let fail = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => too_short(),
             _ => StorageError::from_io("cannot read", &file_path(&self.directory, number), &error),
-        })?;
+        };
+        if length > TAKEN_UNSEEN && offset + u64::from(length) > file.metadata().map_err(fail)?.len() {
+            return Err(too_short());
+        }
+        let mut bytes = vec![0; length as usize];
+        file.read_exact_at(&mut bytes, offset).map_err(fail)?;
         Ok(bytes)
     }
 

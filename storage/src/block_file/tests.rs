@@ -87,6 +87,17 @@ fn a_location_that_is_no_record_is_refused() {
 }
 
 #[test]
+fn a_location_that_reaches_beyond_the_file_is_refused_whatever_its_length() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = BlockFiles::open(folder.path()).unwrap();
+    let whole = files.append_undo(&undo(1)).unwrap();
+    for length in [whole.length + 1, 1 << 20, (1 << 20) + 1, u32::MAX] {
+        let error = files.read_undo(Location { length, ..whole }).unwrap_err();
+        assert!(error.to_string().contains("the file ends before the record does"), "{length}: {error}");
+    }
+}
+
+#[test]
 fn a_full_file_is_followed_by_a_new_one() {
     let folder = tempfile::tempdir().unwrap();
     let files = BlockFiles::open(folder.path()).unwrap();
