@@ -259,12 +259,17 @@ impl Arena {
         tokio::time::timeout(PATIENCE, peer.closed()).await.ok().map(|()| offence.elapsed())
     }
 
-    /// What is published while something else happens, or nothing.
-    async fn stretch(&self, meanwhile: impl Future<Output = ()>) -> Stretch {
+    /// What is published while something else happens, and what that gives.
+    async fn stretch<T>(&self, meanwhile: impl Future<Output = T>) -> (Stretch, T) {
         let (begun, before, own) = (Instant::now(), self.load.published.load(Ordering::Relaxed), own_time());
-        meanwhile.await;
+        let given = meanwhile.await;
         let published = self.load.published.load(Ordering::Relaxed) - before;
-        Stretch { published, elapsed: begun.elapsed(), own: own_time().saturating_sub(own) }
+        (Stretch { published, elapsed: begun.elapsed(), own: own_time().saturating_sub(own) }, given)
+    }
+
+    /// What is published in half a window in which nothing else happens.
+    async fn calm(&self) -> Stretch {
+        self.stretch(tokio::time::sleep(self.scale.window / 2)).await.0
     }
 
     /// Has `strike` done at least `least` times and until the window is over, or `most` times; each gives the time from
@@ -277,29 +282,11 @@ impl Arena {
         (least, most): (u64, u64),
         strike: impl AsyncFn(u64) -> Option<Duration>,
     ) {
-        let before = self.stretch(tokio::time::sleep(self.scale.window / 2)).await;
+        let before = self.calm().await;
         let logged = self.log().len();
-        let (mut rounds, mut slowest) = (0, Duration::ZERO);
-        let attacked = self.stretch(async {
-            let begun = Instant::now();
-            let mut reported = begun;
-            while rounds < most && (rounds < least || begun.elapsed() < self.scale.window) {
-                let parted = strike(rounds).await;
-                rounds += 1;
-                if !matches!(expected, Expected::Borne) {
-                    slowest = slowest.max(parted.unwrap_or_else(|| panic!("{name}: the connection does not end")));
-                }
-                if reported.elapsed() > Duration::from_secs(10) {
-                    reported = Instant::now();
-                    let left = begun.elapsed().as_secs_f64() / rounds as f64 * (least.saturating_sub(rounds)) as f64;
-                    eprintln!("{name}: {rounds} of {least} rounds, {left:.0} s left");
-                }
-            }
-            tokio::time::sleep(self.scale.window.saturating_sub(begun.elapsed())).await;
-        });
-        let attacked = attacked.await;
+        let (attacked, (rounds, slowest)) = self.stretch(self.strikes(name, &expected, (least, most), strike)).await;
         let line = self.line(&expected, logged).await;
-        let calm = before.and(&self.stretch(tokio::time::sleep(self.scale.window / 2)).await);
+        let calm = before.and(&self.calm().await);
         let ratio = attacked.rate() / calm.rate();
         let kept = ratio / attacked.left(&calm);
         let memory = self.chain.nodes().iter().map(resident_peak).max().unwrap_or(0);
@@ -316,6 +303,34 @@ impl Arena {
         if self.scale.judged {
             self.judge(name, slowest, kept, memory);
         }
+    }
+
+    /// The strikes of an attack, with its progress: how many, and the longest time from an offence to the end of the
+    /// connection.
+    async fn strikes(
+        &self,
+        name: &str,
+        expected: &Expected,
+        (least, most): (u64, u64),
+        strike: impl AsyncFn(u64) -> Option<Duration>,
+    ) -> (u64, Duration) {
+        let (mut rounds, mut slowest) = (0, Duration::ZERO);
+        let begun = Instant::now();
+        let mut reported = begun;
+        while rounds < most && (rounds < least || begun.elapsed() < self.scale.window) {
+            let parted = strike(rounds).await;
+            rounds += 1;
+            if !matches!(expected, Expected::Borne) {
+                slowest = slowest.max(parted.unwrap_or_else(|| panic!("{name}: the connection does not end")));
+            }
+            if reported.elapsed() > Duration::from_secs(10) {
+                reported = Instant::now();
+                let left = begun.elapsed().as_secs_f64() / rounds as f64 * (least.saturating_sub(rounds)) as f64;
+                eprintln!("{name}: {rounds} of {least} rounds, {left:.0} s left");
+            }
+        }
+        tokio::time::sleep(self.scale.window.saturating_sub(begun.elapsed())).await;
+        (rounds, slowest)
     }
 
     /// Notes what is not as promised; the test fails at its end, so that every attack gets its line.
