@@ -136,7 +136,7 @@ impl Ledger {
         };
         self.store_entry(&block, &parent, status, Some(body))?;
         if let Ok(checked) = checked {
-            self.checked.put(hash, checked);
+            self.checked.put(checked);
         }
         match status {
             BlockStatus::InvalidAncestor => self.tree.grow_marked(hash, &header.previous)?,

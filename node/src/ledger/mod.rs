@@ -3,6 +3,7 @@
 
 mod accept;
 mod admission;
+mod checked;
 mod choose;
 mod handle;
 mod pending;
@@ -40,11 +41,10 @@ use crate::clock::Clock;
 use crate::pause::Paused;
 use crate::pool::{Ended, Pool, PoolEntry, PoolLimits, Renewal, Renewed};
 use crate::view::{SharedView, Tip, View};
+use checked::CheckedBlocks;
 use switch::unreadable;
 use tree::Tree;
 
-/// Blocks checked and not yet applied that are kept, so that none is checked twice.
-const CHECKED_BLOCKS: NonZeroUsize = NonZeroUsize::new(32).expect("32 is not zero");
 /// Times that what came in late is taken over before the door is closed.
 const RENEWAL_ROUNDS: usize = 8;
 /// Late transactions for which the door may be closed: some milliseconds.
@@ -158,7 +158,7 @@ pub struct Ledger {
     sync_transactions: bool,
     clock: Clock,
     tree: Tree,
-    checked: LruCache<BlockHash, CheckedBlock>,
+    checked: CheckedBlocks,
     refused: LruCache<BlockHash, Rule>,
     events: broadcast::Sender<LedgerEvent>,
     ended: VecDeque<(Txid, String)>,
@@ -199,7 +199,7 @@ impl Ledger {
             sync_transactions: parts.sync_transactions,
             clock: parts.clock,
             tree,
-            checked: LruCache::new(CHECKED_BLOCKS),
+            checked: CheckedBlocks::new(),
             refused: LruCache::new(REFUSED_BLOCKS),
             events,
             ended: VecDeque::new(),

@@ -285,7 +285,8 @@ impl<V: ChainFacts> Sync<V> {
         self.misbehaving(peer, format!("it delivered block {hash}, which is invalid: {rule}"));
     }
 
-    /// The tip moved: the window with it. The new tip is announced unless more blocks are about to follow.
+    /// The tip moved: the window with it. The new tip is announced unless nobody is there or more blocks are about to
+    /// follow.
     pub(super) fn tip_moved(&mut self, applied: &[BlockHash]) {
         self.progress.moved = self.now.steady;
         let tip = self.facts.tip();
@@ -302,6 +303,7 @@ impl<V: ChainFacts> Sync<V> {
         }
         if let Some(last) = applied.last()
             && !self.progress.catching_up
+            && !self.peers.is_empty()
             && self.may_announce(last)
         {
             self.out.push(SyncAction::AnnounceBlock(*last));

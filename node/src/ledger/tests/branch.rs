@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use rota_chain::block::Block;
+use rota_chain::data::{Data, DataFormat};
 use rota_chain::hash::{BlockHash, StateHash};
+use rota_chain::operation::Operation;
 use rota_chain::permission::{BlockRange, Permission};
+use rota_chain::transaction::Output;
 use rota_consensus::rule::{BlockRule, Rule};
 use rota_params::Parameter;
 use rota_storage::BlockStatus;
 
 use super::world::{Chain, FIRST, Node, key};
+use crate::ledger::checked::CHECKED_BYTES;
 use crate::ledger::{BlockOutcome, GovernanceFork, LedgerError, LedgerEvent};
 
 fn hashes(blocks: &[Arc<Block>]) -> Vec<BlockHash> {
@@ -75,6 +79,28 @@ fn a_longer_branch_wins_and_what_the_other_confirmed_waits_again() {
     let [LedgerEvent::Tip { applied, undone, .. }] = events.as_slice() else { panic!("{events:?}") };
     assert_eq!(applied.iter().map(|(hash, _)| *hash).collect::<Vec<_>>(), hashes(&won));
     assert_eq!(undone.as_slice(), [more.hash(), lost[1].hash(), lost[0].hash()]);
+}
+
+#[test]
+fn blocks_of_branches_that_lost_do_not_fill_the_memory_and_may_win_later() {
+    let chain = Chain::new();
+    let (mut left, mut right) = (chain.node("left"), chain.node("right"));
+    left.mine_many(FIRST, 8, 0);
+    let tip = left.tip();
+    for number in 0..8 {
+        let data = Data { format: DataFormat::Raw, bytes: vec![number; 1_000_000] };
+        right.submit(right.sign(FIRST, number.into(), 1_000, vec![Output::operation(Operation::Data(data))]));
+        let block = right.mine(FIRST, 11 + 10 * u64::from(number));
+        assert!(block.size() > 1_000_000);
+        left.take_all(&[block]);
+        assert!(left.ledger.checked.bytes() <= CHECKED_BYTES, "{} bytes", left.ledger.checked.bytes());
+    }
+    assert_eq!(left.tip(), tip);
+    assert!(left.ledger.checked.bytes() > 1_000_000, "the last ones are kept");
+    let won = right.mine(FIRST, 100);
+    assert!(matches!(left.take(&won), BlockOutcome::Applied));
+    assert_eq!(left.state_hash(), right.state_hash());
+    assert_eq!(left.ledger.checked.bytes(), 0, "what is applied is not kept");
 }
 
 #[test]
