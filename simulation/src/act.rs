@@ -221,8 +221,8 @@ impl World {
                     self.observe_switch(node, &applied, undone)?;
                     self.look_soon(node);
                 }
-                LedgerEvent::Admitted(_) if rests => self.look_soon(node),
-                LedgerEvent::Admitted(_) => {}
+                LedgerEvent::Admitted { .. } if rests => self.look_soon(node),
+                LedgerEvent::Admitted { .. } => {}
                 LedgerEvent::Ended { txid, reason } => {
                     let (txid, reason) = (*txid, reason.clone());
                     self.note(node, &txid.0, || format!("transaction {txid} ended: {reason}"));

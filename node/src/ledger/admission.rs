@@ -174,7 +174,8 @@ impl Admission {
             }
             for entry in entries {
                 // No receiver is no fault: parts that do not listen need not know.
-                let _ = self.events.send(LedgerEvent::Admitted(entry));
+                let (txid, hash) = (entry.tx.txid(), entry.tx.full_hash());
+                let _ = self.events.send(LedgerEvent::Admitted { txid, hash, entry: Arc::downgrade(&entry) });
             }
         }
     }

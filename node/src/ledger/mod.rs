@@ -13,13 +13,13 @@ mod tree;
 
 use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroUsize;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use lru::LruCache;
 use rayon::prelude::*;
 use rota_chain::amount::Height;
 use rota_chain::block::Block;
-use rota_chain::hash::{BlockHash, Txid};
+use rota_chain::hash::{BlockHash, FullHash, Txid};
 use rota_consensus::block::{self, CheckedBlock};
 use rota_consensus::rule::{BlockRule, Rule};
 use rota_consensus::rules::Rules;
@@ -65,7 +65,14 @@ pub enum LedgerEvent {
         undone: Vec<BlockHash>,
     },
     /// A transaction came into the pool.
-    Admitted(Arc<PoolEntry>),
+    Admitted {
+        /// The transaction.
+        txid: Txid,
+        /// Its hash with witnesses.
+        hash: FullHash,
+        /// The entry, if it is still there: who listens slowly keeps no transactions in memory.
+        entry: Weak<PoolEntry>,
+    },
     /// A transaction left the pool unconfirmed.
     Ended {
         /// The transaction.

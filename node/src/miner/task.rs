@@ -93,7 +93,7 @@ impl Carrier {
     fn note(&mut self, event: Result<LedgerEvent, broadcast::error::RecvError>) -> bool {
         match event {
             Ok(LedgerEvent::Tip { .. }) => true,
-            Ok(LedgerEvent::Admitted(_)) => self.resting,
+            Ok(LedgerEvent::Admitted { .. }) => self.resting,
             Ok(LedgerEvent::Ended { .. }) => false,
             Err(_) => {
                 self.gatherer.forget();

@@ -80,9 +80,10 @@ pub async fn run(context: Arc<Context>, programs: Programs, mut shutdown: watch:
         };
         match event {
             Ok(LedgerEvent::Tip { applied, .. }) => notifier.on_blocks(&applied).await,
-            Ok(LedgerEvent::Admitted(entry)) => {
-                let first_seen = notifier.is_new(entry.tx.txid());
-                let standing = Standing { first_seen, block: None };
+            Ok(LedgerEvent::Admitted { txid, entry, .. }) => {
+                // What has left the pool by now is told of with its block.
+                let Some(entry) = entry.upgrade() else { continue };
+                let standing = Standing { first_seen: notifier.is_new(txid), block: None };
                 notifier.on_transaction(entry.tx.transaction(), standing);
             }
             Ok(LedgerEvent::Ended { .. }) => {}

@@ -62,9 +62,10 @@ async fn note(ctx: Arc<Context>, mut stop: watch::Receiver<bool>) {
             event = events.recv() => event,
         };
         match event {
-            Ok(LedgerEvent::Admitted(entry)) if !concerns(entry.tx.transaction()) => {}
-            Ok(LedgerEvent::Admitted(entry)) => {
-                let (txid, tx) = (entry.tx.txid(), Arc::clone(entry.tx.transaction()));
+            Ok(LedgerEvent::Admitted { txid, entry, .. }) => {
+                // What has left the pool by now is noted with its block.
+                let tx = entry.upgrade().map(|entry| Arc::clone(entry.tx.transaction()));
+                let Some(tx) = tx.filter(|tx| concerns(tx)) else { continue };
                 let worker = Arc::clone(&ctx);
                 working(&ctx, move || note_transaction(&worker, txid, &tx)).await;
             }

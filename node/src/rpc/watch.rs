@@ -213,15 +213,15 @@ async fn next_arrivals(arrivals: &mut Arrivals) -> Vec<Txid> {
     let mut arrived = Vec::new();
     while arrived.is_empty() {
         match events.recv().await {
-            Ok(LedgerEvent::Admitted(entry)) => arrived.push(entry.tx.txid()),
+            Ok(LedgerEvent::Admitted { txid, .. }) => arrived.push(txid),
             Ok(LedgerEvent::Tip { .. } | LedgerEvent::Ended { .. }) | Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
     }
     while arrived.len() < ARRIVALS
-        && let Ok(LedgerEvent::Admitted(entry)) = events.try_recv()
+        && let Ok(LedgerEvent::Admitted { txid, .. }) = events.try_recv()
     {
-        arrived.push(entry.tx.txid());
+        arrived.push(txid);
     }
     arrived
 }

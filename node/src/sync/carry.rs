@@ -12,7 +12,7 @@ use rota_consensus::transaction::{VerifiedTransaction, check_transaction};
 
 use super::{Delivered, Relayed, SyncInput, Verdict};
 use crate::ledger::LedgerEvent;
-use crate::pool::PoolError;
+use crate::pool::{PoolEntry, PoolError};
 
 /// What the machine is told of an event of the ledger.
 #[must_use]
@@ -22,9 +22,11 @@ pub fn input_of(event: LedgerEvent) -> SyncInput {
             let applied = applied.into_iter().map(|(hash, _)| hash).collect();
             SyncInput::Tip { applied, undone: !undone.is_empty() }
         }
-        LedgerEvent::Admitted(entry) => {
-            let grants = entry.tx.transaction().operations().any(|(_, op)| matches!(op, Operation::Grant(_)));
-            SyncInput::Admitted { hash: entry.tx.full_hash(), txid: entry.tx.txid(), grants }
+        LedgerEvent::Admitted { txid, hash, entry } => {
+            let grants = |entry: &PoolEntry| {
+                entry.tx.transaction().operations().any(|(_, op)| matches!(op, Operation::Grant(_)))
+            };
+            SyncInput::Admitted { hash, txid, grants: entry.upgrade().is_some_and(|entry| grants(&entry)) }
         }
         LedgerEvent::Ended { .. } => SyncInput::Forgotten,
     }

@@ -24,9 +24,24 @@ fn data() -> Vec<Output> {
 fn ended(node: &mut Node) -> Vec<Txid> {
     let of = |event| match event {
         LedgerEvent::Ended { txid, .. } => Some(txid),
-        LedgerEvent::Tip { .. } | LedgerEvent::Admitted(_) => None,
+        LedgerEvent::Tip { .. } | LedgerEvent::Admitted { .. } => None,
     };
     node.events().into_iter().filter_map(of).collect()
+}
+
+#[test]
+fn who_listens_slowly_keeps_no_confirmed_transactions_in_memory() {
+    let chain = Chain::new();
+    let mut node = chain.node("node");
+    let waits = |event: &LedgerEvent| match event {
+        LedgerEvent::Admitted { txid, entry, .. } => Some((*txid, entry.upgrade().is_some())),
+        LedgerEvent::Tip { .. } | LedgerEvent::Ended { .. } => None,
+    };
+    let first = node.submit(node.data(FIRST, 1));
+    node.mine(FIRST, 10);
+    let second = node.submit(node.data(FIRST, 2));
+    let told: Vec<(Txid, bool)> = node.events().iter().filter_map(waits).collect();
+    assert_eq!(told, [(first, false), (second, true)]);
 }
 
 #[test]
@@ -295,7 +310,7 @@ async fn the_writer_answers_in_order_and_ends_when_told_though_handles_remain() 
     let mut events = handle.subscribe_events();
     submit_both(&handle, &signer).await;
     assert_eq!(view.read().pool.len(), 2);
-    assert!(matches!(events.recv().await, Ok(LedgerEvent::Admitted(_))));
+    assert!(matches!(events.recv().await, Ok(LedgerEvent::Admitted { .. })));
     let other = handle.clone();
     handle.stop().await;
     thread.join().unwrap();
