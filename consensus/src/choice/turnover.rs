@@ -23,8 +23,8 @@ pub struct TurnoverFacts<'a, M> {
     pub arrivals: &'a [f64],
     /// Miners of the latest blocks, newest first, as far back as [`search_depth`] says.
     pub recent_miners: &'a [M],
-    /// Active miners.
-    pub active: u32,
+    /// Miners that may make the next block. Before all have made one they are more than the active ones.
+    pub eligible: u32,
     /// Whether diversity bars nobody of several miners: without turnover all of them then take turns, since the one
     /// who mined last would go on alone otherwise.
     pub rotates: bool,
@@ -89,15 +89,22 @@ pub fn choose_start<M: Copy + PartialEq>(
     let shift = creation - LEAST_CREATION;
     let turnover = inner_turnover(facts.turnover);
     let (base, last_expected) = expected_times(facts, shift);
-    let pool = pool_of(facts, eligible);
+    let recent = recent_of(facts, eligible);
+    let rotation = facts.rotates && turnover <= 0.0;
+    let pool = pool_of(facts, &recent, rotation);
     let mut members = size(pool.len());
     let mut in_pool = pool.contains(&facts.own);
-    let outside = f64::from(facts.active) - members;
     let mut next = Estimate(None);
     if !in_pool {
+        let outside = f64::from(facts.eligible) - members;
         let fresh = if turnover > 0.0 { outside / turnover } else { f64::INFINITY };
         let candidates = estimate.0.unwrap_or(fresh).max(1.0);
-        if turnover / candidates > random() {
+        let new_in_rotation = rotation && !recent.contains(&facts.own);
+        let chance = match pool.is_empty() || new_in_rotation {
+            true => 1.0 / (f64::from(facts.eligible) - size(recent.len())).max(1.0),
+            false => turnover / candidates,
+        };
+        if chance > random() {
             in_pool = true;
             members += 1.0;
         }
@@ -110,7 +117,7 @@ pub fn choose_start<M: Copy + PartialEq>(
         return Start { at, in_pool, estimate: next };
     }
     let mut at = last_expected + spread / 2.0 + lead + creation + random() * creation;
-    let mut rivals = f64::from(facts.active);
+    let mut rivals = f64::from(facts.eligible);
     while rivals > 0.5 && random() > 1.0 / rivals {
         at += creation;
         rivals /= 2.0;
@@ -118,20 +125,24 @@ pub fn choose_start<M: Copy + PartialEq>(
     Start { at, in_pool, estimate: next }
 }
 
-/// The miners expected to make the next block: the most recent ones that may, or in a rotation the one whose last
-/// block is the oldest (an own address that was not seen lately steps in).
-fn pool_of<M: Copy + PartialEq>(facts: &TurnoverFacts<'_, M>, eligible: impl Fn(&M) -> bool) -> Vec<M> {
+/// The different recent miners that may make the next block, newest first.
+fn recent_of<M: Copy + PartialEq>(facts: &TurnoverFacts<'_, M>, eligible: impl Fn(&M) -> bool) -> Vec<M> {
     let mut seen: Vec<M> = Vec::new();
     for miner in facts.recent_miners.iter().filter(|miner| eligible(miner)) {
         if !seen.contains(miner) {
             seen.push(*miner);
         }
     }
-    if facts.rotates && inner_turnover(facts.turnover) <= 0.0 {
-        return if seen.contains(&facts.own) { seen.pop().into_iter().collect() } else { vec![facts.own] };
-    }
-    seen.truncate(pool_size(facts.target, facts.creation, facts.turnover));
     seen
+}
+
+/// Those expected to make the next block: the most recent ones, or in a rotation the one whose last block is the oldest.
+fn pool_of<'r, M>(facts: &TurnoverFacts<'_, M>, recent: &'r [M], rotation: bool) -> &'r [M] {
+    if rotation {
+        return recent.get(recent.len().saturating_sub(1)..).unwrap_or_default();
+    }
+    let wanted = pool_size(facts.target, facts.creation, facts.turnover);
+    recent.get(..wanted).unwrap_or(recent)
 }
 
 fn size(count: usize) -> f64 {
@@ -177,7 +188,7 @@ mod tests {
             creation: 0.0,
             arrivals,
             recent_miners: recent,
-            active: 10,
+            eligible: 10,
             rotates: false,
             own,
         }
@@ -204,14 +215,27 @@ mod tests {
     }
 
     #[test]
-    fn in_a_rotation_the_miner_whose_block_is_oldest_is_due_and_a_newcomer_steps_in() {
-        let due = |recent: &[u8], own| {
+    fn in_a_rotation_the_miner_whose_block_is_oldest_is_due_and_of_newcomers_one_on_average() {
+        let due = |recent: &[u8], own, draw| {
             let facts = TurnoverFacts { rotates: true, ..facts(&[999.0], recent, 0.0, own) };
-            choose_start(&facts, Estimate::default(), |_| true, || 0.5).in_pool
+            choose_start(&facts, Estimate::default(), |_| true, || draw).in_pool
         };
         let recent = [3, 2, 1, 4, 3, 2, 1, 4];
-        assert!(due(&recent, 4) && !due(&recent, 1) && !due(&recent, 2) && !due(&recent, 3));
-        assert!(due(&recent, 9));
+        for draw in [0.01, 0.5] {
+            assert!(due(&recent, 4, draw));
+            assert!(!due(&recent, 1, draw) && !due(&recent, 2, draw) && !due(&recent, 3, draw));
+        }
+        // Ten may, four were seen: each of the other six with a chance of a sixth.
+        assert!(due(&recent, 9, 0.16) && !due(&recent, 9, 0.17));
+    }
+
+    #[test]
+    fn where_nobody_recent_may_mine_one_of_all_joins_on_average() {
+        for turnover in [0.0, 0.5, 1.0] {
+            let facts = facts(&[999.0], &[1, 2], turnover, 7);
+            let joins = |draw| choose_start(&facts, Estimate::default(), |miner| *miner > 2, || draw).in_pool;
+            assert!(joins(0.09) && !joins(0.11), "{turnover}");
+        }
     }
 
     #[test]

@@ -24,12 +24,15 @@ impl Entropy {
 /// Miners who take turns.
 struct Crew {
     turnover: f64,
+    rotates: bool,
     spacing: usize,
     alive: Vec<bool>,
     estimates: Vec<Estimate>,
     entropy: Vec<Entropy>,
     /// Miner and arrival of every block.
     blocks: Vec<(usize, f64)>,
+    /// Blocks beside which another was made by who had not heard of them.
+    contested: usize,
 }
 
 impl Crew {
@@ -37,11 +40,13 @@ impl Crew {
         let count = miners as usize;
         Crew {
             turnover,
+            rotates: false,
             spacing: spacing(miners, diversity) as usize,
             alive: vec![true; count],
             estimates: vec![Estimate::default(); count],
             entropy: (0..count).map(|index| Entropy(1 + index as u64)).collect(),
             blocks: vec![(0, 0.0)],
+            contested: 0,
         }
     }
 
@@ -54,12 +59,13 @@ impl Crew {
     fn next_block(&mut self) -> bool {
         let miners = u32::try_from(self.alive.len()).unwrap();
         let active = miners + 1 - u32::try_from(self.spacing).unwrap();
+        let eligible = (0..self.alive.len()).filter(|miner| self.may_mine(*miner)).count();
         let depth = search_depth(pool_size(TARGET, 0.0, self.turnover), miners, active);
         let newest_first = || self.blocks.iter().rev();
         let recent: Vec<usize> = newest_first().take(depth).map(|(miner, _)| *miner).collect();
         let arrivals: Vec<f64> = newest_first().take(12).map(|(_, time)| *time).collect();
         let now = arrivals[0];
-        let mut earliest: Option<(usize, f64, bool)> = None;
+        let mut starts: Vec<(usize, f64, bool)> = Vec::new();
         for miner in 0..self.alive.len() {
             if !self.alive[miner] || !self.may_mine(miner) {
                 continue;
@@ -74,20 +80,21 @@ impl Crew {
                 creation: 0.0,
                 arrivals: &arrivals,
                 recent_miners: &recent,
-                active,
-                rotates: false,
+                eligible: u32::try_from(eligible).unwrap(),
+                rotates: self.rotates,
                 own: miner,
             };
             let mut entropy = Entropy(self.entropy[miner].0);
             let start = choose_start(&facts, self.estimates[miner], |other| self.may_mine(*other), || entropy.next());
             self.entropy[miner] = entropy;
             self.estimates[miner] = start.estimate;
-            if earliest.is_none_or(|(_, at, _)| start.at < at) {
-                earliest = Some((miner, start.at, start.in_pool));
-            }
+            starts.push((miner, start.at.max(now), start.in_pool));
         }
-        let (miner, at, in_pool) = earliest.expect("somebody may mine");
-        self.blocks.push((miner, at.max(now) + LATENCY));
+        let first = starts.iter().min_by(|one, other| one.1.total_cmp(&other.1));
+        let (miner, at, in_pool) = *first.expect("somebody may mine");
+        let beside = starts.iter().any(|(other, start, _)| *other != miner && *start < at + LATENCY);
+        self.contested += usize::from(beside);
+        self.blocks.push((miner, at + LATENCY));
         in_pool
     }
 
@@ -187,6 +194,20 @@ fn without_turnover_and_with_it_blocks_come_near_the_target() {
 }
 
 #[test]
+fn miners_who_have_made_no_block_yet_do_not_all_start_at_once() {
+    for (diversity, turnover, rotates) in
+        [(0, 0.0, true), (1_000_000, 0.0, false), (1_000_000, 0.5, false), (750_000, 1.0, false)]
+    {
+        let mut crew = Crew { rotates, ..Crew::new(80, diversity, turnover) };
+        crew.run(crew.spacing.max(70) - 2);
+        let blocks = crew.blocks.len();
+        assert!(crew.contested * 8 < blocks, "{diversity}, {turnover}: {} of {blocks} contested", crew.contested);
+        let gap = crew.mean_gap(blocks - 1);
+        assert!(gap < 1.5 * TARGET, "{diversity}, {turnover}: {gap} s");
+    }
+}
+
+#[test]
 fn the_default_lets_newcomers_in_now_and_then() {
     let mut crew = Crew::new(10, 300_000, 0.5);
     crew.run(3_000);
@@ -215,7 +236,7 @@ fn who_is_not_in_the_pool_joins_with_turnover_over_the_estimate() {
             creation: 0.0,
             arrivals: &[999.0],
             recent_miners: &[1, 2],
-            active: 6,
+            eligible: 6,
             rotates: false,
             own: 7,
         };

@@ -167,6 +167,14 @@ impl MinerFacts {
         self.miners > 1 && self.active == self.miners && !self.anyone_can_mine
     }
 
+    /// How many may make the next block.
+    pub fn eligible(&self) -> u32 {
+        match self.anyone_can_mine {
+            true => self.active,
+            false => u32::try_from(self.eligible.len()).unwrap_or(u32::MAX),
+        }
+    }
+
     /// Whether a miner may make the next block.
     pub fn may_mine(&self, miner: &KeyHash) -> bool {
         self.anyone_can_mine || self.eligible.contains(miner)

@@ -208,7 +208,7 @@ impl Miner {
             creation: facts.creation,
             arrivals: &facts.arrivals,
             recent_miners: &facts.recent_miners,
-            active: facts.active,
+            eligible: facts.eligible(),
             rotates: facts.rotates(),
             own: address,
         };

@@ -48,6 +48,8 @@ fn decide(facts: &MinerFacts) -> Decision {
 
 #[test]
 fn every_reason_to_wait_is_told() {
+    let other = KeyHash([2; 20]);
+    let anothers_turn = MinerFacts { recent_miners: vec![other], eligible: HashSet::from([ME, other]), ..facts() };
     let cases = [
         (MinerFacts { enabled: false, ..facts() }, MinerState::Disabled),
         (MinerFacts { paused: true, ..facts() }, MinerState::Paused),
@@ -57,7 +59,7 @@ fn every_reason_to_wait_is_told() {
         (MinerFacts { miners: 2, ..facts() }, MinerState::RequiresPeers),
         (MinerFacts { empty_limit: Some(3), empty_blocks: 3, ..facts() }, MinerState::WaitingTransactions),
         (facts(), MinerState::WaitingBlockTime),
-        (MinerFacts { recent_miners: Vec::new(), ..facts() }, MinerState::WaitingTurnover),
+        (anothers_turn, MinerState::WaitingTurnover),
     ];
     for (facts, expected) in cases {
         assert_eq!(state(decide(&facts)), Some(expected));
