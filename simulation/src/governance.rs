@@ -110,13 +110,17 @@ impl World {
     /// fork: then an operator has to decide. Branches of one height on which nobody may make a block stay as they are.
     #[must_use]
     pub fn is_settled(&self) -> bool {
+        self.agrees() || self.unsettled().next().is_none()
+    }
+
+    /// The pairs that are not settled, see [`World::is_settled`].
+    pub fn unsettled(&self) -> impl Iterator<Item = (&Node, &Node)> {
         let idle = self.is_idle();
-        let height = |node: &Node| node.tip().map(|tip| tip.0);
-        let settled = |(one, other): (&Node, &Node)| {
-            let tied = idle && height(one) == height(other);
+        let settled = move |(one, other): &(&Node, &Node)| {
+            let tied = idle && same_height(one, other);
             one.tip() == other.tip() || tied || self.refuses(one, other) || self.refuses(other, one)
         };
-        self.agrees() || self.pairs().all(settled)
+        self.pairs().filter(move |pair| !settled(pair))
     }
 
     /// Whether a node reports the branch of another as a governance fork.
@@ -166,4 +170,9 @@ impl World {
             }
         }
     }
+}
+
+/// Whether two nodes have tips of one height.
+pub fn same_height(one: &Node, other: &Node) -> bool {
+    one.tip().map(|tip| tip.0) == other.tip().map(|tip| tip.0)
 }

@@ -9,6 +9,7 @@ use rota_chain::permission::{BlockRange, Permission};
 use crate::caller::RIGHTS;
 use crate::chain;
 use crate::check::{Counts, Failure};
+use crate::governance::same_height;
 use crate::node::Node;
 use crate::plan::{Kind, Plan};
 use crate::random::Random;
@@ -238,7 +239,11 @@ impl World {
             }
             if !settled && !self.failed() {
                 let tips: Vec<_> = self.honest().map(|node| (node.index, node.tip())).collect();
-                let detail = format!("the first block after healing was {hash} at {at}; at {limit} tips are {tips:?}");
+                let pair = self.unsettled().next().map(|(one, other)| [one, other].map(World::fork_report).join("; "));
+                let detail = format!(
+                    "the first block after healing was {hash} at {at}; {}; at {limit} tips are {tips:?}",
+                    pair.unwrap_or_default()
+                );
                 self.checks.fail("all honest nodes reach one tip within three block times", detail);
             }
         }
@@ -246,12 +251,13 @@ impl World {
         self.finish()
     }
 
-    /// Whether honest nodes have different tips of the greatest height: the next block decides.
+    /// Whether honest nodes have different tips of one height, the greatest or that of a branch which others refuse: the
+    /// next block decides.
     fn is_contested(&self) -> bool {
         let height = self.height();
         let mut highest = self.honest().filter_map(Node::tip).filter(|tip| tip.0 == height);
         let first = highest.next();
-        highest.any(|tip| Some(tip) != first)
+        highest.any(|tip| Some(tip) != first) || self.unsettled().any(|(one, other)| same_height(one, other))
     }
 
     /// Waits until no block of an honest chain lies in the future of right clocks: such a block is held by others, and
