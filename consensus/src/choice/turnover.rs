@@ -77,19 +77,19 @@ pub fn newcomer<M: PartialEq>(recent_miners: &[M]) -> bool {
     recent_miners.split_first().is_some_and(|(newest, others)| !others.contains(newest))
 }
 
-/// Chooses the start time. `eligible` tells whether a miner may make the next block; `random` gives numbers evenly
+/// Chooses the start time. `may_mine` tells whether a miner may make the next block; `random` gives numbers evenly
 /// spread over 0 to 1.
 pub fn choose_start<M: Copy + PartialEq>(
     facts: &TurnoverFacts<'_, M>,
     estimate: Estimate,
-    eligible: impl Fn(&M) -> bool,
+    may_mine: impl Fn(&M) -> bool,
     mut random: impl FnMut() -> f64,
 ) -> Start {
     let creation = creation_time(facts.creation);
     let shift = creation - LEAST_CREATION;
     let turnover = inner_turnover(facts.turnover);
     let (base, last_expected) = expected_times(facts, shift);
-    let recent = recent_of(facts, eligible);
+    let recent = recent_of(facts, may_mine);
     let rotation = facts.rotates && turnover <= 0.0;
     let pool = pool_of(facts, &recent, rotation);
     let mut members = size(pool.len());
@@ -126,9 +126,9 @@ pub fn choose_start<M: Copy + PartialEq>(
 }
 
 /// The different recent miners that may make the next block, newest first.
-fn recent_of<M: Copy + PartialEq>(facts: &TurnoverFacts<'_, M>, eligible: impl Fn(&M) -> bool) -> Vec<M> {
+fn recent_of<M: Copy + PartialEq>(facts: &TurnoverFacts<'_, M>, may_mine: impl Fn(&M) -> bool) -> Vec<M> {
     let mut seen: Vec<M> = Vec::new();
-    for miner in facts.recent_miners.iter().filter(|miner| eligible(miner)) {
+    for miner in facts.recent_miners.iter().filter(|miner| may_mine(miner)) {
         if !seen.contains(miner) {
             seen.push(*miner);
         }

@@ -1,5 +1,5 @@
 //! Blocks that were checked and are not applied, so that none is checked twice. Most are of branches that lost and are
-//! never asked for again: bytes bound them, not their count alone.
+//! never asked for again: bytes bound them, not their count.
 
 use lru::LruCache;
 use rota_chain::hash::BlockHash;
@@ -22,12 +22,13 @@ impl CheckedBlocks {
 
     /// Keeps a block; the oldest make room for it.
     pub(super) fn put(&mut self, block: CheckedBlock) {
+        self.pop(&block.hash());
         self.bytes = self.bytes.saturating_add(block.size());
-        if let Some(before) = self.blocks.put(block.hash(), block) {
-            self.bytes = self.bytes.saturating_sub(before.size());
-        }
-        while self.bytes > CHECKED_BYTES && self.blocks.len() > 1 {
-            let Some((_, oldest)) = self.blocks.pop_lru() else { break };
+        self.blocks.put(block.hash(), block);
+        while self.bytes > CHECKED_BYTES
+            && self.blocks.len() > 1
+            && let Some((_, oldest)) = self.blocks.pop_lru()
+        {
             self.bytes = self.bytes.saturating_sub(oldest.size());
         }
     }

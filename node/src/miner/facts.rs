@@ -168,7 +168,7 @@ impl MinerFacts {
     }
 
     /// How many may make the next block.
-    pub fn eligible(&self) -> u32 {
+    pub fn eligible_count(&self) -> u32 {
         match self.anyone_can_mine {
             true => self.active,
             false => u32::try_from(self.eligible.len()).unwrap_or(u32::MAX),

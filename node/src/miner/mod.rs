@@ -208,7 +208,7 @@ impl Miner {
             creation: facts.creation,
             arrivals: &facts.arrivals,
             recent_miners: &facts.recent_miners,
-            eligible: facts.eligible(),
+            eligible: facts.eligible_count(),
             rotates: facts.rotates(),
             own: address,
         };

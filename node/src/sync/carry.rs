@@ -12,7 +12,7 @@ use rota_consensus::transaction::{VerifiedTransaction, check_transaction};
 
 use super::{Delivered, Relayed, SyncInput, Verdict};
 use crate::ledger::LedgerEvent;
-use crate::pool::{PoolEntry, PoolError};
+use crate::pool::PoolError;
 
 /// What the machine is told of an event of the ledger.
 #[must_use]
@@ -23,10 +23,10 @@ pub fn input_of(event: LedgerEvent) -> SyncInput {
             SyncInput::Tip { applied, undone: !undone.is_empty() }
         }
         LedgerEvent::Admitted { txid, hash, entry } => {
-            let grants = |entry: &PoolEntry| {
+            let grants = entry.upgrade().is_some_and(|entry| {
                 entry.tx.transaction().operations().any(|(_, op)| matches!(op, Operation::Grant(_)))
-            };
-            SyncInput::Admitted { hash, txid, grants: entry.upgrade().is_some_and(|entry| grants(&entry)) }
+            });
+            SyncInput::Admitted { hash, txid, grants }
         }
         LedgerEvent::Ended { .. } => SyncInput::Forgotten,
     }
