@@ -46,7 +46,7 @@ impl Wallet {
             }
         }
         text.push_str("# end\n");
-        store.write_beside(path, text.as_bytes())
+        store.write_beside(path, text.as_bytes(), |key| self.owns(key))
     }
 
     fn dump_line(&self, text: &mut String, entry: &Entry) -> Result<(), WalletError> {

@@ -83,8 +83,8 @@ pub enum WalletError {
     /// A backup or dump onto the wallet file itself.
     #[error("{0} is the wallet file itself")]
     SameFile(PathBuf),
-    /// A backup or dump onto a file that is neither.
-    #[error("{0} is there already and is no wallet backup or dump, so it is not written over")]
+    /// A backup or dump onto a file that is neither, or is another wallet with keys of its own.
+    #[error("{0} is there already and is no dump or older backup of this wallet, so it is not written over")]
     Foreign(PathBuf),
     /// A dump that is not text, or too long.
     #[error("{path} is no wallet dump: {reason}")]

@@ -2,10 +2,11 @@
 //! encryption changes. Mode 0600. What the records mean is the wallet's.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read as _, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rota_chain::key::PublicKey;
 use rota_crash::{Point, reached};
 use zeroize::Zeroizing;
 
@@ -120,22 +121,27 @@ impl Store {
         wipe(&self.directory.join(TORN))
     }
 
-    /// Copies the file to `destination`, or into it if that is a directory.
+    /// Copies the file to `destination`, or into it if that is a directory. `owns` says which keys are this wallet's.
     ///
     /// # Errors
     /// [`WalletError::SameFile`], [`WalletError::Foreign`], [`WalletError::Open`], [`WalletError::Io`].
-    pub fn copy_to(&self, destination: &Path) -> Result<(), WalletError> {
+    pub fn copy_to(&self, destination: &Path, owns: impl Fn(&PublicKey) -> bool) -> Result<(), WalletError> {
         let target = if destination.is_dir() { destination.join(FILE) } else { destination.to_owned() };
         let bytes = self.read_up_to(self.length)?;
-        self.write_beside(&target, &bytes)
+        self.write_beside(&target, &bytes, owns)
     }
 
-    /// Writes a secret file that is not the wallet file; it stands whole or not at all. Only an older backup or dump is
-    /// written over: the target is chosen by a caller.
+    /// Writes a secret file that is not the wallet file; it stands whole or not at all. Only a dump or an older backup
+    /// of this wallet is written over: the target is chosen by a caller, and may be another chain's wallet.
     ///
     /// # Errors
     /// [`WalletError::SameFile`], [`WalletError::Foreign`], [`WalletError::Open`], [`WalletError::Io`].
-    pub fn write_beside(&self, target: &Path, bytes: &[u8]) -> Result<(), WalletError> {
+    pub fn write_beside(
+        &self,
+        target: &Path,
+        bytes: &[u8],
+        owns: impl Fn(&PublicKey) -> bool,
+    ) -> Result<(), WalletError> {
         let same = match (target.metadata(), self.file.metadata()) {
             (Ok(a), Ok(b)) => a.dev() == b.dev() && a.ino() == b.ino(),
             _ => false,
@@ -147,7 +153,7 @@ impl Store {
         name.push(".part");
         let part = PathBuf::from(name);
         for path in [target, &part] {
-            if !is_own_kind(path)? {
+            if !is_replaceable(path, &owns)? {
                 return Err(WalletError::Foreign(path.to_owned()));
             }
         }
@@ -252,8 +258,8 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<Option<Zeroizing<Vec<u8>>
     Ok((bytes.len() as u64 <= limit).then_some(bytes))
 }
 
-/// Whether nothing of worth stands at a path: no file, an empty one, a backup or a dump.
-fn is_own_kind(path: &Path) -> Result<bool, WalletError> {
+/// Whether nothing of worth stands at a path: no file, an empty one, a dump, or a wallet file whose keys are all `owns`.
+fn is_replaceable(path: &Path, owns: impl Fn(&PublicKey) -> bool) -> Result<bool, WalletError> {
     match path.metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
         Err(error) => return Err(WalletError::open(path)(error)),
@@ -261,11 +267,22 @@ fn is_own_kind(path: &Path) -> Result<bool, WalletError> {
         Ok(metadata) if !metadata.is_file() => return Ok(false),
         Ok(_) => {}
     }
-    let mut file = File::open(path).map_err(WalletError::open(path))?;
-    let mut start = Vec::new();
-    let longest = DUMP_TITLE.len().max(HEADER.len()) as u64;
-    Read::by_ref(&mut file).take(longest).read_to_end(&mut start).map_err(WalletError::open(path))?;
-    Ok(start.is_empty() || start.starts_with(&HEADER) || start.starts_with(DUMP_TITLE.as_bytes()))
+    let Some(bytes) = read_limited(path, MAX_WALLET_FILE)? else { return Ok(false) };
+    if bytes.is_empty() || bytes.starts_with(DUMP_TITLE.as_bytes()) {
+        return Ok(true);
+    }
+    let Some((head, mut rest)) = bytes.split_at_checked(START) else { return Ok(false) };
+    if !head.starts_with(&HEADER) {
+        return Ok(false);
+    }
+    while !rest.is_empty() {
+        let Framed::Record(record, length) = read(rest) else { return Ok(false) };
+        if matches!(*record, Record::Key(key) if !owns(&key.public_key)) {
+            return Ok(false);
+        }
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    Ok(true)
 }
 
 fn header() -> [u8; START] {

@@ -339,7 +339,12 @@ impl Wallet {
     /// # Errors
     /// [`WalletError::SameFile`], [`WalletError::Foreign`], [`WalletError::Open`], [`WalletError::Io`].
     pub fn backup(&self, path: &Path) -> Result<(), WalletError> {
-        self.write().copy_to(path)
+        self.write().copy_to(path, |key| self.owns(key))
+    }
+
+    /// Whether the private key is here.
+    pub(crate) fn owns(&self, key: &PublicKey) -> bool {
+        self.read().own_key(&Lock::Key(key.key_hash())).is_some()
     }
 
     /// Locks out other writers.

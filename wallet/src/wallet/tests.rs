@@ -330,6 +330,37 @@ fn only_an_older_backup_or_dump_is_written_over() {
 }
 
 #[test]
+fn another_wallet_is_not_written_over() {
+    let (_directory, wallet) = wallet();
+    let (foreign_directory, foreign) = super::tests::wallet();
+    for (wallet, seed) in [(&wallet, 1), (&foreign, 2)] {
+        wallet.new_key([seed; 32]).unwrap();
+    }
+    let target = file(&foreign_directory);
+    let before = std::fs::read(&target).unwrap();
+    let into = target.parent().unwrap();
+    for refused in [wallet.backup(into), wallet.backup(&target), wallet.dump(&target)] {
+        assert!(matches!(refused, Err(WalletError::Foreign(_))), "{refused:?}");
+    }
+    assert_eq!(std::fs::read(&target).unwrap(), before);
+    // An older backup is, whether made before a key, a label or the encryption.
+    let other = TempDir::new().unwrap();
+    let copy = other.path().join("copy.dat");
+    wallet.backup(&copy).unwrap();
+    wallet.new_key([3; 32]).unwrap();
+    wallet.backup(&copy).unwrap();
+    wallet.encrypt("a passphrase").unwrap();
+    wallet.backup(&copy).unwrap();
+    wallet.backup(&copy).unwrap();
+    // A damaged one may be all that is left of some wallet.
+    let mut damaged = std::fs::read(&copy).unwrap();
+    let last = damaged.len() - 1;
+    damaged[last] ^= 1;
+    std::fs::write(&copy, &damaged).unwrap();
+    assert!(matches!(wallet.backup(&copy), Err(WalletError::Foreign(_))));
+}
+
+#[test]
 fn a_dump_brings_everything_to_another_wallet() {
     let (directory, wallet) = wallet();
     wallet.import_private_key(key(1), "two words, # 100%").unwrap();
