@@ -30,6 +30,8 @@ const STALLED: Duration = Duration::from_secs(10);
 const GIVEN: usize = 8;
 /// Blocks held for a time ahead: of an honest chain there is none, or a few at a wrong clock.
 const HELD_AHEAD: usize = 16;
+/// Bytes of those, unless a single one has more: a miner that makes many for tomorrow does not fill the memory.
+const HELD_AHEAD_BYTES: usize = 16 << 20;
 /// Pause before a block is given again after storage failed.
 const STORAGE_PAUSE: Duration = Duration::from_secs(5);
 /// Pause before a block is given again while incoming blocks are paused.
@@ -252,9 +254,10 @@ impl<V: ChainFacts> Sync<V> {
     }
 
     fn hold(&mut self, hash: BlockHash, block: Arc<Block>, peer: PeerHandle, until: u64) {
-        let held = self.tree.bodies(|body| matches!(body, Body::Held { until: HeldUntil::Unix(_), .. })).len();
         tracing::warn!(%hash, time = block.header().time.0, now = self.now.unix, "a block lies ahead of this node's clock");
-        if held >= HELD_AHEAD {
+        let held = self.tree.held_ahead();
+        let bytes = held.iter().map(|held| held.size()).sum::<usize>().saturating_add(block.size());
+        if held.len() >= HELD_AHEAD || (!held.is_empty() && bytes > HELD_AHEAD_BYTES) {
             self.tree.remove_branch(&hash);
         } else {
             self.tree.set_body(&hash, Body::Held { block, peer, until: HeldUntil::Unix(until) });

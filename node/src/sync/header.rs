@@ -332,6 +332,15 @@ impl HeaderTree {
         chosen.sort_unstable();
         chosen.into_iter().map(|(_, _, hash)| hash).collect()
     }
+
+    /// Blocks that wait for the clock to reach them.
+    pub fn held_ahead(&self) -> Vec<&Block> {
+        let held = self.nodes.values().filter_map(|node| match &node.body {
+            Body::Held { block, until: HeldUntil::Unix(_), .. } => Some(block.as_ref()),
+            _ => None,
+        });
+        held.collect()
+    }
 }
 
 /// What became of a header.

@@ -6,8 +6,11 @@ mod net;
 
 use std::time::Duration;
 
-use rota_chain::amount::Height;
+use rota_chain::amount::{Amount, Height};
+use rota_chain::block::{Block, SignedHeader};
 use rota_chain::hash::BlockHash;
+use rota_chain::lock::{KeyHash, Lock};
+use rota_chain::transaction::{Output, Transaction};
 use rota_p2p::{CompactBlock, Request};
 
 use super::{SyncAction, SyncInput};
@@ -198,6 +201,37 @@ fn a_block_ahead_of_the_clock_waits_for_its_time() {
     net.run(Duration::from_secs(3));
     assert_eq!(net.height(1), 1);
     assert!(net.misbehaving().is_empty());
+}
+
+#[test]
+fn large_blocks_ahead_of_the_clock_do_not_fill_the_memory_and_may_come_again() {
+    let mut net = Net::new(2);
+    net.connect(0, 1);
+    net.run(Duration::from_secs(5));
+    let announce = |net: &mut Net, signed: SignedHeader| {
+        let compact = CompactBlock::new(signed, Vec::new());
+        net.input(1, SyncInput::BlockAnnounced { peer: Net::handle(0), compact });
+        net.run(Duration::from_secs(1));
+    };
+    let paying = |number: u32, outputs: usize| {
+        let output = Output::payment(Lock::Key(KeyHash([1; 20])), Amount::ZERO);
+        net::block(&genesis(), 1, vec![Transaction::coinbase(Height(number), vec![output; outputs])], 1)
+    };
+    let small: Vec<Block> = (100..103).map(|number| paying(number, 1)).collect();
+    let large: Vec<Block> = (200..204).map(|number| paying(number, 180_000)).collect();
+    let third: usize = large[..3].iter().map(Block::size).sum();
+    assert!(large[0].size() < 8_000_000 && third > 16 << 20, "two fit, three do not");
+    for block in small.iter().chain(&large) {
+        net.hold_until(1, block.hash(), 60);
+        net.give(0, std::slice::from_ref(block));
+        announce(&mut net, block.signed);
+    }
+    assert_eq!((net.height(1), net.headers_held(1)), (0, 5), "three small ones and two of four large ones");
+    net.run(Duration::from_secs(60));
+    assert_eq!((net.height(1), net.headers_held(1)), (1, 0));
+    announce(&mut net, large[3].signed);
+    assert!(net.knows(1, &large[3].hash()), "its time has come");
+    assert!(net.misbehaving().is_empty(), "{:?}", net.misbehaving());
 }
 
 #[test]

@@ -364,6 +364,11 @@ impl Net {
         self.nodes[node].memory.borrow().tip().hash
     }
 
+    /// Whether a node took a block in, on whatever branch.
+    pub fn knows(&self, node: usize, hash: &BlockHash) -> bool {
+        self.nodes[node].memory.borrow().blocks.contains_key(hash)
+    }
+
     pub fn pool(&self, node: usize) -> usize {
         self.nodes[node].memory.borrow().pool.len()
     }
