@@ -234,6 +234,7 @@ pub fn network_options(
         add_nodes,
         connect: list("connect"),
         max_connections: u32::try_from(options.number("maxconnections", 125, 0..=10_000)?)?,
+        max_out_connections: usize::try_from(options.number("maxoutconnections", 8, 0..=10_000)?)?,
         p2p_key: options.text("p2pkey").map(rota_params::paths::expand),
         seed,
         offline: options.flag("offline", false),

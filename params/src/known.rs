@@ -143,7 +143,7 @@ options! {
         seednode List "" "host:port of a peer to ask first; repeatable";
         connect List "" "Connect to these peers alone; repeatable";
         maxconnections Number "125" "Most peers at a time";
-        maxoutconnections Number "8" "Most peers that this node dials at a time";
+        maxoutconnections Number "8" "Peers up to which this node dials those it knows; those of addnode and connect are dialled beyond";
         externalip List "" "Address under which others reach this node; repeatable";
         handshakelocal Text "auto" "Wallet address that this node shows to peers";
         p2pkey Text "" "File with the private key of that address, outside the wallet's encryption";

@@ -46,6 +46,8 @@ pub struct NetworkOptions {
     pub connect: Vec<String>,
     /// Connections in all.
     pub max_connections: u32,
+    /// Connections that this node opens by itself; those it was told to keep count and are opened beyond it.
+    pub max_out_connections: usize,
     /// File with the identity's private key, outside the wallet.
     pub p2p_key: Option<PathBuf>,
     /// The node this one joined through.

@@ -26,8 +26,6 @@ use crate::view::SharedView;
 const IDENTITY_LOOK: Duration = Duration::from_secs(1);
 /// How often the book is looked at for nodes to dial.
 const DIAL_LOOK: Duration = Duration::from_secs(10);
-/// Connections this node opens by itself, besides those it was told to keep.
-const OWN_CONNECTIONS: usize = 8;
 /// Places a peer's answer may bring into the book at once.
 const PLACES_HEARD: usize = 64;
 /// Places told to a peer that asks: fewer than its answer may hold.
@@ -341,7 +339,7 @@ async fn dial_from_book(network: &Network, handle: &Handle) {
     let due = lock(&network.0.book).due(unix_time());
     let due =
         due.into_iter().filter(|target| !connected.contains(target) && !kept.contains(target) && !own.contains(target));
-    for target in due.take(OWN_CONNECTIONS.saturating_sub(outbound)) {
+    for target in due.take(network.0.parts.options.max_out_connections.saturating_sub(outbound)) {
         let _ = handle.dial(target).await;
     }
 }

@@ -136,6 +136,17 @@ async fn the_book_of_known_nodes_survives_restarts_and_leads_back_to_the_chain()
     // The node that was dialled knows the way back too, by the port it was told.
     let known = a.call("liststorednodes", json!([])).await;
     assert!(known.as_array().unwrap().iter().any(|node| node["addr"] == place(&b)), "{known}");
+    // Nobody dials by itself where the operator leaves no room for that.
+    b.stop().await;
+    a.stop().await;
+    for node in [a, &b] {
+        node.start_with(&chain.name, &["-maxoutconnections=0"]).await;
+    }
+    a.wait_blocks(3).await;
+    assert!(b.peers().await.is_empty(), "a known node was dialled");
+    b.stop().await;
+    b.restart().await;
+    b.wait_peers(&[&first]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
