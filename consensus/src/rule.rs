@@ -100,6 +100,8 @@ rules! {
         WitnessCount { count: usize, expected: usize } = "tx-witness-count", "{count} witnesses, expected {expected}";
         /// A witness does not answer for its lock.
         Witness { index: usize, error: WitnessError } = "tx-witness", "witness {index}: {error}";
+        /// Too many answer for an operation.
+        Answering { count: usize, limit: u32 } = "tx-answering", "{count} addresses answer for an operation, the limit is {limit}";
         /// An author or owner may not send.
         Send { address: Lock } = "tx-send", "{address} has no send permission";
         /// A recipient may not receive.

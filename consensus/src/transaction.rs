@@ -8,7 +8,9 @@ use rota_chain::hash::{FullHash, Txid};
 use rota_chain::lock::Lock;
 use rota_chain::operation::Operation;
 use rota_chain::permission::Permission;
-use rota_chain::transaction::{Coverage, LOCK_TIME_THRESHOLD, Output, TRANSACTION_VERSION, Transaction};
+use rota_chain::transaction::{
+    Body, Coverage, LOCK_TIME_THRESHOLD, MAX_AUTHORS, Output, TRANSACTION_VERSION, Transaction,
+};
 
 use crate::authority;
 use crate::coin;
@@ -198,9 +200,15 @@ pub fn apply_transaction<V: StateView>(
     ops::asset::apply_transfer(view, transaction, &coins, place.height)?;
     let mut overlay = Overlay::new(view);
     coin::spend_and_make(&mut overlay, tx.txid(), &body.inputs, &body.outputs, place.height, false)?;
-    for (index, output) in (0u32..).zip(&body.outputs) {
-        let answering = answering_locks(transaction, index, &coins);
-        let step = ops::Step { view, rules, place, txid: tx.txid(), output, answering: &answering };
+    let everyone = answering_in_full(body, &coins);
+    for (index, output) in body.outputs.iter().enumerate().filter(|(_, output)| !output.operations.is_empty()) {
+        let alone = body.inputs.get(index).zip(coins.get(index)).filter(|(input, _)| input.coverage == Coverage::Part);
+        let answering = alone.map_or(everyone.as_slice(), |(_, coin)| std::slice::from_ref(&coin.owner));
+        let needs_rights = output.operations.iter().any(|operation| !matches!(operation, Operation::Data(_)));
+        if needs_rights && answering.len() > MAX_AUTHORS as usize {
+            return Err(TransactionRule::Answering { count: answering.len(), limit: MAX_AUTHORS }.into());
+        }
+        let step = ops::Step { view, rules, place, txid: tx.txid(), output, answering };
         for operation in &output.operations {
             step.apply(operation, &mut overlay)?;
         }
@@ -284,13 +292,9 @@ fn check_witnesses(transaction: &Transaction, coins: &[Coin]) -> Result<(), Tran
     Ok(())
 }
 
-/// Who answers for the operations of an output, by body and coins.
-fn answering_locks(transaction: &Transaction, index: u32, coins: &[Coin]) -> Vec<Lock> {
-    let body = &transaction.body;
-    let same = body.inputs.get(index as usize).zip(coins.get(index as usize));
-    if let Some((_, coin)) = same.filter(|(input, _)| input.coverage == Coverage::Part) {
-        return vec![coin.owner];
-    }
+/// Who answers for the operations of outputs whose input is not covered in part: the authors, or the owners of the
+/// inputs covered in full.
+fn answering_in_full(body: &Body, coins: &[Coin]) -> Vec<Lock> {
     if !body.authors.is_empty() {
         return body.authors.clone();
     }

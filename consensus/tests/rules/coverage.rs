@@ -5,7 +5,7 @@ use rota_chain::transaction::{OutPoint, Transaction};
 use rota_consensus::rule::{StreamRule, TransactionRule};
 
 use crate::chain_builder::{Chain, coin_of};
-use crate::transaction_builder::{Writing, broken, party};
+use crate::transaction_builder::{Party, Writing, broken, party};
 
 /// A chain on which alice and bob hold 100 each; bob may only send and receive.
 fn two_holders() -> (Chain, OutPoint, OutPoint) {
@@ -125,4 +125,32 @@ fn what_a_stranger_appends_has_nobody_who_answers_for_it() {
     broken(chain.refusal(offer(&chain, of_bob).grant(&alice, "send")), "perm-denied");
     let own = chain.write().spend_in_part(of_bob, &party("bob")).publish(stream, "k");
     assert!(chain.propose(own).is_ok(), "in his own output bob publishes");
+}
+
+/// Alice holds a coin of nothing each for `count` parties who may send; all of them pay together.
+fn paid_by_many(chain: &mut Chain, count: usize) -> Writing {
+    let alice = party("alice");
+    let owners: Vec<Party> = (0..count).map(|number| party(&format!("owner {number}"))).collect();
+    let granted = owners.iter().fold(chain.write().author(&alice), |tx, owner| tx.grant(owner, "send,receive"));
+    chain.confirm(granted);
+    let paid = owners.iter().fold(chain.write().author(&alice), |tx, owner| tx.pay(owner, 0));
+    let txid = chain.confirm(paid);
+    let inputs = owners.iter().zip(0u32..);
+    inputs.fold(chain.write(), |tx, (owner, index)| tx.spend(coin_of(txid, index), owner))
+}
+
+#[test]
+fn no_more_answer_for_an_operation_than_there_may_be_authors() {
+    let mut chain = Chain::new();
+    let alice = party("alice");
+    let stream = chain.confirm(chain.write().author(&alice).create("s"));
+    let publishing = paid_by_many(&mut chain, 16).publish(stream, "k");
+    assert!(chain.propose(publishing).is_ok());
+    let many = |chain: &mut Chain| paid_by_many(chain, 17).pay(&alice, 0);
+    let paying = many(&mut chain);
+    assert!(chain.propose(paying).is_ok(), "a payment needs nobody's right but to send");
+    let publishing = many(&mut chain).publish(stream, "k");
+    let refusal = chain.refusal(publishing);
+    assert_eq!(refusal, TransactionRule::Answering { count: 17, limit: 16 }.into());
+    broken(refusal, "tx-answering");
 }
