@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -216,7 +216,9 @@ impl Node {
         };
         let ledger = Ledger::load(parts, sender)?;
         let seen = Arc::clone(&settings);
-        let facts = LiveFacts { view: Arc::clone(&view), rules: Arc::clone(&rules), paused, settings: seen };
+        let governance = Mutex::default();
+        let facts =
+            LiveFacts { view: Arc::clone(&view), rules: Arc::clone(&rules), paused, settings: seen, governance };
         let first = Now { steady: Duration::ZERO, unix: self.milliseconds() / 1_000 };
         self.life += 1;
         self.running = Some(Running {

@@ -42,14 +42,6 @@ pub fn governance_floor(tip: u32, rounds: u32, miners: u32, spacing: u32) -> Opt
     tip.checked_sub(rounds.checked_mul(per_round)?).filter(|floor| *floor > 0)
 }
 
-/// Whether a branch that forks at `fork` would undo a protected governance change: one in the active blocks from
-/// `fork` to `floor`, of which `governance` lists those that hold one.
-#[must_use]
-pub fn undoes_governance(fork: u32, floor: Option<u32>, governance: impl Fn(u32) -> bool) -> bool {
-    let Some(floor) = floor else { return false };
-    fork > 0 && fork <= floor && (fork..=floor).any(governance)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,10 +63,6 @@ mod tests {
         // 4 miners, spacing 2: two active rounds of 2 blocks each; 10 rounds protect what is 20 blocks deep.
         let floor = governance_floor(100, 10, 4, 2);
         assert_eq!(floor, Some(80));
-        assert!(undoes_governance(75, floor, |height| height == 77));
-        assert!(undoes_governance(77, floor, |height| height == 77));
-        assert!(!undoes_governance(78, floor, |height| height == 77));
-        assert!(!undoes_governance(81, floor, |height| height == 90));
         assert_eq!(governance_floor(10, 10, 4, 2), None);
     }
 }

@@ -5,12 +5,12 @@ use rota_chain::hash::BlockHash;
 use rota_chain::lock::KeyHash;
 use rota_chain::permission::Permission;
 use rota_consensus::authority;
-use rota_consensus::choice::fork::{Branch, governance_floor, prefer, undoes_governance};
+use rota_consensus::choice::fork::{Branch, prefer};
 use rota_consensus::mining;
 use rota_consensus::rule::Rule;
-use rota_consensus::rules::Rules;
-use rota_storage::{Snapshot, StorageError};
+use rota_storage::StorageError;
 
+use super::governance::is_protected;
 use super::switch::{SwitchError, unreadable};
 use super::tree::is_usable;
 use super::{Ledger, LedgerError};
@@ -187,7 +187,7 @@ impl Ledger {
             next = entry.header.header.previous;
         };
         let rounds = self.settings().lockadminminerounds;
-        let protected = is_protected(&snapshot, &self.rules, rounds, tip.height, fork)?;
+        let protected = is_protected(&snapshot, &self.rules, rounds, (tip.height, fork), &mut self.governance_seen)?;
         if protected {
             let found = GovernanceFork { tip: *leaf, height, fork_height: fork };
             if !reported.contains(&found) {
@@ -304,27 +304,4 @@ impl Ledger {
         self.activate()?;
         Ok(())
     }
-}
-
-/// Whether a branch that leaves the active one after `fork` would undo a change of governance that `rounds` rounds of
-/// mining protect, by the state at `tip`.
-///
-/// # Errors
-/// [`StorageError`].
-pub fn is_protected(
-    snapshot: &Snapshot,
-    rules: &Rules,
-    rounds: u32,
-    tip: Height,
-    fork: Height,
-) -> Result<bool, StorageError> {
-    if fork >= tip || rules.anyone.mine || rules.anyone.admin {
-        return Ok(false);
-    }
-    let miners = mining::permitted_miners(snapshot, tip.next()).map_err(unreadable)?;
-    let floor = governance_floor(tip.0, rounds, miners, mining::spacing_at(miners, rules, tip.next()));
-    Ok(undoes_governance(fork.0, floor, |height| {
-        let hash = snapshot.block_hash(Height(height)).ok().flatten();
-        hash.and_then(|hash| snapshot.block_entry(&hash).ok().flatten()).is_some_and(|entry| entry.governance)
-    }))
 }

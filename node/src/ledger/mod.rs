@@ -5,6 +5,7 @@ mod accept;
 mod admission;
 mod checked;
 mod choose;
+mod governance;
 mod handle;
 mod pending;
 mod switch;
@@ -32,7 +33,8 @@ use rota_wallet::Wallet;
 use tokio::sync::broadcast;
 
 pub use admission::Admission;
-pub use choose::{GovernanceFork, is_protected};
+pub use choose::GovernanceFork;
+pub use governance::{GovernanceSeen, is_protected};
 pub use handle::{LedgerHandle, Stopped, SubmitError};
 pub use task::spawn;
 pub use tree::ChainTip;
@@ -170,6 +172,7 @@ pub struct Ledger {
     events: broadcast::Sender<LedgerEvent>,
     ended: VecDeque<(Txid, String)>,
     governance_forks: Vec<GovernanceFork>,
+    governance_seen: GovernanceSeen,
     avoided: Vec<(BlockHash, Txid)>,
     /// Tips left for others of the same weight: not returned to unless they grow.
     left: Vec<BlockHash>,
@@ -211,6 +214,7 @@ impl Ledger {
             events,
             ended: VecDeque::new(),
             governance_forks: Vec::new(),
+            governance_seen: GovernanceSeen::default(),
             avoided: Vec::new(),
             left: Vec::new(),
             told_forks: Vec::new(),

@@ -1,6 +1,6 @@
 //! What the machine may ask of the ledger at any moment.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rota_chain::amount::Height;
 use rota_chain::hash::{BlockHash, FullHash, Txid};
@@ -13,7 +13,7 @@ use rota_consensus::state::{PermissionKey, StateView as _};
 use rota_params::runtime::RuntimeSettings;
 use rota_storage::BlockStatus;
 
-use crate::ledger::is_protected;
+use crate::ledger::{GovernanceSeen, is_protected};
 use crate::pause::{Paused, Task};
 use crate::view::{SharedView, Tip};
 
@@ -69,6 +69,8 @@ pub struct LiveFacts {
     pub paused: Arc<Paused>,
     /// Settings.
     pub settings: Arc<RwLock<RuntimeSettings>>,
+    /// What was found on the active chain.
+    pub governance: Mutex<GovernanceSeen>,
 }
 
 /// A fact that storage gives; if it fails, that is logged and the fact counts as absent.
@@ -163,7 +165,10 @@ impl ChainFacts for LiveFacts {
         let Some(tip) = snapshot.tip() else { return false };
         let rounds = self.settings.read().unwrap_or_else(PoisonError::into_inner).lockadminminerounds;
         let key = PermissionKey { entity: None, permission: Permission::Mine, address: Lock::Key(*miner) };
-        read(snapshot.permission(key)).flatten().is_some()
-            && read(is_protected(&snapshot, &self.rules, rounds, tip.height, fork)).unwrap_or(false)
+        if read(snapshot.permission(key)).flatten().is_none() {
+            return false;
+        }
+        let mut seen = self.governance.lock().unwrap_or_else(PoisonError::into_inner);
+        read(is_protected(&snapshot, &self.rules, rounds, (tip.height, fork), &mut seen)).unwrap_or(false)
     }
 }

@@ -166,6 +166,7 @@ impl Driver {
             rules: Arc::clone(&parts.rules),
             paused: Arc::clone(&parts.paused),
             settings: Arc::clone(&parts.settings),
+            governance: Mutex::default(),
         };
         let now = Now { steady: Duration::ZERO, unix: unix_time() };
         let machine = Sync::new(facts, Arc::clone(&parts.rules), now);

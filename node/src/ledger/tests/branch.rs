@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rota_chain::amount::Height;
 use rota_chain::block::Block;
 use rota_chain::data::{Data, DataFormat};
 use rota_chain::hash::{BlockHash, StateHash};
@@ -14,7 +15,7 @@ use rota_storage::BlockStatus;
 
 use super::world::{Chain, FIRST, Node, key};
 use crate::ledger::checked::CHECKED_BYTES;
-use crate::ledger::{BlockOutcome, GovernanceFork, LedgerError, LedgerEvent};
+use crate::ledger::{BlockOutcome, GovernanceFork, GovernanceSeen, LedgerError, LedgerEvent, is_protected};
 
 fn hashes(blocks: &[Arc<Block>]) -> Vec<BlockHash> {
     blocks.iter().map(|block| block.hash()).collect()
@@ -372,6 +373,38 @@ fn a_branch_that_undoes_a_change_of_miners_is_refused_and_reported_with_both_tip
     // It is still refused, and still reported, after a restart.
     let node = node.restart();
     assert_eq!((node.tip(), node.ledger.governance_forks()), (tip, forks));
+}
+
+#[test]
+fn governance_is_looked_for_once_a_block() {
+    let chain = locking_chain();
+    let mut node = chain.node("node");
+    let mut seen = GovernanceSeen::default();
+    let mut protected = 0;
+    // What was seen answers as looking anew does, whatever is asked first, and after blocks were undone too.
+    let mut compare = |node: &Node| {
+        let (snapshot, tip) = (node.view.snapshot(), Height(node.height()));
+        for (rounds, fork) in (0..4).flat_map(|rounds| (0..=tip.0).rev().map(move |fork| (rounds, Height(fork)))) {
+            let judge =
+                |seen: &mut GovernanceSeen| is_protected(&snapshot, &node.rules, rounds, (tip, fork), seen).unwrap();
+            let anew = judge(&mut GovernanceSeen::default());
+            assert_eq!(judge(&mut seen), anew, "tip {tip:?}, {rounds} rounds, fork {fork:?}");
+            protected += usize::from(anew);
+        }
+    };
+    for round in 0..10u8 {
+        if round % 3 == 1 {
+            node.submit(node.grant(20 + round, &[Permission::Mine], BlockRange::ALWAYS, u64::from(round)));
+        }
+        node.mine_many(FIRST, 1, 0);
+        compare(&node);
+    }
+    let granted = node.chain()[5].hash();
+    node.ledger.invalidate(granted).unwrap();
+    compare(&node);
+    node.mine_many(FIRST, 8, 1);
+    compare(&node);
+    assert!(protected > 20, "{protected}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The sync machine of a node over its real ledger, and peers that are played by hand and may lie.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rota_chain::block::Block;
@@ -37,6 +37,7 @@ impl Peers {
             rules: Arc::clone(&node.rules),
             paused: Arc::clone(&node.paused),
             settings: Arc::clone(&node.settings),
+            governance: Mutex::default(),
         };
         let now = Now { steady: Duration::ZERO, unix: START };
         Peers {

@@ -1,7 +1,7 @@
 //! Rights that end within a block, begin within one, or have a range: every later transaction of the block feels it, and
 //! mining from the next block on, whatever path leads there.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rota_chain::data::{Data, DataFormat};
 use rota_chain::hash::Txid;
@@ -187,6 +187,7 @@ fn facts(node: &Node) -> LiveFacts {
         rules: Arc::clone(&node.rules),
         paused: Arc::clone(&node.paused),
         settings: Arc::clone(&node.settings),
+        governance: Mutex::default(),
     }
 }
 
