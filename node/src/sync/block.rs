@@ -11,17 +11,18 @@ use rota_consensus::rule::{BlockRule, Rule};
 use rota_p2p::limit::MAX_BLOCKS;
 use rota_p2p::{PeerHandle, Request};
 
-use super::header::{Body, HeldUntil};
+use super::header::{Body, HeldUntil, Node};
 use super::peer::Query;
 use super::{ChainFacts, KnownBlock, Now, Sync, SyncAction};
 use crate::ledger::BlockOutcome;
+use crate::view::Tip;
 
 /// Requests for bodies under way with one peer: one travels while the next is prepared.
 const QUERIES_A_PEER: usize = 2;
 /// Blocks past the tip whose bodies are fetched: 16 answers.
 const AHEAD: u32 = 256;
-/// Bytes of bodies held for the ledger; beyond them only the next block is asked for.
-const HERE_BYTES: usize = 64 << 20;
+/// Bytes of bodies held for the ledger; beyond them only the next block of each branch is asked for.
+const HERE_BYTES: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
 /// Bytes one answer should carry: half of an answer's least frame, so that it seldom comes back cut.
 const ANSWER_BYTES: usize = 2 << 20;
 /// After this long another peer is asked; the answer of the first is still taken.
@@ -104,8 +105,8 @@ impl<V: ChainFacts> Sync<V> {
         if room.values().all(|room| *room == 0) {
             return;
         }
-        let ahead = if self.tree.here_bytes >= HERE_BYTES { 1 } else { AHEAD };
-        let highest = Height(self.facts.tip().height.0.saturating_add(ahead));
+        let full = self.tree.here_bytes >= HERE_BYTES;
+        let highest = Height(self.facts.tip().height.0.saturating_add(AHEAD));
         let batch = (ANSWER_BYTES / self.progress.block_bytes.max(1)).clamp(1, MAX_BLOCKS as usize);
         let least = self.tip_work();
         let path: Vec<BlockHash> = self.tree.path(least).iter().copied().collect();
@@ -116,7 +117,7 @@ impl<V: ChainFacts> Sync<V> {
             if node.height > highest {
                 break;
             }
-            if !matches!(node.body, Body::Wanted) {
+            if !matches!(node.body, Body::Wanted) || (full && !self.is_next(node)) {
                 continue;
             }
             let free = |peer: &PeerHandle| open.contains_key(peer) || room.get(peer).is_some_and(|room| *room > 0);
@@ -196,15 +197,20 @@ impl<V: ChainFacts> Sync<V> {
             }
             let Some(node) = self.tree.get(&hash) else { continue };
             let Body::Here { block, peer } = &node.body else { continue };
-            let (block, peer, parent) = (Arc::clone(block), *peer, node.header.header.previous);
-            let ready = match self.tree.get(&parent) {
-                Some(parent) => matches!(parent.body, Body::Given { .. }),
-                None => self.known(&parent).is_some(),
-            };
-            if ready {
+            let (block, peer) = (Arc::clone(block), *peer);
+            if self.is_next(node) {
                 self.tree.set_body(&hash, Body::Given { block: Arc::clone(&block), peer });
                 self.out.push(SyncAction::Block(block));
             }
+        }
+    }
+
+    /// Whether the ledger has the block below a header, or is given it.
+    fn is_next(&self, node: &Node) -> bool {
+        let parent = node.header.header.previous;
+        match self.tree.get(&parent) {
+            Some(parent) => matches!(parent.body, Body::Given { .. }),
+            None => self.known(&parent).is_some(),
         }
     }
 
@@ -305,7 +311,7 @@ impl<V: ChainFacts> Sync<V> {
             }
         }
         if let Some(last) = applied.last()
-            && !self.progress.catching_up
+            && (!self.progress.catching_up || self.is_recent(&tip))
             && !self.peers.is_empty()
             && self.may_announce(last)
         {
@@ -371,7 +377,8 @@ impl<V: ChainFacts> Sync<V> {
             self.progress.behind = behind;
             self.out.push(SyncAction::Behind(behind));
         }
-        let catching_up = leads_on && ahead >= if self.progress.catching_up { 2 } else { CATCHING_UP };
+        let catching_up =
+            leads_on && !self.is_recent(&tip) && ahead >= if self.progress.catching_up { 2 } else { CATCHING_UP };
         if catching_up != self.progress.catching_up {
             self.progress.catching_up = catching_up;
             self.progress.logged = now;
@@ -388,6 +395,13 @@ impl<V: ChainFacts> Sync<V> {
         if let Some((height, _)) = best.filter(|_| catching_up) {
             self.log_progress(tip.height, height);
         }
+    }
+
+    /// Whether a tip is younger than the blocks that a node which catches up lacks. Then it lacks none, whatever headers
+    /// say: a miner that signs some ahead of every tip and gives no bodies must not keep nodes from their work.
+    fn is_recent(&self, tip: &Tip) -> bool {
+        let age = self.now.unix.saturating_sub(u64::from(tip.time.0));
+        age < u64::from(self.rules.target_block_time).saturating_mul(u64::from(CATCHING_UP))
     }
 
     fn log_progress(&mut self, tip: Height, best: Height) {

@@ -83,9 +83,8 @@ impl Offer {
 
 fn verdict<T>(outcome: Result<T, PoolError>) -> Verdict {
     match outcome {
-        Ok(_) | Err(PoolError::Known(_) | PoolError::Rule(Rule::Transaction(TransactionRule::Known { .. }))) => {
-            Verdict::Taken
-        }
+        Ok(_) => Verdict::Taken,
+        Err(PoolError::Known(_) | PoolError::Rule(Rule::Transaction(TransactionRule::Known { .. }))) => Verdict::Known,
         // Owners follow from outpoints, which name the transactions that made them: no state makes such witnesses right.
         Err(PoolError::Rule(
             rule @ Rule::Transaction(TransactionRule::Witness { .. } | TransactionRule::WitnessCount { .. }),

@@ -66,10 +66,13 @@ impl<V: ChainFacts> Sync<V> {
         let near = self.known(&header.header.previous).is_some()
             || self.tree.get(&header.header.previous).is_some_and(|parent| !matches!(parent.body, Body::Wanted));
         let full = self.peers.get(&peer).is_some_and(|state| state.full);
-        let whole = hashes.is_empty() || merkle_root(&hashes) != header.header.merkle_root;
-        if !near || !full || self.building.len() >= BUILDING {
+        // What is lighter than the tip, or one of many by one miner, is fetched when a branch on it needs it.
+        let least = self.tip_work();
+        let wanted = self.may_announce(&hash) && self.tree.get(&hash).is_some_and(|node| node.work >= least);
+        if !near || !full || !wanted || self.building.len() >= BUILDING {
             return;
         }
+        let whole = hashes.is_empty() || merkle_root(&hashes) != header.header.merkle_root;
         if whole {
             self.ask_blocks(peer, vec![hash]);
             return;

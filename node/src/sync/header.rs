@@ -1,7 +1,7 @@
 //! Headers ahead of the ledger: the tree of those whose bodies the ledger does not have, within a window past the tip
 //! and a cap for each peer, since they cost nothing to make.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,9 +31,10 @@ const LOCATOR_DENSE: u32 = 10;
 /// Branches whose bodies are fetched besides the best of each peer: the best of all and its nearest rivals.
 const BRANCHES: usize = 4;
 
-/// Blocks of one miner on one parent that are held: a miner that goes on making them is not listened to.
+/// Blocks of one miner on one parent that are remembered. Headers of more are taken all the same: which came first
+/// differs from node to node, and one that others follow must never be refused.
 const RIVALS: usize = 64;
-/// Of those, how many are announced further: two prove what the miner did.
+/// Of those, how many are announced further, and fetched when announced: two prove what the miner did.
 const ANNOUNCED_RIVALS: usize = 2;
 
 /// Where a header's body is.
@@ -86,7 +87,8 @@ pub(super) struct HeaderTree {
     path: VecDeque<BlockHash>,
     stale: bool,
     best: Option<BlockHash>,
-    held_by: HashMap<PeerHandle, usize>,
+    /// Headers by who gave them first, in order of arrival.
+    held_by: HashMap<PeerHandle, BTreeMap<u64, BlockHash>>,
     /// Bodies that are here and not given to the ledger.
     pub here: BTreeSet<(Height, BlockHash)>,
     /// Bytes of those.
@@ -124,7 +126,7 @@ impl HeaderTree {
             self.best = Some(hash);
         }
         self.nodes.insert(hash, node);
-        *self.held_by.entry(peer).or_default() += 1;
+        self.held_by.entry(peer).or_default().insert(self.order, hash);
         *self.parents.entry(header.header.previous).or_default() += 1;
         self.stale = true;
     }
@@ -134,8 +136,8 @@ impl HeaderTree {
         let node = self.nodes.remove(hash)?;
         self.left(hash, node.height, &node.body);
         if let Some(held) = self.held_by.get_mut(&node.first) {
-            *held -= 1;
-            if *held == 0 {
+            held.remove(&node.order);
+            if held.is_empty() {
                 self.held_by.remove(&node.first);
             }
         }
@@ -155,11 +157,15 @@ impl HeaderTree {
 
     /// Takes a header and all that stand on it out; gives their ids.
     pub fn remove_branch(&mut self, hash: &BlockHash) -> Vec<BlockHash> {
-        let mut gone = vec![*hash];
+        self.remove_branches(vec![*hash])
+    }
+
+    /// Takes headers and all that stand on them out; gives their ids.
+    fn remove_branches(&mut self, mut gone: Vec<BlockHash>) -> Vec<BlockHash> {
         let mut by_height: Vec<(Height, BlockHash)> =
             self.nodes.iter().map(|(hash, node)| (node.height, *hash)).collect();
         by_height.sort_unstable();
-        let mut members: HashSet<BlockHash> = HashSet::from([*hash]);
+        let mut members: HashSet<BlockHash> = gone.iter().copied().collect();
         for (_, candidate) in by_height {
             let on_it = self.nodes.get(&candidate).is_some_and(|node| members.contains(&node.header.header.previous));
             if on_it && members.insert(candidate) {
@@ -205,7 +211,23 @@ impl HeaderTree {
 
     /// Headers held that a peer gave first.
     pub fn held_by(&self, peer: PeerHandle) -> usize {
-        self.held_by.get(&peer).copied().unwrap_or(0)
+        self.held_by.get(&peer).map_or(0, BTreeMap::len)
+    }
+
+    /// Drops the newest header, with nothing on it and no body on its way, of the peer that gave most, if that is more
+    /// than `peer` gave; gives who it was.
+    pub fn drop_one_for(&mut self, peer: PeerHandle) -> Option<PeerHandle> {
+        let given = self.held_by(peer);
+        let (most, held) = self.held_by.iter().max_by_key(|(peer, held)| (held.len(), **peer))?;
+        if held.len() <= given + 1 {
+            return None;
+        }
+        let wanted = |hash: &BlockHash| self.nodes.get(hash).is_some_and(|node| matches!(node.body, Body::Wanted));
+        let dropped = *held.values().rev().find(|hash| !self.parents.contains_key(*hash) && wanted(hash))?;
+        let most = *most;
+        self.remove(&dropped);
+        self.stale = true;
+        Some(most)
     }
 
     /// Notes that a peer has a block and those before it.
@@ -235,11 +257,7 @@ impl HeaderTree {
                 gone.push(*hash);
             }
         }
-        gone.sort_unstable();
-        for hash in gone {
-            self.remove_branch(&hash);
-        }
-        self.stale = true;
+        self.remove_branches(gone);
     }
 
     /// Heights of blocks asked of a peer.
@@ -399,7 +417,7 @@ impl<V: ChainFacts> Sync<V> {
         }
         let height = parent.height.next();
         let beyond = height.0 > self.facts.tip().height.0.saturating_add(WINDOW);
-        if beyond || self.tree.held_by(peer) >= HELD_A_PEER || self.tree.len() >= HELD {
+        if beyond || self.tree.held_by(peer) >= HELD_A_PEER {
             return Taken::NoRoom;
         }
         if !in_tree && let Some(rule) = self.unmade(header) {
@@ -408,15 +426,26 @@ impl<V: ChainFacts> Sync<V> {
         if let Err(rule) = checked.unwrap_or_else(|| check_header(header, &self.rules)) {
             return Taken::Bad(rule);
         }
-        if !self.note_made(header, hash) {
+        if self.tree.len() >= HELD && !self.make_room(peer) {
             return Taken::NoRoom;
         }
+        self.note_made(header, hash);
         let work = parent.work.saturating_add(weight(&self.rules, header));
         self.tree.insert(hash, *header, height, work, peer);
         if in_tree {
             self.tree.add_source(&header.header.previous, peer);
         }
         Taken::New
+    }
+
+    /// Makes room for a header of `peer` where the tree is full, at the cost of the peer that gave most: many together
+    /// must not keep the headers of others out.
+    fn make_room(&mut self, peer: PeerHandle) -> bool {
+        let Some(gave_most) = self.tree.drop_one_for(peer) else { return false };
+        if let Some(state) = self.peers.get_mut(&gave_most) {
+            state.more_headers = true;
+        }
+        true
     }
 
     /// The rule that a header on a block of the ledger's breaks by its miner alone: anybody can sign as somebody
@@ -483,8 +512,11 @@ impl<V: ChainFacts> Sync<V> {
         let rules = Arc::clone(&self.rules);
         let check = |(header, new): (&SignedHeader, bool)| new.then(|| check_header(header, &rules));
         let checked: Vec<Option<Result<(), BlockRule>>> = headers.par_iter().zip(news).map(check).collect();
+        let mut leads_on = false;
         for ((header, hash), checked) in headers.iter().zip(&hashes).zip(checked) {
-            match self.take_header(peer, header, *hash, checked) {
+            let taken = self.take_header(peer, header, *hash, checked);
+            leads_on |= taken == Taken::New;
+            match taken {
                 Taken::New | Taken::Known => self.peer_has(peer, *hash),
                 Taken::NoRoom => {
                     if let Some(state) = self.peers.get_mut(&peer) {
@@ -499,8 +531,11 @@ impl<V: ChainFacts> Sync<V> {
                 }
             }
         }
-        if full_answer {
+        if full_answer && leads_on {
             self.ask_headers(peer);
+        } else if full_answer && let Some(state) = self.peers.get_mut(&peer) {
+            // Others gave the same: what follows is asked for as the tip moves.
+            state.more_headers = true;
         }
     }
 
@@ -514,24 +549,22 @@ impl<V: ChainFacts> Sync<V> {
         }
     }
 
-    /// Notes who made a block on which parent, and logs a miner that made several; false if they are too many to hold.
-    fn note_made(&mut self, header: &SignedHeader, hash: BlockHash) -> bool {
+    /// Notes who made a block on which parent, and logs a miner that made several.
+    fn note_made(&mut self, header: &SignedHeader, hash: BlockHash) {
         let (miner, parent) = (header.header.miner, header.header.previous);
         let made = self.made.get_or_insert_mut((miner, parent), Vec::new);
         if made.contains(&hash) {
-            return true;
+            return;
         }
-        if made.len() >= RIVALS {
-            return false;
-        }
+        made.truncate(RIVALS - 1);
         made.push(hash);
         if let [first, second] = made.as_slice() {
             tracing::warn!(?miner, %parent, %first, %second, "equivocation: one miner made two blocks on one parent");
         }
-        true
     }
 
-    /// Whether a block is announced further: not if its miner made two others on the same parent before.
+    /// Whether a block is announced further, or fetched as soon as it is announced: not if its miner made two others on
+    /// the same parent before.
     pub(super) fn may_announce(&self, hash: &BlockHash) -> bool {
         !self.made.iter().any(|(_, made)| made.iter().skip(ANNOUNCED_RIVALS).any(|later| later == hash))
     }

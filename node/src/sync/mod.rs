@@ -138,8 +138,10 @@ pub struct Relayed {
 /// The verdict on a peer's transaction.
 #[derive(Clone, Debug)]
 pub enum Verdict {
-    /// It is in the pool, or a variant of it is.
+    /// It is in the pool.
     Taken,
+    /// It, or one with other signatures, is in the pool or in a block.
+    Known,
     /// Its bytes break a rule: no honest node passes it on.
     Bad(Rule),
     /// The state does not allow it.

@@ -18,8 +18,8 @@ const SECOND_LOOK: Duration = Duration::from_secs(3);
 /// Pause after an answer to headers failed.
 const HEADERS_PAUSE: Duration = Duration::from_secs(5);
 
-/// Transactions a peer may give at once that the state refuses: an answer's worth, as when a parent comes late.
-const REFUSED_AT_MOST: u32 = 1_000;
+/// Transactions a peer may give at once that come to nothing: an answer's worth, as when a parent comes late.
+const IN_VAIN_AT_MOST: u32 = 1_000;
 /// One of them is forgiven in this time: each costs as much as one that is taken, so that a tenth of a core is left to them.
 const FORGIVEN: Duration = Duration::from_millis(5);
 
@@ -65,8 +65,8 @@ pub(super) struct Peer {
     pub queue: VecDeque<FullHash>,
     /// Parents to ask it for.
     pub parents: VecDeque<Txid>,
-    /// Transactions it gave that the state refused, less those forgiven since.
-    pub refused: u32,
+    /// Transactions it gave that the state refused, or that were known with other signatures, less those forgiven since.
+    pub in_vain: u32,
     /// Up to when some were forgiven.
     pub forgiven: Duration,
 }
@@ -76,13 +76,13 @@ impl Peer {
     pub fn tries_patience(&mut self, now: Duration) -> bool {
         let passed = u32::try_from(now.saturating_sub(self.forgiven).as_millis() / FORGIVEN.as_millis());
         let forgiven = passed.unwrap_or(u32::MAX);
-        if self.refused <= forgiven {
-            (self.refused, self.forgiven) = (0, now);
+        if self.in_vain <= forgiven {
+            (self.in_vain, self.forgiven) = (0, now);
         } else {
-            self.refused -= forgiven;
+            self.in_vain -= forgiven;
             self.forgiven += FORGIVEN.saturating_mul(forgiven);
         }
-        self.refused > REFUSED_AT_MOST
+        self.in_vain > IN_VAIN_AT_MOST
     }
 
     pub fn asked(&mut self, query: &Query) {
@@ -124,7 +124,7 @@ impl<V: ChainFacts> Sync<V> {
             inventory_asked: 0,
             queue: VecDeque::new(),
             parents: VecDeque::new(),
-            refused: 0,
+            in_vain: 0,
             forgiven: self.now.steady,
         };
         self.peers.insert(peer, state);

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use rota_chain::amount::{Amount, Height};
 use rota_chain::block::{Block, SignedHeader};
-use rota_chain::hash::BlockHash;
+use rota_chain::hash::{BlockHash, sha256};
+use rota_chain::key::PrivateKey;
 use rota_chain::lock::{KeyHash, Lock};
 use rota_chain::transaction::{Output, Transaction};
+use rota_chain::witness::Witness;
 use rota_p2p::{CompactBlock, Request};
 
 use super::{SyncAction, SyncInput};
@@ -215,7 +217,8 @@ fn large_blocks_ahead_of_the_clock_do_not_fill_the_memory_and_may_come_again() {
     };
     let paying = |number: u32, outputs: usize| {
         let output = Output::payment(Lock::Key(KeyHash([1; 20])), Amount::ZERO);
-        net::block(&genesis(), 1, vec![Transaction::coinbase(Height(number), vec![output; outputs])], 1)
+        let miner = u8::try_from(number).unwrap();
+        net::block(&genesis(), 1, vec![Transaction::coinbase(Height(number), vec![output; outputs])], miner)
     };
     let small: Vec<Block> = (100..103).map(|number| paying(number, 1)).collect();
     let large: Vec<Block> = (200..204).map(|number| paying(number, 180_000)).collect();
@@ -396,6 +399,27 @@ fn a_peer_whose_transactions_come_to_nothing_is_asked_for_few() {
     assert_eq!(net.pool(1), 1);
     net.run(Duration::from_secs(60));
     assert!(net.asked(1, 0, bodies) > asked);
+    assert!(net.misbehaving().is_empty(), "{:?}", net.misbehaving());
+}
+
+#[test]
+fn a_peer_that_gives_one_transaction_under_ever_new_signatures_is_asked_for_few() {
+    let mut net = Net::new(2);
+    net.connect(0, 1);
+    net.run(Duration::from_secs(5));
+    let key = PrivateKey::from_bytes([9; 32]).unwrap();
+    net.submit(1, transaction(1));
+    for number in 0..8_000u32 {
+        let mut variant = transaction(1);
+        let signature = key.sign(&sha256(&number.to_le_bytes()));
+        variant.witnesses = vec![Witness::Key { key: key.public_key(), signature }];
+        net.put_in_pool(0, variant);
+    }
+    net.disconnect(0, 1);
+    net.connect(0, 1);
+    net.run(Duration::from_secs(5));
+    let asked = net.asked(1, 0, |request| matches!(request, Request::Transactions { .. }));
+    assert!((2..=10).contains(&asked), "{asked} times 500 were asked for");
     assert!(net.misbehaving().is_empty(), "{:?}", net.misbehaving());
 }
 

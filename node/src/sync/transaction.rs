@@ -244,11 +244,17 @@ impl<V: ChainFacts> Sync<V> {
         for Relayed { delivered, verdict } in results {
             let (peer, hash) = (delivered.peer, delivered.hash);
             self.traffic.checking.remove(&hash);
-            if let (Verdict::Refused(_), Some(state)) = (&verdict, self.peers.get_mut(&peer)) {
-                state.refused = state.refused.saturating_add(1);
+            // Signing a transaction again costs its author less than verifying that costs everybody.
+            let in_vain = match &verdict {
+                Verdict::Refused(_) => true,
+                Verdict::Known => !self.traffic.known.contains(&hash) && !self.facts.pool_lacks(&[hash]).is_empty(),
+                Verdict::Taken | Verdict::Bad(_) | Verdict::Postponed => false,
+            };
+            if let (true, Some(state)) = (in_vain, self.peers.get_mut(&peer)) {
+                state.in_vain = state.in_vain.saturating_add(1);
             }
             match verdict {
-                Verdict::Taken => {
+                Verdict::Taken | Verdict::Known => {
                     self.traffic.known.put(hash, ());
                 }
                 Verdict::Postponed => {

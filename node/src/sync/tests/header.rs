@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use rota_chain::amount::{Amount, Height};
 use rota_chain::block::Block;
+use rota_chain::lock::{KeyHash, Lock};
+use rota_chain::transaction::{Output, Transaction};
 use rota_p2p::{CompactBlock, Response};
 
-use super::net::{Net, block, blocks_on, genesis, transaction};
+use super::net::{Net, block, blocks_on, genesis, rules, transaction};
 use crate::sync::header::{HELD_A_PEER, WINDOW};
 use crate::sync::{QueryId, SyncAction, SyncInput};
 
@@ -125,6 +128,97 @@ fn headers_that_do_not_extend_the_tip_do_not_keep_a_node_from_its_work() {
     net.mine(0, block(&chain[2], 4, Vec::new(), 1));
     net.run(Duration::from_secs(1));
     assert!(net.said(0).iter().any(|said| matches!(said, SyncAction::AnnounceBlock(_))), "own blocks are announced");
+}
+
+#[test]
+fn headers_on_a_fresh_tip_keep_a_node_from_no_work() {
+    let mut net = Net::with(3, rules());
+    net.connect(0, 1);
+    net.connect(0, 2);
+    net.run(Duration::from_secs(4));
+    net.silent(1);
+    let chain = blocks_on(&genesis(), 3, 1);
+    for (number, tip) in (1..).zip(&chain) {
+        net.mine(0, tip.clone());
+        // A miner with rights signs twenty blocks ahead of each tip.
+        give_headers(&mut net, 0, 1, &blocks_on(tip, 20, 2));
+        net.submit(2, transaction(number));
+        net.run(Duration::from_secs(1));
+        assert_eq!((net.height(2), net.pool(0)), (number, number as usize), "heard and heard of");
+    }
+    assert!(!net.said(0).iter().any(|said| matches!(said, SyncAction::CatchingUp(true))));
+}
+
+#[test]
+fn a_block_that_others_follow_is_taken_however_many_its_miner_made() {
+    let mut net = Net::new(3);
+    net.connect(0, 1);
+    net.run(Duration::from_secs(4));
+    let rivals: Vec<Block> = (0..150).map(|number| block(&genesis(), 1, vec![transaction(number)], 2)).collect();
+    for rival in &rivals[..149] {
+        announce(&mut net, 0, 1, rival);
+    }
+    net.run(Duration::from_secs(1));
+    let chain = [rivals[149].clone(), block(&rivals[149], 2, Vec::new(), 1)];
+    net.give(2, &chain);
+    net.connect(0, 2);
+    net.run(Duration::from_secs(5));
+    assert_eq!(net.tip(0), chain[1].hash());
+}
+
+#[test]
+fn bodies_whose_first_is_kept_back_do_not_fill_the_memory() {
+    let (mut net, chain) = (Net::new(3), blocks_on(&genesis(), 60, 1));
+    net.give(0, &chain);
+    net.give(2, &chain);
+    net.connect(0, 2);
+    net.run(Duration::from_secs(4));
+    // A heavier branch from far below, of 80 bodies of 100 kB.
+    let (mut branch, mut below) = (Vec::new(), chain[9].clone());
+    for height in 11..=90 {
+        let outputs = vec![Output::payment(Lock::Key(KeyHash([1; 20])), Amount::ZERO); 2_700];
+        let large = Transaction::coinbase(Height(1_000_000 + height), outputs);
+        below = block(&below, height, vec![large], 2);
+        branch.push(below.clone());
+    }
+    net.give(1, &chain[..10]);
+    net.give(1, &branch);
+    net.withhold(1, branch[0].hash());
+    net.connect(0, 1);
+    net.run(Duration::from_secs(60));
+    let held = net.bytes_held(0);
+    assert!((1 << 20..4 << 20).contains(&held), "{held} bytes are held");
+    net.give(2, &branch);
+    net.input(2, SyncInput::Tip { applied: vec![branch[79].hash()], undone: true });
+    net.run(Duration::from_secs(60));
+    assert_eq!((net.height(0), net.bytes_held(0)), (90, 0));
+}
+
+#[test]
+fn headers_of_many_peers_together_do_not_keep_those_of_another_out() {
+    let mut net = Net::new(11);
+    // Held because the block below them may grant the right.
+    let first = block(&genesis(), 1, Vec::new(), 1);
+    for peer in 1..10 {
+        net.connect(0, peer);
+        net.run(Duration::from_secs(4));
+        for half in 0..2u32 {
+            let number = half * 100 + u32::try_from(peer).unwrap();
+            let root = block(&first, 2, vec![transaction(number)], STRANGER);
+            let mut forged = vec![first.clone(), root.clone()];
+            forged.extend(blocks_on(&root, WINDOW - 3, STRANGER));
+            give_headers(&mut net, 0, peer, &forged);
+        }
+        net.silent(peer);
+    }
+    let full = net.headers_held(0);
+    assert!(full > 30_000, "{full}");
+    let chain = blocks_on(&genesis(), 100, 1);
+    net.give(10, &chain);
+    net.connect(0, 10);
+    net.run(Duration::from_secs(60));
+    assert_eq!(net.height(0), 100);
+    assert!(net.headers_held(0) <= full.max(32_768));
 }
 
 /// The bound on what one peer can make a node hold and do, however many headers it signs.

@@ -100,6 +100,7 @@ struct Memory {
     active: Vec<BlockHash>,
     invalid: HashSet<BlockHash>,
     forbidden: HashSet<BlockHash>,
+    withheld: HashSet<BlockHash>,
     held: HashMap<BlockHash, u64>,
     pool: BTreeMap<FullHash, Arc<Transaction>>,
     own: BTreeSet<FullHash>,
@@ -182,7 +183,7 @@ impl Memory {
             return Verdict::Postponed;
         }
         if self.has(&transaction.txid()) {
-            return Verdict::Taken;
+            return Verdict::Known;
         }
         if let Some(txid) = world.needs.get(&hash).filter(|txid| !self.has(txid)) {
             let outpoint = OutPoint { txid: *txid, index: 0 };
@@ -201,7 +202,8 @@ impl Memory {
                 Response::Headers(headers.map(|hash| self.blocks[hash].0.signed).collect())
             }
             Request::Blocks { hashes } => {
-                let found = hashes.iter().filter_map(|hash| self.blocks.get(hash));
+                let given = hashes.iter().filter(|hash| !self.withheld.contains(hash));
+                let found = given.filter_map(|hash| self.blocks.get(hash));
                 Response::Blocks(found.map(|(block, _)| Block::clone(block).into()).collect())
             }
             Request::Transactions { hashes } => Response::Transactions(
@@ -319,8 +321,15 @@ pub struct Net {
 }
 
 impl Net {
-    /// Nodes at the genesis block, not connected.
+    /// Nodes at the genesis block, not connected, for which no tip is fresh.
     pub fn new(count: usize) -> Net {
+        let mut rules = (*rules()).clone();
+        rules.target_block_time = 0;
+        Net::with(count, Arc::new(rules))
+    }
+
+    /// Nodes by these rules; blocks are as old as the run.
+    pub fn with(count: usize, rules: Arc<Rules>) -> Net {
         let first = Arc::new(genesis());
         let node = |_| {
             let mut memory = Memory::default();
@@ -329,7 +338,7 @@ impl Net {
             let memory = Rc::new(RefCell::new(memory));
             let now = Now { steady: Duration::ZERO, unix: 0 };
             Node {
-                machine: Sync::new(Facts(Rc::clone(&memory)), rules(), now),
+                machine: Sync::new(Facts(Rc::clone(&memory)), Arc::clone(&rules), now),
                 memory,
                 peers: BTreeSet::new(),
                 said: Vec::new(),
@@ -375,6 +384,16 @@ impl Net {
 
     pub fn headers_held(&self, node: usize) -> usize {
         self.nodes[node].machine.tree.len()
+    }
+
+    /// Bytes of bodies that wait for those below them.
+    pub fn bytes_held(&self, node: usize) -> usize {
+        self.nodes[node].machine.tree.here_bytes
+    }
+
+    /// A node tells of a block and does not give it.
+    pub fn withhold(&mut self, node: usize, hash: BlockHash) {
+        self.nodes[node].memory.borrow_mut().withheld.insert(hash);
     }
 
     /// What a node said, requests aside.
