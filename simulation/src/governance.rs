@@ -115,12 +115,18 @@ impl World {
 
     /// The pairs that are not settled, see [`World::is_settled`].
     pub fn unsettled(&self) -> impl Iterator<Item = (&Node, &Node)> {
-        let idle = self.is_idle();
         let settled = move |(one, other): &(&Node, &Node)| {
-            let tied = idle && same_height(one, other);
+            let tied = same_height(one, other) && !self.has_turn(one) && !self.has_turn(other);
             one.tip() == other.tip() || tied || self.refuses(one, other) || self.refuses(other, one)
         };
         self.pairs().filter(move |pair| !settled(pair))
+    }
+
+    /// Whether a node, or another at its tip, may make the next block.
+    fn has_turn(&self, node: &Node) -> bool {
+        let Some((_, tip)) = node.tip() else { return false };
+        let at_tip = self.honest().filter(|other| other.tip() == node.tip());
+        at_tip.map(|other| self.chain.address(other.index)).any(|address| self.checks.has_turn(&tip, &address))
     }
 
     /// Whether a node reports the branch of another as a governance fork.
