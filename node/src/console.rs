@@ -112,6 +112,18 @@ pub fn nothing_stored(directory: &ChainDirectory) -> String {
     )
 }
 
+/// What to do about parameters from before the genesis block of a chain that is here.
+pub fn genesis_exists(directory: &ChainDirectory) -> String {
+    let (chain, path) = (directory.name(), directory.path());
+    format!(
+        "genesis-exists: the params.dat of chain {chain} is from before its genesis block was made, but {folder} holds the \
+         blocks of a chain, which are left as they are: copy params.dat.bak, or a backup of the params.dat that belongs to \
+         them, over it; or move it away and take it from a peer, as in: noded {chain}@<seed-node-ip>:<seed-node-port>. To \
+         begin a new chain of this name, move the whole folder away",
+        folder = path.display()
+    )
+}
+
 /// Addresses of this host by which others could reach it; loopback only if there is nothing else.
 pub fn host_addresses(listen: &[SocketAddr]) -> Vec<SocketAddr> {
     let mut addresses = Vec::new();

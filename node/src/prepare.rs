@@ -64,6 +64,7 @@ pub async fn prepare(
             Ok(Some(prepared(set, seed)))
         }
         State::Generated => {
+            anyhow::ensure!(!holds_chain(&directory)?, "{}", console::genesis_exists(&directory));
             let mut set = set;
             make_genesis(&directory, &options, &mut set, short)?;
             Ok(Some(prepared(set, seed)))
@@ -82,6 +83,11 @@ pub async fn prepare(
 fn is_emptied(directory: &ChainDirectory) -> bool {
     !directory.state().exists()
         && std::fs::read_dir(directory.blocks()).map_or(true, |mut files| files.next().is_none())
+}
+
+/// Whether a chain is here that was started before, and not only a genesis block.
+fn holds_chain(directory: &ChainDirectory) -> anyhow::Result<bool> {
+    store_paths(directory).hold_more_than_genesis().map_err(|error| anyhow::anyhow!("{}: {error}", error.code()))
 }
 
 /// A chain's parameters as they are stored, none of them if it is not here.
@@ -133,7 +139,7 @@ fn make_genesis(
     let wallet = open_wallet(directory, options, set)?;
     let first = wallet.default_lock().ok_or_else(|| anyhow::anyhow!("the wallet has no address"))?;
     let block = genesis::make(set, &wallet.private_key(&first)?, unix_time())?;
-    // A crash before params.dat was sealed leaves a block that nothing refers to.
+    // A crash before params.dat was sealed leaves a block that nothing refers to; that it is no more was looked at.
     for left_over in [directory.state(), directory.blocks()] {
         if left_over.exists() {
             std::fs::remove_dir_all(&left_over)?;
@@ -176,9 +182,12 @@ pub fn open_wallet(directory: &ChainDirectory, options: &Options, set: &Paramete
 /// # Errors
 /// A sentence that says what is wrong and what to do.
 pub fn open_store(directory: &ChainDirectory, options: OpenOptions) -> anyhow::Result<Store> {
-    let paths = StorePaths { database: directory.state(), blocks: directory.blocks() };
     let options = OpenOptions { mark: rand::rng().random(), ..options };
-    Store::open(&paths, options).map_err(|error| anyhow::anyhow!("{}: {error}", error.code()))
+    Store::open(&store_paths(directory), options).map_err(|error| anyhow::anyhow!("{}: {error}", error.code()))
+}
+
+fn store_paths(directory: &ChainDirectory) -> StorePaths {
+    StorePaths { database: directory.state(), blocks: directory.blocks() }
 }
 
 /// Asks the seed until it lets this node in; without `retryinittime` once.

@@ -13,6 +13,7 @@ use rota_chain::amount::Height;
 use rota_chain::block::Block;
 use rota_consensus::rules::Rules;
 use rota_consensus::signature::SignatureCache;
+use rota_params::file;
 use rota_params::options::Options;
 use rota_params::paths::ChainDirectory;
 use rota_params::runtime::RuntimeSettings;
@@ -210,6 +211,10 @@ fn open_ground(prepared: &Prepared, place: &Place) -> anyhow::Result<Ground> {
         genesis::restore(&store, set, unix_time())?;
     }
     genesis::check_stored(&store, set)?;
+    // A node goes on without it where nothing can be written.
+    if let Err(error) = file::back_up(&directory.params(), set) {
+        tracing::warn!("params.dat.bak could not be written: {error}");
+    }
     let view = ledger::initial_view(&store, &rules, config::pool_limits(options, set)?)?;
     let wallet = Arc::new(open_wallet(directory, options, set)?);
     rpc::wallet::follow::expect_whole(&store, &wallet, set.address_scheme(), &directory.wallet())?;

@@ -237,21 +237,34 @@ pub fn create(path: &Path, set: &ParameterSet) -> Result<(), ParameterError> {
     sync_directory(path)
 }
 
-/// Replaces a params.dat in one step and keeps the former one as params.dat.bak.
+/// Replaces a params.dat in one step.
 ///
 /// # Errors
 /// What the system answered; the former file is then still in place.
 pub fn save(path: &Path, set: &ParameterSet) -> Result<(), ParameterError> {
-    let fresh = write_beside(path, &print(set))?;
-    if path.exists() {
-        let backup = backup_path(path);
-        fs::copy(path, &backup).map_err(ParameterError::io(&backup))?;
+    replace(path, &print(set))
+}
+
+/// Keeps a set as the params.dat.bak beside a params.dat, unless it is there already. Who restores it must find the chain
+/// again: it is for sets of which the genesis block is known to be stored, never for what stood there before.
+///
+/// # Errors
+/// What the system answered; the former backup is then still in place.
+pub fn back_up(path: &Path, set: &ParameterSet) -> Result<(), ParameterError> {
+    let (backup, text) = (backup_path(path), print(set));
+    if fs::read(&backup).is_ok_and(|kept| kept == text.as_bytes()) {
+        return Ok(());
     }
+    replace(&backup, &text)
+}
+
+fn replace(path: &Path, text: &str) -> Result<(), ParameterError> {
+    let fresh = write_beside(path, text)?;
     fs::rename(&fresh, path).map_err(ParameterError::io(path))?;
     sync_directory(path)
 }
 
-/// Where [`save`] keeps the former file.
+/// Where [`back_up`] keeps a set.
 pub fn backup_path(path: &Path) -> PathBuf {
     path.with_extension("dat.bak")
 }

@@ -356,6 +356,30 @@ fn reopen(directory: &Path, number: u32) -> Result<Writer> {
     Ok(Writer { number, file: Arc::new(file), length: end, unsynced: false })
 }
 
+/// Whether a folder holds more than the first node writes before it seals the parameters: a genesis block and its undo
+/// data, two records. What is damaged counts as one. Looks at the first three alone, and cuts nothing off.
+///
+/// # Errors
+/// [`StorageError`] if the folder cannot be read.
+pub fn hold_more_than_genesis(directory: &Path) -> Result<bool> {
+    if !directory.exists() {
+        return Ok(false);
+    }
+    let number = match numbers(directory)?.last() {
+        None => return Ok(false),
+        Some(0) => 0,
+        Some(_) => return Ok(true),
+    };
+    let path = file_path(directory, number);
+    let file = File::open(&path).map_err(|error| StorageError::from_io("cannot open", &path, &error))?;
+    let mut records = Records::new(&file, &path, number)?;
+    let mut found = 0;
+    while found <= 2 && records.next()?.is_some() {
+        found += 1;
+    }
+    Ok(found > 2)
+}
+
 fn create(directory: &Path, number: u32) -> Result<Writer> {
     let path = file_path(directory, number);
     let file = OpenOptions::new()

@@ -11,7 +11,7 @@ use rota_crash::{Point, reached};
 use tracing::warn;
 
 use crate::block::{BlockEntry, Location, UndoBlock};
-use crate::block_file::BlockFiles;
+use crate::block_file::{self, BlockFiles};
 use crate::cache::HotCache;
 use crate::chunk::{self, ChunkSync};
 use crate::error::{Result, StorageError};
@@ -35,6 +35,26 @@ pub struct StorePaths {
 }
 
 impl StorePaths {
+    /// Whether a chain is here that goes beyond its genesis block, by the block files or by the database's tip. Tells a
+    /// chain from what a first start left that ended before the parameters were sealed; needs no parameters.
+    ///
+    /// # Errors
+    /// [`StorageError`] if they cannot be read.
+    pub fn hold_more_than_genesis(&self) -> Result<bool> {
+        if block_file::hold_more_than_genesis(&self.blocks)? {
+            return Ok(true);
+        }
+        if !self.database.exists() {
+            return Ok(false);
+        }
+        match Database::open(&self.database, ALL, Memory::LITTLE).and_then(|database| database.get(&TIP, &())) {
+            Ok(tip) => Ok(tip.is_some_and(|tip| tip.height > Height(0))),
+            // It could be made anew only from block files, which hold nothing.
+            Err(StorageError::Corrupt(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     fn chunks(&self) -> PathBuf {
         self.database.with_file_name("chunks")
     }

@@ -15,7 +15,7 @@ use crate::error::StorageError;
 use crate::fixture::{Chain, answers, open, paths};
 use crate::index::{Indexes, Order};
 use crate::kv::{Database, Durability, Memory};
-use crate::store::{OpenOptions, Store};
+use crate::store::{OpenOptions, Store, StorePaths};
 use crate::table::{ALL, FORMAT, META, Meta};
 
 fn copy(from: &Path, to: &Path) {
@@ -287,4 +287,36 @@ fn a_rebuild_that_ended_before_it_was_noted_goes_on_with_its_subscriptions() {
         assert!(store.subscription(stream).is_some_and(|kept| kept.indexes == Indexes::ALL), "begun: {begun}");
         assert!(!paths.database.with_extension("old").exists());
     }
+}
+
+#[test]
+fn a_chain_beyond_its_genesis_block_is_told_from_what_a_first_start_left() {
+    let mut chain = Chain::new();
+    let paths = paths(&chain.folder);
+    assert!(!StorePaths { database: "/none".into(), blocks: "/none".into() }.hold_more_than_genesis().unwrap());
+    chain.extend(vec![]);
+    let first = paths.blocks.join("000000.dat");
+    let genesis = std::fs::read(&first).unwrap();
+    // Undo data, or the block itself, broken off.
+    let mut chain = chain.reopened(|_| {
+        for end in [genesis.len(), genesis.len() - 1, 20, 0] {
+            std::fs::write(&first, &genesis[..end]).unwrap();
+            assert!(!paths.hold_more_than_genesis().unwrap(), "cut at {end}");
+            assert_eq!(std::fs::read(&first).unwrap().len(), end, "nothing is cut off");
+        }
+        std::fs::write(&first, &genesis).unwrap();
+    });
+    chain.extend(vec![]);
+    let Chain { folder: _folder, store, .. } = chain;
+    drop(store);
+    let whole = std::fs::read(&first).unwrap();
+    for damage in [0..0, 14..15, 14..genesis.len() + 14] {
+        let mut bytes = whole.clone();
+        bytes[damage.clone()].fill(0xff);
+        std::fs::write(&first, &bytes).unwrap();
+        assert!(paths.hold_more_than_genesis().unwrap(), "{damage:?}");
+    }
+    // The database alone tells.
+    std::fs::remove_dir_all(&paths.blocks).unwrap();
+    assert!(paths.hold_more_than_genesis().unwrap());
 }
