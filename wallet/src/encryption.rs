@@ -35,7 +35,8 @@ impl Wallet {
     /// overwritten; copies made before (backups, dumps) stay readable, and so may old blocks of a flash disk.
     ///
     /// # Errors
-    /// [`WalletError::AlreadyEncrypted`], [`WalletError::Passphrase`], [`WalletError::Io`].
+    /// [`WalletError::AlreadyEncrypted`], [`WalletError::Passphrase`], [`WalletError::Io`]; after
+    /// [`WalletError::FormerFile`] the wallet is encrypted.
     pub fn encrypt(&self, passphrase: &str) -> Result<(), WalletError> {
         let mut store = self.write();
         if self.read().encryption.is_some() {
@@ -124,7 +125,7 @@ impl Wallet {
     ///
     /// # Errors
     /// [`WalletError::NotEncrypted`], [`WalletError::WrongPassphrase`], [`WalletError::Passphrase`],
-    /// [`WalletError::Io`].
+    /// [`WalletError::Io`]; after [`WalletError::FormerFile`] the new passphrase holds.
     pub fn change_passphrase(&self, old: &str, new: &str) -> Result<(), WalletError> {
         let mut store = self.write();
         if new.is_empty() || new.len() > MAX_PASSPHRASE {

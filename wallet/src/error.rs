@@ -102,6 +102,11 @@ pub enum WalletError {
         /// Why.
         source: std::io::Error,
     },
+    /// The wallet file was replaced, and the former one could not be got rid of.
+    #[error(
+        "the new passphrase holds, but what the wallet file held before may still be on the disk, and may be back after a loss of power: {0}"
+    )]
+    FormerFile(Box<WalletError>),
     /// Reading or writing failed.
     #[error("{path}: {source}")]
     Io {
@@ -138,6 +143,7 @@ impl WalletError {
             WalletError::Foreign(_) => "wallet-foreign-file",
             WalletError::NotADump { .. } => "wallet-not-a-dump",
             WalletError::Open { .. } => "wallet-open",
+            WalletError::FormerFile(_) => "wallet-former-file",
             WalletError::Io { .. } => "wallet-io",
         }
     }
@@ -166,6 +172,7 @@ impl WalletError {
             | WalletError::Format { .. }
             | WalletError::Full
             | WalletError::NotADump { .. }
+            | WalletError::FormerFile(_)
             | WalletError::Io { .. } => -4,
         }
     }

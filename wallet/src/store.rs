@@ -37,12 +37,16 @@ pub struct OldFile(File);
 #[derive(Debug)]
 pub struct Store {
     directory: PathBuf,
+    /// The directory, open from the start: a sync after a rename does not fail for want of a descriptor.
+    folder: File,
     path: PathBuf,
     file: File,
     /// End of the last sound record; what follows on disk is of a failed write.
     length: u64,
     /// A write failed: bytes may stand after the end.
     unclean: bool,
+    /// The file was renamed into its place, and the folder is not known to be synced since.
+    unplaced: bool,
 }
 
 impl Store {
@@ -53,6 +57,7 @@ impl Store {
     /// [`WalletError::Damaged`], [`WalletError::Format`], [`WalletError::Io`].
     pub fn open(directory: &Path) -> Result<(Store, Vec<Record>), WalletError> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(WalletError::io(directory))?;
+        let folder = File::open(directory).map_err(WalletError::io(directory))?;
         let path = directory.join(FILE);
         wipe(&directory.join(NEW))?;
         let file = match OpenOptions::new().read(true).write(true).open(&path) {
@@ -65,7 +70,10 @@ impl Store {
             tracing::warn!(path = %path.display(), "others could read the wallet file: closed to them now");
             file.set_permissions(Permissions::from_mode(0o600)).map_err(WalletError::io(&path))?;
         }
-        let mut store = Store { directory: directory.to_owned(), path, file, length: 0, unclean: false };
+        // A process may have ended between rename and sync, so a file that was found is not known to be in place either.
+        let directory = directory.to_owned();
+        let mut store = Store { directory, folder, path, file, length: 0, unclean: false, unplaced: true };
+        store.place()?;
         let records = store.load()?;
         Ok((store, records))
     }
@@ -80,6 +88,7 @@ impl Store {
         if end > MAX_WALLET_FILE {
             return Err(WalletError::Full);
         }
+        self.place()?;
         if self.unclean {
             self.file.set_len(self.length).map_err(WalletError::io(&self.path))?;
         }
@@ -93,7 +102,8 @@ impl Store {
         Ok(())
     }
 
-    /// Puts a new file in place of the old one, which is handed back for [`Store::wipe_old`].
+    /// Puts a new file in place of the old one, which is handed back for [`Store::wipe_old`]. From then on the new one is
+    /// the wallet: the old one has no name any more, and what were added to it would be lost.
     ///
     /// # Errors
     /// [`WalletError::Io`], [`WalletError::Full`]: the old file stands.
@@ -108,17 +118,31 @@ impl Store {
         let new = write_new(&self.directory, &bytes)?;
         self.length = bytes.len() as u64;
         self.unclean = false;
+        self.unplaced = true;
         Ok(OldFile(std::mem::replace(&mut self.file, new)))
     }
 
-    /// Overwrites a replaced file, which no longer has a name, and parts that were set aside.
+    /// Makes the new file safe from power loss, then overwrites the one it replaced and parts that were set aside.
     ///
     /// # Errors
-    /// [`WalletError::Io`]: the old bytes may be on the disk still.
-    pub fn wipe_old(&self, old: OldFile) -> Result<(), WalletError> {
-        overwrite(&old.0).map_err(WalletError::io(&self.path))?;
-        reached(Point::WalletWiped);
-        wipe(&self.directory.join(TORN))
+    /// [`WalletError::FormerFile`]: the new file holds, the old bytes may be on the disk still.
+    pub fn wipe_old(&mut self, old: OldFile) -> Result<(), WalletError> {
+        // Until the folder is synced a loss of power may bring the old file back, and it has to be whole then.
+        self.place()
+            .and_then(|()| overwrite(&old.0).map_err(WalletError::io(&self.path)))
+            .inspect(|()| reached(Point::WalletWiped))
+            .and_then(|()| wipe(&self.directory.join(TORN)))
+            .map_err(|error| WalletError::FormerFile(Box::new(error)))
+    }
+
+    /// Makes the file's name safe from power loss. As long as that fails nothing is added: the file that a loss of power
+    /// brought back would lack it.
+    fn place(&mut self) -> Result<(), WalletError> {
+        if self.unplaced {
+            self.folder.sync_all().map_err(WalletError::io(&self.directory))?;
+            self.unplaced = false;
+        }
+        Ok(())
     }
 
     /// Copies the file to `destination`, or into it if that is a directory. `owns` says which keys are this wallet's.
@@ -173,6 +197,12 @@ impl Store {
     #[cfg(test)]
     pub fn note_failed_write(&mut self) {
         self.unclean = true;
+    }
+
+    /// Syncs another file in place of the folder, which is handed back; a device cannot be synced.
+    #[cfg(test)]
+    pub fn exchange_folder(&mut self, other: File) -> File {
+        std::mem::replace(&mut self.folder, other)
     }
 
     fn load(&mut self) -> Result<Vec<Record>, WalletError> {
@@ -297,7 +327,7 @@ fn create(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-/// Writes a whole new wallet file and renames it into place.
+/// Writes a whole new wallet file and renames it into place; the folder is not synced yet.
 fn write_new(directory: &Path, bytes: &[u8]) -> Result<File, WalletError> {
     let (new, path) = (directory.join(NEW), directory.join(FILE));
     let mut file = create(&new).map_err(WalletError::io(&new))?;
@@ -305,7 +335,6 @@ fn write_new(directory: &Path, bytes: &[u8]) -> Result<File, WalletError> {
     reached(Point::WalletCopied);
     std::fs::rename(&new, &path).map_err(WalletError::io(&path))?;
     reached(Point::WalletReplaced);
-    File::open(directory).and_then(|folder| folder.sync_all()).map_err(WalletError::io(directory))?;
     Ok(file)
 }
 

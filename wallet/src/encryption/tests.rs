@@ -1,6 +1,7 @@
 //! Encryption at rest: what needs the passphrase, and what is left on disk.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::fs::File;
 use std::path::Path;
 
 use super::*;
@@ -109,6 +110,35 @@ fn a_changed_passphrase_opens_and_the_old_one_does_not() {
         wallet.unlock("new", 9).unwrap();
         assert_eq!(wallet.private_key(&lock).unwrap(), key(1));
         assert_eq!(wallet.info(&lock).unwrap().label, "kept");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_synced_after_the_file_was_replaced_costs_no_key() {
+    let (directory, wallet) = wallet();
+    wallet.new_key([1; 32]).unwrap();
+    let (path, former) = (directory.path().join("wallet").join("keys.dat"), directory.path().join("former"));
+    let readable = std::fs::read(&path).unwrap();
+    std::fs::hard_link(&path, &former).unwrap();
+    let folder = wallet.write().exchange_folder(File::open("/dev/null").unwrap());
+    let told = wallet.encrypt("old").unwrap_err();
+    assert_eq!((told.code(), told.rpc_code()), ("wallet-former-file", -4));
+    assert!(told.to_string().contains("the new passphrase holds"), "{told}");
+    assert_eq!(std::fs::read(&former).unwrap(), readable, "a loss of power may bring it back");
+    assert_eq!(wallet.state(), EncryptionState::Locked);
+    let told = wallet.change_passphrase("old", "new").unwrap_err();
+    assert_eq!(told.code(), "wallet-former-file");
+    wallet.unlock("new", 100).unwrap();
+    // A loss of power would take it away, so it is not taken.
+    assert!(matches!(wallet.new_key([2; 32]), Err(WalletError::Io { .. })));
+    assert!(!wallet.contains(&lock_of(2)));
+    wallet.write().exchange_folder(folder);
+    wallet.new_key([3; 32]).unwrap();
+    let again = reopen(&directory);
+    assert!(matches!(again.unlock("old", 9), Err(WalletError::WrongPassphrase)));
+    again.unlock("new", 9).unwrap();
+    for number in [1, 3] {
+        assert_eq!(again.private_key(&lock_of(number)).unwrap(), key(number));
     }
 }
 
