@@ -139,7 +139,7 @@ fn make_genesis(
     let wallet = open_wallet(directory, options, set)?;
     let first = wallet.default_lock().ok_or_else(|| anyhow::anyhow!("the wallet has no address"))?;
     let block = genesis::make(set, &wallet.private_key(&first)?, unix_time())?;
-    // A crash before params.dat was sealed leaves a block that nothing refers to; that it is no more was looked at.
+    // A crash before params.dat was sealed leaves a genesis block that nothing refers to; more would have been refused.
     for left_over in [directory.state(), directory.blocks()] {
         if left_over.exists() {
             std::fs::remove_dir_all(&left_over)?;

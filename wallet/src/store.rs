@@ -103,7 +103,7 @@ impl Store {
     }
 
     /// Puts a new file in place of the old one, which is handed back for [`Store::wipe_old`]. From then on the new one is
-    /// the wallet: the old one has no name any more, and what were added to it would be lost.
+    /// the wallet: the old one has no name any more, and what was added to it would be lost.
     ///
     /// # Errors
     /// [`WalletError::Io`], [`WalletError::Full`]: the old file stands.
