@@ -233,9 +233,8 @@ fn still_wanted(ctx: &Context, due: Vec<Wanted>) -> Vec<Wanted> {
             ctx.offchain.figures.dequeue(&(hash, stream), pending.size);
             continue;
         }
-        let may = readable
-            .entry(stream)
-            .or_insert_with(|| reader::may_read(&ctx.view.read(), stream, address).unwrap_or_default());
+        let may =
+            readable.entry(stream).or_insert_with(|| reader::may_read(&ctx.view, stream, address).unwrap_or_default());
         if *may {
             wanted.push((hash, pending));
         }

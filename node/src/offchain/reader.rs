@@ -12,17 +12,19 @@ use rota_storage::chunk::ChunkOwner;
 use rota_storage::{Snapshot, StorageError};
 
 use super::Offchain;
-use crate::view::{SharedView, View};
+use crate::view::SharedView;
 
 /// Bytes of chunks in one answer to a peer: the least frame of such an answer; one chunk alone may be longer.
 const ANSWER_BYTES: usize = rota_p2p::limit::BODIES_FRAME as usize;
 
 /// Whether the peer of an address, none if it is not known, may be given a stream's items. A grant counts from its
-/// block on, a revoke as soon as it is seen.
+/// block on, a revoke as soon as it is seen. Looks at the view itself: what gives a caller the address may look too, and
+/// who looks twice at once waits for ever if a writer comes in between.
 ///
 /// # Errors
 /// [`StateError`] if storage fails.
-pub fn may_read(view: &View, stream: Txid, address: Option<KeyHash>) -> Result<bool, StateError> {
+pub fn may_read(view: &SharedView, stream: Txid, address: Option<KeyHash>) -> Result<bool, StateError> {
+    let view = view.read();
     match view.pool.state().entity(&stream)?.map(|entity| entity.kind) {
         Some(EntityKind::Stream { restriction, .. }) if !restriction.read => return Ok(true),
         Some(EntityKind::Stream { .. }) => {}
@@ -51,7 +53,7 @@ impl Offchain {
     /// there is none, else those that belong to the stream here, in the order asked and each once.
     #[must_use]
     pub fn answer(&self, view: &SharedView, asker: Option<KeyHash>, stream: Txid, hashes: &[ChunkHash]) -> Response {
-        let allowed = may_read(&view.read(), stream, asker);
+        let allowed = may_read(view, stream, asker);
         match allowed {
             Ok(true) => Response::Chunks(self.serve(stream, hashes)),
             Ok(false) => Response::Refused(Refusal::NotServed),

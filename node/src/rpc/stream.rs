@@ -133,7 +133,7 @@ fn follow_members(ctx: &Context, txid: &Txid, entry: &mut StreamEntry) -> Result
     let subscription = look.reader.subscription();
     let has = |index| subscription.indexes.contains(index);
     entry.retrieve = Some(subscription.retrieve);
-    let may_read = reader::may_read(&ctx.view.read(), *txid, ctx.network.handshake());
+    let may_read = reader::may_read(&ctx.view, *txid, ctx.network.handshake());
     entry.canretrieve = Some(may_read.map_err(resolve::state_error)?);
     entry.indexes = Some(StreamIndexes {
         items: has(Indexes::ITEMS),

@@ -45,8 +45,7 @@ fn offchain(node: Node) -> (Offchain, Arc<SharedView>) {
 }
 
 fn readers(node: &Node, stream: Txid) -> Vec<u8> {
-    let view = node.view.read();
-    [FIRST, READER, STRANGER].into_iter().filter(|who| may_read(&view, stream, address(*who)).unwrap()).collect()
+    [FIRST, READER, STRANGER].into_iter().filter(|who| may_read(&node.view, stream, address(*who)).unwrap()).collect()
 }
 
 fn published(offchain: &Offchain, stream: Txid, bytes: &[u8]) -> (ChunkedData, Vec<ChunkHash>) {
@@ -73,7 +72,7 @@ fn a_grant_of_read_counts_from_its_block_on_and_a_revoke_as_soon_as_it_is_seen()
     assert_eq!(readers(&node, closed), [FIRST]);
     node.mine(FIRST, 20);
     assert_eq!(readers(&node, closed), [FIRST, READER]);
-    assert!(!may_read(&node.view.read(), closed, None).unwrap(), "a peer whose address is not known reads nothing");
+    assert!(!may_read(&node.view, closed, None).unwrap(), "a peer whose address is not known reads nothing");
     set_read(&mut node, closed, READER, BlockRange::NEVER, 4);
     assert_eq!(readers(&node, closed), [FIRST]);
     node.mine(FIRST, 30);
