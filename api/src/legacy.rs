@@ -34,7 +34,7 @@ pub const METHODS: &[Method] = &[
         .variadic(),
     Method::new("getunconfirmedbalance", "Gives native currency that is not confirmed yet."),
     Method::new("listaddressgroupings", "Lists addresses that appeared together."),
-    Method::new("listsinceblock", "Lists wallet transactions since a block.")
+    Method::new("listsinceblock", "Lists wallet transactions since a block, at most 100,000: go on from lastblock.")
         .takes(&[
             optional("blockhash", STR, r#""""#),
             optional("target-confirmations", INT, "1"),

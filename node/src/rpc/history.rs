@@ -23,7 +23,7 @@ use crate::context::Context;
 
 /// Transactions that `listassettransactions` lists unless it is told otherwise.
 const LISTED: i64 = 10;
-/// Transactions that `listsinceblock` lists at most.
+/// Transactions that `listsinceblock` lists at most: about 50 MB of answer.
 const MAX_SINCE: u64 = 100_000;
 
 /// The methods answered here.
@@ -264,11 +264,11 @@ fn listsinceblock(ctx: &Context, params: &Params) -> Answer {
     let from = since(&moment, text)?;
     let selector = if whose == (Whose::Wallet { watch_only: true }) { Selector::All } else { Selector::Key(MINE) };
     let mut list = Vec::new();
+    let mut last = Height(moment.tip.height.0.saturating_sub(depth - 1));
     if let Some(reader) = moment.snapshot.index(Subject::Wallet).map_err(storage_error)? {
         let concerned = |known: &Known| addresses(&known.tx).iter().any(|lock| whose.owns(&moment, lock));
-        let first = reader.position_in(selector, from).map_err(storage_error)?;
-        let start = i64::try_from(first).unwrap_or(i64::MAX);
-        let page = Page { count: i64::try_from(MAX_SINCE).unwrap_or(i64::MAX), start };
+        let (page, end) = whole_blocks(&reader, selector, from, MAX_SINCE)?;
+        last = last.min(end.unwrap_or(last));
         for known in page_of(&moment, &reader, Order::Chain, selector, page, concerned)? {
             let spent = spent_outputs(&moment, &known)?;
             for mut payment in payments(&moment, &known, &spent, whose).0 {
@@ -277,9 +277,39 @@ fn listsinceblock(ctx: &Context, params: &Params) -> Answer {
             }
         }
     }
-    let last = Height(moment.tip.height.0.saturating_sub(depth - 1));
     let last = moment.snapshot.block_hash(last).map_err(storage_error)?.unwrap_or(moment.tip.hash);
     Ok(json!({"transactions": list, "lastblock": last.to_string()}))
+}
+
+/// The page of an index from a height on, and if more than `most` stand in blocks from there on, the height of the last
+/// block that the page then ends with: who goes on after that block misses none. What waits is left out then, and where
+/// it is too much: it comes with its block.
+///
+/// # Errors
+/// -702 if one block has more than `most`, -32603 if storage fails.
+fn whole_blocks(
+    reader: &StreamReader,
+    selector: Selector<'_>,
+    from: Height,
+    most: u64,
+) -> Result<(Page, Option<Height>), RpcError> {
+    let page = |first: u64, count: u64| {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        Page { count: number(count), start: number(first) }
+    };
+    let first = reader.position_in(selector, from).map_err(storage_error)?;
+    let beyond = first.saturating_add(most);
+    let rows = reader.page(Order::Chain, selector, beyond..beyond.saturating_add(1)).map_err(storage_error)?;
+    let Some(ItemRef::Chain(row)) = rows.first() else { return Ok((page(first, most), None)) };
+    let cut = row.location.height;
+    let end = reader.position_in(selector, cut).map_err(storage_error)?;
+    match cut.previous() {
+        Some(last) if end > first => Ok((page(first, end - first), Some(last))),
+        _ => {
+            let sentence = format!("Block {cut} alone has more than {most} of these transactions");
+            Err(RpcError::not_supported(sentence).rule("list-size").allowed(most))
+        }
+    }
 }
 
 /// The first height after a block that a caller names, 0 for none; a block that left the chain counts from where its
@@ -292,4 +322,47 @@ fn since(moment: &Moment<'_>, text: &str) -> Result<Height, RpcError> {
     let hash: BlockHash = text.parse().map_err(|_| missing())?;
     let fork = moment.snapshot.fork_height(&hash).map_err(storage_error)?;
     Ok(fork.ok_or_else(missing)?.next())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use rota_storage::index::Indexes;
+
+    use super::*;
+    use crate::ledger::tests::world::{Chain, FIRST};
+
+    #[test]
+    fn a_list_since_a_block_that_is_too_long_ends_with_a_whole_block() {
+        let chain = Chain::new();
+        let mut node = chain.node("node");
+        let stream = node.submit(node.stream(FIRST, "s", 1));
+        node.mine(FIRST, 10);
+        node.ledger.store().subscribe(stream, Indexes::ALL, true, false).unwrap();
+        let mut nonce = 2;
+        for items in [2, 0, 1, 3] {
+            for _ in 0..items {
+                node.submit(node.item(FIRST, stream, nonce));
+                nonce += 1;
+            }
+            node.mine(FIRST, 10 * u64::from(node.height() + 1));
+        }
+        let reader = node.ledger.store().snapshot().unwrap().stream(&stream).unwrap().unwrap();
+        let pages = |most: u64| {
+            let (mut from, mut pages) = (Height(0), Vec::new());
+            loop {
+                let (page, last) = whole_blocks(&reader, Selector::All, from, most)?;
+                pages.push((page.start, page.count, last.map(|last| last.0)));
+                let Some(last) = last else { return Ok::<_, RpcError>(pages) };
+                from = last.next();
+            }
+        };
+        assert_eq!(pages(6).unwrap(), [(0, 6, None)]);
+        assert_eq!(pages(5).unwrap(), [(0, 3, Some(4)), (3, 5, None)]);
+        assert_eq!(pages(3).unwrap(), [(0, 3, Some(4)), (3, 3, None)]);
+        let refused = pages(2).unwrap_err();
+        assert_eq!((refused.code.number(), refused.data().rule.as_ref()), (-702, "list-size"));
+        let (page, last) = whole_blocks(&reader, Selector::All, Height(0), 2).unwrap();
+        assert_eq!((page.start, page.count, last), (0, 2, Some(Height(3))), "the empty block belongs to the page");
+    }
 }

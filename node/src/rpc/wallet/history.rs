@@ -77,11 +77,7 @@ pub fn list(ctx: &Context, wanted: Wanted) -> Answer {
     let paging = match wanted.which {
         Which::After(after) => Paging::After(after),
         Which::Newest { count, skip } => {
-            let size = reader.count(Order::Local, selector).map_err(storage_error)?;
-            let end = size.saturating_sub(skip);
-            let start = end.saturating_sub(count.min(MAX_LISTED));
-            let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-            Paging::Page(Page { count: number(end - start), start: number(start) })
+            Paging::Page(newest(reader.count(Order::Local, selector).map_err(storage_error)?, count, skip)?)
         }
     };
     let notes = note::all(ctx);
@@ -99,10 +95,46 @@ pub fn list(ctx: &Context, wanted: Wanted) -> Answer {
     )
 }
 
+/// The page of so many of the newest of `size` transactions, less those left out.
+///
+/// # Errors
+/// -702 if it has more than [`MAX_LISTED`].
+fn newest(size: u64, count: u64, skip: u64) -> Result<Page, RpcError> {
+    let end = size.saturating_sub(skip);
+    let count = count.min(end);
+    if count > MAX_LISTED {
+        let advice = r#"a skip of {"after":""} reads on in steps"#;
+        let sentence = format!("{count} transactions asked for, at most {MAX_LISTED} are listed at once; {advice}");
+        return Err(RpcError::not_supported(sentence).rule("list-size").got(count).allowed(MAX_LISTED));
+    }
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    Ok(Page { count: number(count), start: number(end - count) })
+}
+
 /// The wallet's index, none before there is one.
 ///
 /// # Errors
 /// -32603 if storage fails.
 pub fn index(moment: &Moment<'_>) -> Result<Option<StreamReader>, RpcError> {
     moment.snapshot.index(Subject::Wallet).map_err(storage_error)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn more_transactions_than_a_call_lists_are_refused_however_many_are_asked_for() {
+        let ends = |size, count, skip| {
+            newest(size, count, skip).map(|page| (page.start, page.count)).map_err(|error| error.code.number())
+        };
+        assert_eq!(ends(7, 2_147_483_647, 0), Ok((0, 7)));
+        assert_eq!(ends(7, 2, 1), Ok((4, 2)));
+        assert_eq!(ends(7, 2, 9), Ok((0, 0)));
+        assert_eq!(ends(MAX_LISTED, u64::MAX, 0), Ok((0, 100_000)));
+        assert_eq!(ends(MAX_LISTED + 1, u64::MAX, 0), Err(-702));
+        assert_eq!(ends(MAX_LISTED + 1, u64::MAX, 1), Ok((0, 100_000)));
+        assert_eq!(ends(u64::MAX, MAX_LISTED, 5).unwrap().1, 100_000);
+    }
 }
