@@ -1,5 +1,6 @@
 //! Addresses of this wallet, keys, addresses of several keys, and signed messages.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -33,8 +34,8 @@ const PUBLIC_KEY_DIGITS: usize = 66;
 pub const ANSWERS: &[(&str, Answerer)] = &[
     ("getnewaddress", Answerer::Later(|ctx, params| heavy(ctx, params, getnewaddress))),
     ("getrawchangeaddress", Answerer::Later(|ctx, params| heavy(ctx, params, getrawchangeaddress))),
-    ("getaddresses", Answerer::Now(getaddresses)),
-    ("listaddresses", Answerer::Now(listaddresses)),
+    ("getaddresses", Answerer::Later(|ctx, params| heavy(ctx, params, getaddresses))),
+    ("listaddresses", Answerer::Later(|ctx, params| heavy(ctx, params, listaddresses))),
     ("validateaddress", Answerer::Now(validateaddress)),
     ("importaddress", Answerer::Later(|ctx, params| heavy(ctx, params, importaddress))),
     ("importprivkey", Answerer::Later(importprivkey)),
@@ -89,7 +90,7 @@ fn listaddresses(ctx: &Context, params: &Params) -> Answer {
     let paging = params.paging(2, 3, ALL_ENTRIES)?;
     let mut infos = ctx.wallet.locks();
     if let Selection::These(words) = selection {
-        let chosen = words.iter().map(|word| address(ctx, word)).collect::<Result<Vec<Lock>, _>>()?;
+        let chosen = words.iter().map(|word| address(ctx, word)).collect::<Result<HashSet<Lock>, _>>()?;
         infos.retain(|info| chosen.contains(&info.lock));
     }
     let index = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);

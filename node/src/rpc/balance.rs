@@ -2,7 +2,7 @@
 
 mod grouping;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use rota_api::Selection;
@@ -280,14 +280,14 @@ fn getassetbalances(ctx: &Context, params: &Params) -> Answer {
 /// The addresses that a parameter selects: -709 for one that is not of this wallet.
 fn selected_locks(ctx: &Context, params: &Params, index: usize, watch_only: bool) -> Result<Vec<Lock>, RpcError> {
     let Selection::These(words) = params.selection(index)? else { return Ok(wallet_locks(ctx, watch_only)) };
-    let mut locks = Vec::with_capacity(words.len());
+    let (mut locks, mut seen) = (Vec::with_capacity(words.len()), HashSet::new());
     for word in &words {
         let lock = address(ctx, word.trim())?;
         let Some(info) = ctx.wallet.info(&lock) else {
             let sentence = format!("Non-wallet address: {}", resolve::short(word));
             return Err(RpcError::new(Code::AddressNotFound, sentence).got(word.as_str()));
         };
-        if (watch_only || !info.is_watch_only) && !locks.contains(&lock) {
+        if (watch_only || !info.is_watch_only) && seen.insert(lock) {
             locks.push(lock);
         }
     }

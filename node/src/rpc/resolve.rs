@@ -1,6 +1,7 @@
 //! What all RPC families share: from texts to addresses, entities and authors; building, signing and submitting a
 //! transaction of this wallet. How the ledger's refusals are told is in `refusal`.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -50,10 +51,10 @@ pub fn address(ctx: &Context, text: &str) -> Result<Lock, RpcError> {
 
 /// Addresses with commas between them, each once: -5 for a malformed one, -8 for one given twice.
 pub fn addresses(ctx: &Context, text: &str) -> Result<Vec<Lock>, RpcError> {
-    let mut locks = Vec::new();
+    let (mut locks, mut seen) = (Vec::new(), HashSet::new());
     for word in text.split(',').map(str::trim) {
         let lock = address(ctx, word)?;
-        if locks.contains(&lock) {
+        if !seen.insert(lock) {
             let twice = format!("Invalid parameter, duplicated address: {}", short(word));
             return Err(RpcError::parameter(ParameterRule::Twice, twice).got(word));
         }

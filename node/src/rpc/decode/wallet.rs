@@ -1,6 +1,6 @@
 //! A transaction as the wallet or one of its addresses sees it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use rota_api::error::RpcError;
@@ -136,12 +136,11 @@ fn concerned(moment: &Moment<'_>, known: &Known, whose: Whose, spent: &[Spent]) 
     let owners = spent.iter().filter_map(|(_, out)| out.as_ref().and_then(|out| out.recipient));
     let recipients = known.tx.body.outputs.iter().filter_map(|out| out.recipient);
     let locks = recipients.chain(known.tx.body.authors.iter().copied()).chain(owners);
-    let (mut seen, mut mine, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut seen, mut mine, mut others) = (HashSet::new(), Vec::new(), Vec::new());
     for lock in locks {
-        if seen.contains(&lock) {
+        if !seen.insert(lock) {
             continue;
         }
-        seen.push(lock);
         let list = if whose.owns(moment, &lock) { &mut mine } else { &mut others };
         list.push(moment.address(&lock));
     }
