@@ -2,6 +2,7 @@
 
 pub mod entity;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -14,7 +15,7 @@ use rota_api::params::{Params, as_text};
 use rota_chain::amount::Height;
 use rota_chain::block::BlockHeader;
 use rota_chain::codec::encode;
-use rota_chain::hash::BlockHash;
+use rota_chain::hash::{BlockHash, Txid};
 use rota_chain::multiset::Multiset;
 use rota_chain::transaction::Transaction;
 use rota_consensus::block::check_header;
@@ -48,7 +49,7 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("getchaintips", Answerer::Later(getchaintips)),
     ("getdifficulty", Answerer::Now(getdifficulty)),
     ("getmempoolinfo", Answerer::Now(getmempoolinfo)),
-    ("getrawmempool", Answerer::Now(getrawmempool)),
+    ("getrawmempool", Answerer::Later(|ctx, params| heavy(ctx, params, getrawmempool))),
     ("getstatehash", Answerer::Later(|ctx, params| heavy(ctx, params, getstatehash))),
     ("verifychain", Answerer::Later(|ctx, params| heavy(ctx, params, verifychain))),
     ("invalidateblock", Answerer::Later(invalidateblock)),
@@ -338,20 +339,25 @@ fn getmempoolinfo(ctx: &Context, _params: &Params) -> Answer {
 
 fn getrawmempool(ctx: &Context, params: &Params) -> Answer {
     let verbose = params.boolean_or(0, false)?;
-    let view = ctx.view.read();
+    // The answer is made with the view let go: a full pool takes long to write down.
+    let (entries, tip) = {
+        let view = ctx.view.read();
+        (view.pool.entries().cloned().collect::<Vec<_>>(), view.tip.height)
+    };
     if !verbose {
-        return Ok(view.pool.entries().map(|entry| Value::from(entry.tx.txid().to_string())).collect());
+        return Ok(entries.iter().map(|entry| Value::from(entry.tx.txid().to_string())).collect());
     }
+    let pool: HashSet<Txid> = entries.iter().map(|entry| entry.tx.txid()).collect();
     let multiple = (ctx.parameters.native_currency_multiple() as f64).max(1.0);
     let mut answer = Map::new();
-    for entry in view.pool.entries() {
+    for entry in &entries {
         let inputs = &entry.tx.transaction().body.inputs;
-        let waiting = inputs.iter().filter(|input| view.pool.get(&input.outpoint.txid).is_some());
+        let waiting = inputs.iter().filter(|input| pool.contains(&input.outpoint.txid));
         let shown = MempoolEntry {
             size: i64::try_from(entry.tx.size()).unwrap_or(i64::MAX),
             fee: entry.fee.0 as f64 / multiple,
             time: i64::try_from(entry.received).unwrap_or(i64::MAX),
-            height: i64::from(view.tip.height.0),
+            height: i64::from(tip.0),
             startingpriority: 0.0,
             currentpriority: 0.0,
             depends: waiting.map(|input| input.outpoint.txid.to_string()).collect(),

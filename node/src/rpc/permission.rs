@@ -21,13 +21,14 @@ use rota_consensus::mining::check_miner;
 use rota_consensus::ops::permission::{applicable, global, votes_needed};
 use rota_consensus::rule::ApplyError;
 use rota_consensus::state::{
-    Entity, EntityKind, PermissionKey, PermissionRecord, StateError, StateKey, StateValue, StateView,
+    Changes, Entity, EntityKind, Overlay, PermissionKey, PermissionRecord, StateError, StateKey, StateValue, StateView,
 };
+use rota_storage::Snapshot;
 use serde_json::Value;
 
 use super::balance::has_currency;
 use super::resolve::{
-    address, addresses, entity_in, entity_value, own_author, own_key, shape, short, state_error, submit_outputs,
+    address, addresses, entity_in, entity_value, heavy, own_author, own_key, shape, short, state_error, submit_outputs,
 };
 use super::wallet::note;
 use super::{Answer, Answerer, attachment, send};
@@ -64,7 +65,7 @@ pub const ANSWERS: &[(&str, Answerer)] = &[
     ("grantwithdatafrom", Answerer::Later(|ctx, params| give(ctx, params, Form::new(true, true, false)))),
     ("revoke", Answerer::Later(|ctx, params| give(ctx, params, Form::new(false, false, true)))),
     ("revokefrom", Answerer::Later(|ctx, params| give(ctx, params, Form::new(true, false, true)))),
-    ("listpermissions", Answerer::Now(listpermissions)),
+    ("listpermissions", Answerer::Later(|ctx, params| heavy(ctx, params, listpermissions))),
     ("verifypermission", Answerer::Now(verifypermission)),
 ];
 
@@ -302,11 +303,14 @@ fn listpermissions(ctx: &Context, params: &Params) -> Answer {
         Selection::All => None,
         Selection::These(words) => Some(words.iter().map(|word| address(ctx, word)).collect::<Result<Vec<_>, _>>()?),
     };
-    let view = ctx.view.read();
-    let rights = rights(&view, text)?;
-    let found = records(&view, &rights, chosen.as_deref())?;
-    let admins = authority::count(view.pool.state(), Permission::Admin, view.pool.place().height);
-    let counting = Counting { ctx, view: &view, entity: rights.entity_id(), admins: admins.map_err(state_error)? };
+    // The answer is made with the view let go: there may be many records.
+    let (rights, state, height) = {
+        let view = ctx.view.read();
+        (rights(&view, text)?, standing(&view), view.pool.place().height)
+    };
+    let found = records(&state, &rights, chosen.as_deref())?;
+    let admins = authority::count(&state, Permission::Admin, height).map_err(state_error)?;
+    let counting = Counting { ctx, state: &state, height, entity: rights.entity_id(), admins };
     let shown_entity = rights.entity.as_ref().map_or(Value::Null, |(txid, entity)| entity_value(txid, entity));
     let mut entries = Vec::new();
     for (address, record, permission) in found {
@@ -330,8 +334,19 @@ fn listpermissions(ctx: &Context, params: &Params) -> Answer {
 
 type Found = (Lock, PermissionRecord, Permission);
 
+/// The chain's state with what waits of rights, and of the parameters that say who needs them, taken out of a view.
+fn standing(view: &View) -> Overlay<Snapshot> {
+    let waiting = &view.pool.state().changes().elements;
+    // Rights are the first elements.
+    let rights = waiting.range(..StateKey::Entity(Txid::ZERO)).chain(waiting.get_key_value(&StateKey::Parameters));
+    let elements = rights.map(|(key, change)| (key.clone(), change.clone())).collect();
+    let mut state = Overlay::new(view.snapshot.clone());
+    state.absorb(Changes { elements, ..Changes::default() });
+    state
+}
+
 /// The records of the rights asked for: by address (confirmed ones first), then in the order of the list.
-fn records(view: &View, rights: &Rights, chosen: Option<&[Lock]>) -> Result<Vec<Found>, RpcError> {
+fn records(state: &Overlay<Snapshot>, rights: &Rights, chosen: Option<&[Lock]>) -> Result<Vec<Found>, RpcError> {
     let entity = rights.entity_id();
     let mut found: BTreeMap<(Lock, usize), Found> = BTreeMap::new();
     let mut confirmed = HashSet::new();
@@ -340,15 +355,15 @@ fn records(view: &View, rights: &Rights, chosen: Option<&[Lock]>) -> Result<Vec<
             continue;
         }
         let rows = match chosen {
-            Some(locks) => single_records(view, entity, permission, locks),
-            None => view.snapshot.holders(entity, permission),
+            Some(locks) => single_records(state, entity, permission, locks),
+            None => state.base().holders(entity, permission),
         };
         for (address, record) in rows.map_err(state_error)? {
             confirmed.insert(address);
             found.insert((address, place), (address, record, permission));
         }
         if chosen.is_none() {
-            for (address, record) in waiting(view, entity, permission) {
+            for (address, record) in waiting(state, entity, permission) {
                 found.insert((address, place), (address, record, permission));
             }
         }
@@ -359,22 +374,22 @@ fn records(view: &View, rights: &Rights, chosen: Option<&[Lock]>) -> Result<Vec<
 }
 
 fn single_records(
-    view: &View,
+    state: &Overlay<Snapshot>,
     entity: Option<Txid>,
     permission: Permission,
     locks: &[Lock],
 ) -> Result<Vec<(Lock, PermissionRecord)>, StateError> {
     let mut rows = Vec::new();
     for address in locks.iter().copied() {
-        let record = view.pool.state().permission(PermissionKey { entity, permission, address })?;
+        let record = state.permission(PermissionKey { entity, permission, address })?;
         rows.extend(record.map(|record| (address, record)));
     }
     Ok(rows)
 }
 
 /// Records of one right that waiting transactions change.
-fn waiting(view: &View, entity: Option<Txid>, permission: Permission) -> Vec<(Lock, PermissionRecord)> {
-    let changes = view.pool.state().changes().elements.iter();
+fn waiting(state: &Overlay<Snapshot>, entity: Option<Txid>, permission: Permission) -> Vec<(Lock, PermissionRecord)> {
+    let changes = state.changes().elements.iter();
     let rows = changes.filter_map(|(key, change)| match (key, &change.after) {
         (StateKey::Permission(key), Some(StateValue::Permission(record)))
             if key.entity == entity && key.permission == permission =>
@@ -389,7 +404,8 @@ fn waiting(view: &View, entity: Option<Txid>, permission: Permission) -> Vec<(Lo
 /// What open votes are counted with.
 struct Counting<'a> {
     ctx: &'a Context,
-    view: &'a View,
+    state: &'a Overlay<Snapshot>,
+    height: Height,
     entity: Option<Txid>,
     admins: u32,
 }
@@ -397,8 +413,7 @@ struct Counting<'a> {
 impl Counting<'_> {
     /// Votes that suffice to change a right.
     fn needed(&self, permission: Permission) -> u32 {
-        let height = self.view.pool.place().height;
-        if self.entity.is_some() || height.0 < self.ctx.rules.setup_first_blocks {
+        if self.entity.is_some() || self.height.0 < self.ctx.rules.setup_first_blocks {
             return 1;
         }
         self.ctx.rules.consensus(permission).map_or(1, |fraction| votes_needed(self.admins, fraction))
@@ -406,7 +421,7 @@ impl Counting<'_> {
 
     /// Open votes by range, the newest first; votes of those who may not vote any more do not count.
     fn pending(&self, permission: Permission, record: &PermissionRecord) -> Result<Vec<PendingVote>, RpcError> {
-        let (state, height): (_, Height) = (self.view.pool.state(), self.view.pool.place().height);
+        let (state, height) = (self.state, self.height);
         let mut groups: Vec<(BlockRange, Vec<Lock>)> = Vec::new();
         for vote in record.votes.iter().rev() {
             let rules = &self.ctx.rules;
@@ -478,6 +493,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::ledger::tests::world::{Chain, FIRST, lock};
 
     fn stream(restriction: StreamRestriction) -> EntityKind {
         EntityKind::Stream { restriction, salted: false }
@@ -500,6 +516,28 @@ mod tests {
         assert_eq!(block_number(&params, 1, FOR_EVER, "end").unwrap(), u32::MAX);
         let code = |index| block_number(&params, index, 0, "start").unwrap_err().code.number();
         assert_eq!((code(1), code(2), code(3), code(4)), (-8, -1, -1, -8));
+    }
+
+    #[test]
+    fn rights_taken_out_of_a_view_are_those_of_its_moment_with_what_waits() {
+        let chain = Chain::new();
+        let mut node = chain.node("node");
+        let mine: PermissionSet = [Permission::Mine].into_iter().collect();
+        let rights = Rights { entity: None, permissions: mine, all: false };
+        node.submit(node.grant(2, &[Permission::Mine], BlockRange::ALWAYS, 1));
+        let before = standing(&node.view.read());
+        node.mine(FIRST, 10);
+        node.submit(node.grant(2, &[Permission::Mine], BlockRange::NEVER, 2));
+        let after = standing(&node.view.read());
+        let holders = |state: &Overlay<Snapshot>, chosen: Option<&[Lock]>| {
+            let found = records(state, &rights, chosen).unwrap();
+            found.into_iter().map(|(lock, record, _)| (lock, record.range)).collect::<Vec<_>>()
+        };
+        let first = (lock(FIRST), BlockRange::ALWAYS);
+        assert_eq!(holders(&before, None), [first, (lock(2), BlockRange::ALWAYS)], "what waits comes last");
+        assert_eq!(holders(&before, Some(&[lock(2)])), [(lock(2), BlockRange::ALWAYS)]);
+        assert_eq!(holders(&after, Some(&[lock(2)])), [(lock(2), BlockRange::NEVER)]);
+        assert!(before.base().tip() != after.base().tip());
     }
 
     #[test]
