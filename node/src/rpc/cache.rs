@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -15,9 +15,10 @@ use rota_chain::stream::ItemData;
 use serde_json::Value;
 
 use crate::context::Context;
+use crate::ledger::SubmitError;
 use crate::offchain::Fetched;
 use crate::rpc::decode::Moment;
-use crate::rpc::{Answer, Answerer, data, resolve};
+use crate::rpc::{Answer, Answerer, data, refusal, resolve};
 
 /// Random bytes of an identifier.
 const IDENTIFIER_BYTES: usize = 8;
@@ -81,16 +82,44 @@ impl CacheFile {
             each(&piece)?;
         }
     }
+}
 
-    fn append(&self, bytes: &[u8]) -> Result<u64, RpcError> {
+/// A file of the binary cache that grows; nobody else adds to it meanwhile.
+struct Growing {
+    file: File,
+    size: u64,
+}
+
+impl Growing {
+    /// Opens a file, once nobody else adds to it.
+    fn open(path: &Path) -> Result<Growing, RpcError> {
+        let file = OpenOptions::new().append(true).open(path).map_err(internal)?;
+        file.lock().map_err(internal)?;
+        let size = file.metadata().map_err(internal)?.len();
+        Ok(Growing { file, size })
+    }
+
+    /// Adds bytes, all or none.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), RpcError> {
         let size = self.size.saturating_add(bytes.len() as u64);
         if size > CACHE_FILE_BYTES {
             let error = RpcError::not_supported(format!("A cached item holds at most {CACHE_FILE_BYTES} bytes"));
             return Err(error.rule("cache-size").got(size).allowed(CACHE_FILE_BYTES));
         }
-        let file = OpenOptions::new().append(true).open(&self.path);
-        file.and_then(|mut file| file.write_all(bytes)).map_err(internal)?;
-        Ok(size)
+        if let Err(error) = self.file.write_all(bytes) {
+            self.cut(self.size);
+            return Err(internal(error));
+        }
+        self.size = size;
+        Ok(())
+    }
+
+    /// Takes back what was added above a size.
+    fn cut(&mut self, size: u64) {
+        match self.file.set_len(size) {
+            Ok(()) => self.size = size,
+            Err(error) => tracing::error!(%error, "a file of the binary cache keeps part of what was added to it"),
+        }
     }
 }
 
@@ -136,8 +165,17 @@ fn create(ctx: &Context, _: &Params) -> Answer {
 fn append(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
         let file = open(&ctx, params.text(0)?)?;
-        file.append(&data::hexadecimal(params.value(1))?).map(Value::from)
+        let bytes = data::hexadecimal(params.value(1))?;
+        check_room(&ctx)?;
+        let mut file = Growing::open(&file.path)?;
+        file.append(&bytes)?;
+        Ok(file.size.into())
     })
+}
+
+/// Refuses while the disk has less free than is to stay free, as a transaction is refused then.
+fn check_room(ctx: &Context) -> Result<(), RpcError> {
+    ctx.store.check_room().map_err(|low| refusal::of_submission(&ctx.scheme, SubmitError::Storage(low)))
 }
 
 fn delete(ctx: &Context, params: &Params) -> Answer {
@@ -178,10 +216,10 @@ fn output_data(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> 
 
 fn output_to_cache(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
-        let mut file = open(&ctx, params.text(0)?)?;
-        if file.size() > 0 {
+        let mut file = Growing::open(&open(&ctx, params.text(0)?)?.path)?;
+        if file.size > 0 {
             let error = RpcError::new(Code::InternalError, "Binary cache item is not empty");
-            return Err(error.rule("cache-not-empty").got(file.size()).allowed(0));
+            return Err(error.rule("cache-not-empty").got(file.size).allowed(0));
         }
         let range = Range::read(&params, 3)?;
         let data = OutputData::find(&ctx, params.text(1)?, params.integer(2)?)?;
@@ -189,15 +227,27 @@ fn output_to_cache(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answ
             let error = RpcError::not_supported("Only raw data can be copied to the binary cache");
             return Err(error.rule("data-format").got(data.format.name()).allowed(DataFormat::Raw.name()));
         }
-        let part = range.of(data.size());
-        let mut start = part.start;
-        while start < part.end {
-            let end = part.end.min(start.saturating_add(COPY_BYTES));
-            file.size = file.append(&data.read(&ctx, start..end)?)?;
-            start = end;
+        match copy(&ctx, &data, range.of(data.size()), &mut file) {
+            Ok(()) => Ok(file.size.into()),
+            // It is empty again, to be tried again.
+            Err(error) => {
+                file.cut(0);
+                Err(error)
+            }
         }
-        Ok(file.size.into())
     })
+}
+
+/// Adds a part of an output's data to a file, a piece at a time.
+fn copy(ctx: &Context, data: &OutputData, part: std::ops::Range<u64>, file: &mut Growing) -> Result<(), RpcError> {
+    let mut start = part.start;
+    while start < part.end {
+        let end = part.end.min(start.saturating_add(COPY_BYTES));
+        check_room(ctx)?;
+        file.append(&data.read(ctx, start..end)?)?;
+        start = end;
+    }
+    Ok(())
 }
 
 /// Which bytes of an output a caller wants.
@@ -323,7 +373,48 @@ mod base58 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::process::Command;
+
     use super::*;
+
+    /// Names the file to add to, in the process that can write little.
+    const FILE: &str = "ROTA_TEST_CACHE_FILE";
+
+    #[test]
+    fn an_append_that_fails_leaves_the_file_as_it_was() {
+        if let Some(path) = std::env::var_os(FILE) {
+            let mut file = Growing::open(Path::new(&path)).unwrap();
+            assert!(file.append(&vec![7; 8 << 20]).is_err(), "more than a file may hold here");
+            assert_eq!((file.size, fs::metadata(&path).unwrap().len()), (3, 3));
+            return file.append(b"def").unwrap();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("item");
+        fs::write(&path, b"abc").unwrap();
+        // A limit holds for a whole process: this test runs again in one that has it.
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$0\" --exact \"$1\""]);
+        limited.arg(std::env::current_exe().unwrap());
+        limited.arg("rpc::cache::tests::an_append_that_fails_leaves_the_file_as_it_was");
+        let done = limited.env(FILE, &path).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+        assert_eq!(fs::read(&path).unwrap(), b"abcdef");
+    }
+
+    #[test]
+    fn appends_to_one_file_wait_for_each_other_and_keep_its_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("item");
+        // A sparse file that has room for one of them.
+        File::create(&path).unwrap().set_len(CACHE_FILE_BYTES - 5).unwrap();
+        let append = || Growing::open(&path).and_then(|mut file| file.append(b"abcd")).is_ok();
+        let taken = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(append)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).filter(|taken| *taken).count()
+        });
+        assert_eq!((taken, fs::metadata(&path).unwrap().len()), (1, CACHE_FILE_BYTES - 1));
+    }
 
     #[test]
     fn identifiers_round_trip_and_nothing_else_becomes_a_name_of_a_file() {

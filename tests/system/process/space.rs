@@ -70,6 +70,9 @@ async fn a_disk_that_runs_full_refuses_what_is_new_keeps_reading_and_goes_on_onc
     assert!(refusal.message.contains("free some space") && refusal.message.contains("-mindiskspace"), "{refusal:?}");
     let refusal = a.refusal("publish", json!(["s", "k", {"text": "too much"}, "offchain"])).await;
     assert!(refusal.message.contains("free some space"), "{refusal:?}");
+    let item = a.call("createbinarycache", json!([])).await;
+    let refusal = a.refusal("appendbinarycache", json!([item, "00"])).await;
+    assert!(refusal.message.contains("free some space"), "{refusal:?}");
     beside(a, "grep -q storage-low \"$1/debug.log\"").await;
     assert!(text(&a.call("getinfo", json!([])).await["errors"]).contains("free some space"));
     for txid in [&first, &kept] {
