@@ -16,6 +16,7 @@ use super::cursor::list::List;
 use super::decode::movement::write_place;
 use super::decode::wallet::{Spent, spent_outputs};
 use super::decode::{Known, Moment, Whose, asset_transaction};
+use super::entries::{Entries, steps};
 use super::resolve::{entity_in, heavy, short, storage_error, txid};
 use super::wallet::legacy;
 use super::{Answer, Answerer};
@@ -89,55 +90,56 @@ impl Index<'_, '_> {
         let Index { moment, reader, method, order, selector } = *self;
         match paging {
             Paging::Page(page) => {
-                let found = page_of(moment, reader, order, selector, page, concerned)?;
-                found.iter().filter_map(|known| show(known).transpose()).collect()
+                let mut entries = Entries::new();
+                let add = |known: &Known| show(known)?.map_or(Ok(()), |entry| entries.push(entry));
+                for_page(moment, reader, order, selector, page, concerned, add)?;
+                Ok(Value::Array(entries.finish()))
             }
             Paging::After(after) => {
                 let list = List::of_index(&moment.snapshot, reader, method, order, selector)?;
                 let cursor = Cursor::open(&moment.snapshot, list, &after)?;
                 let window = cursor.window();
-                let mut entries = Vec::new();
+                let mut entries = Entries::new();
                 for row in &reader.page(order, selector, window.clone()).map_err(storage_error)? {
                     match (moment.listed(row)?, row) {
-                        (Some(known), _) => entries.extend(show(&known)?),
+                        (Some(known), _) => show(&known)?.map_or(Ok(()), |entry| entries.push(entry))?,
                         // It has its turn now or never: its name stands for it.
                         (None, ItemRef::Local(seen)) => {
-                            entries.push(json!({"txid": seen.txid.to_string(), "confirmations": 0, "valid": false}));
+                            entries.push(json!({"txid": seen.txid.to_string(), "confirmations": 0, "valid": false}))?;
                         }
                         (None, ItemRef::Chain(_)) => {}
                     }
                 }
-                cursor.answer(window.end, entries)
+                cursor.answer(window.end, entries.finish())
             }
         }
     }
 }
 
-/// Transactions of a page of an index. In chain order those that wait and are `concerned` come last, as they arrived;
-/// local order has them already.
+/// Visits the transactions of a page of an index, one after the other: they may be large. In chain order those that wait
+/// and are `concerned` come last, as they arrived; local order has them already.
 ///
 /// # Errors
-/// -32603 if storage fails.
-pub fn page_of(
+/// -32603 if storage fails, and what `visit` answers.
+fn for_page(
     moment: &Moment<'_>,
     reader: &StreamReader,
     order: Order,
     selector: Selector<'_>,
     page: Page,
     concerned: impl Fn(&Known) -> bool,
-) -> Result<Vec<Known>, RpcError> {
+    mut visit: impl FnMut(&Known) -> Result<(), RpcError>,
+) -> Result<(), RpcError> {
     let indexed = reader.count(order, selector).map_err(storage_error)?;
     let waiting = if order == Order::Local { Vec::new() } else { waiting(moment, concerned) };
     let window = page.window(indexed + waiting.len() as u64);
-    let rows = window.start.min(indexed)..window.end.min(indexed);
-    let rows = reader.page(order, selector, rows).map_err(storage_error)?;
-    let mut found = Vec::with_capacity(rows.len());
-    for row in &rows {
-        found.extend(moment.listed(row)?);
+    for step in steps(window.start.min(indexed)..window.end.min(indexed)) {
+        for row in &reader.page(order, selector, step).map_err(storage_error)? {
+            moment.listed(row)?.map_or(Ok(()), |known| visit(&known))?;
+        }
     }
     let place = |at: u64| usize::try_from(at.saturating_sub(indexed)).unwrap_or(usize::MAX);
-    found.extend_from_slice(waiting.get(place(window.start)..place(window.end)).unwrap_or_default());
-    Ok(found)
+    waiting.get(place(window.start)..place(window.end)).unwrap_or_default().iter().try_for_each(visit)
 }
 
 /// Transactions that wait and are `concerned`, as they arrived, less those that the moment's chain has already.
@@ -263,22 +265,22 @@ fn listsinceblock(ctx: &Context, params: &Params) -> Answer {
     let moment = Moment::fresh(ctx)?;
     let from = since(&moment, text)?;
     let selector = if whose == (Whose::Wallet { watch_only: true }) { Selector::All } else { Selector::Key(MINE) };
-    let mut list = Vec::new();
+    let mut entries = Entries::new();
     let mut last = Height(moment.tip.height.0.saturating_sub(depth - 1));
     if let Some(reader) = moment.snapshot.index(Subject::Wallet).map_err(storage_error)? {
         let concerned = |known: &Known| addresses(&known.tx).iter().any(|lock| whose.owns(&moment, lock));
         let (page, end) = whole_blocks(&reader, selector, from, MAX_SINCE)?;
         last = last.min(end.unwrap_or(last));
-        for known in page_of(&moment, &reader, Order::Chain, selector, page, concerned)? {
-            let spent = spent_outputs(&moment, &known)?;
-            for mut payment in payments(&moment, &known, &spent, whose).0 {
-                write_place(&moment, &known, &mut payment);
-                list.push(Value::Object(payment));
-            }
-        }
+        for_page(&moment, &reader, Order::Chain, selector, page, concerned, |known| {
+            let spent = spent_outputs(&moment, known)?;
+            payments(&moment, known, &spent, whose).0.into_iter().try_for_each(|mut payment| {
+                write_place(&moment, known, &mut payment);
+                entries.push(Value::Object(payment))
+            })
+        })?;
     }
     let last = moment.snapshot.block_hash(last).map_err(storage_error)?.unwrap_or(moment.tip.hash);
-    Ok(json!({"transactions": list, "lastblock": last.to_string()}))
+    Ok(json!({"transactions": entries.finish(), "lastblock": last.to_string()}))
 }
 
 /// The page of an index from a height on, and if more than `most` stand in blocks from there on, the height of the last

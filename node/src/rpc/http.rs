@@ -33,7 +33,7 @@ mod upgrade;
 mod user;
 
 pub use access::{allow_nets, bind_addresses};
-pub use config::{FrontConfig, FrontError, Phase};
+pub use config::{FrontConfig, FrontError, Phase, REPLY_LIMIT};
 pub use envelope::{Asked, read_body};
 pub use tls::{Certificate, TlsError, TlsFiles};
 pub use user::{UserSettings, Users};

@@ -26,6 +26,7 @@ use crate::rpc::cursor::Cursor;
 use crate::rpc::cursor::list::List;
 use crate::rpc::decode::output::{keys, shown_data};
 use crate::rpc::decode::{Known, Moment};
+use crate::rpc::entries::{Entries, steps};
 use crate::rpc::{Answer, resolve};
 use look::{Look, Place};
 
@@ -106,17 +107,12 @@ pub fn show_place(look: &Look<'_>, place: &Place, verbose: bool) -> Result<Shown
     Ok(shown)
 }
 
-/// Shows items in order.
+/// Adds the item at a place to the entries of a list.
 ///
 /// # Errors
-/// -32603 if storage fails.
-pub fn show_all(look: &Look<'_>, places: &[Place], verbose: bool) -> Result<Vec<Value>, RpcError> {
-    let mut list = Vec::with_capacity(places.len());
-    for place in places {
-        let item = show_place(look, place, verbose)?.item;
-        list.push(serde_json::to_value(item).map_err(RpcError::internal)?);
-    }
-    Ok(list)
+/// -8 if no reply holds it with those before, -32603 if storage fails.
+pub fn add_place(look: &Look<'_>, place: &Place, verbose: bool, entries: &mut Entries) -> Result<(), RpcError> {
+    entries.push(resolve::shape(&show_place(look, place, verbose)?.item)?)
 }
 
 /// The lock of a publisher's address.
@@ -182,16 +178,16 @@ pub fn list_tx_items(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, An
         let verbose = params.verbose(2)?;
         let moment = Moment::fresh(&ctx)?;
         let concern = Concern::of(&moment, &stream)?;
-        let mut list = Vec::new();
+        let mut entries = Entries::new();
         for txid in txids {
             let known = moment.transaction(&txid)?.filter(|known| concern.covers(&moment, known));
             let Some(known) = known else { continue };
             for item in items(&known.tx).filter(|item| item.publish.stream == stream) {
                 let shown = show(&moment, &known, item.vout, item.publish, verbose)?;
-                list.push(serde_json::to_value(shown.item).map_err(RpcError::internal)?);
+                entries.push(resolve::shape(&shown.item)?)?;
             }
         }
-        Ok(Value::Array(list))
+        Ok(Value::Array(entries.finish()))
     })
 }
 
@@ -215,7 +211,9 @@ impl Listing {
         look.check_index(self.order, selector)?;
         match &self.paging {
             Paging::Page(page) if self.order == Order::Chain => {
-                show_all(look, &look.page(selector, *page)?, self.verbose).map(Value::Array)
+                let mut entries = Entries::new();
+                look.for_page(selector, *page, |place| add_place(look, place, self.verbose, &mut entries))?;
+                Ok(Value::Array(entries.finish()))
             }
             Paging::Page(page) => {
                 let window = page.window(look.indexed(self.order, selector)?);
@@ -239,16 +237,22 @@ impl Listing {
         selector: Selector<'_>,
         positions: std::ops::Range<u64>,
     ) -> Result<Vec<Value>, RpcError> {
+        let mut entries = Entries::new();
         if self.order == Order::Chain {
-            return show_all(look, &look.places(selector, positions)?, self.verbose);
+            look.for_places(selector, positions, |place| add_place(look, place, self.verbose, &mut entries))?;
+            return Ok(entries.finish());
         }
-        let rows = look.reader.page(self.order, selector, positions).map_err(resolve::storage_error)?;
         let show = |row: &ItemRef| match (look.found(row)?, row) {
             (Some(place), _) => resolve::shape(&show_place(look, &place, self.verbose)?.item),
             (None, ItemRef::Local(seen)) => resolve::shape(&nowhere(seen, self.verbose)),
             (None, ItemRef::Chain(_)) => Err(resolve::storage_error("an index names a transaction that is not here")),
         };
-        rows.iter().map(show).collect()
+        for step in steps(positions) {
+            for row in &look.reader.page(self.order, selector, step).map_err(resolve::storage_error)? {
+                entries.push(show(row)?)?;
+            }
+        }
+        Ok(entries.finish())
     }
 }
 

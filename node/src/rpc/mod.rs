@@ -16,6 +16,7 @@ pub mod cursor;
 pub mod data;
 pub mod decode;
 pub mod entity;
+pub mod entries;
 pub mod exchange;
 pub mod explorer;
 pub mod help;

@@ -15,9 +15,6 @@ use crate::rpc::item::look::Look;
 use crate::rpc::item::{ShownItem, publisher, show_place};
 use crate::rpc::{Answer, resolve};
 
-/// Items read at a time.
-const ITEMS: i64 = 1_024;
-
 /// Which of the publishers of the first item others must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Publishers {
@@ -106,15 +103,7 @@ pub fn of_publisher(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Ans
 fn summary(look: &Look<'_>, selector: Selector<'_>, mode: Mode) -> Answer {
     look.check_index(Order::Chain, selector)?;
     let mut merger = Merger::new(mode);
-    for start in (0..).step_by(usize::try_from(ITEMS).unwrap_or(1)) {
-        let places = look.page(selector, Page { count: ITEMS, start })?;
-        for place in &places {
-            merger.take(show_place(look, place, false)?)?;
-        }
-        if (places.len() as i64) < ITEMS {
-            break;
-        }
-    }
+    look.for_page(selector, Page::ALL, |place| merger.take(show_place(look, place, false)?))?;
     Ok(json!({"json": merger.finish()?}))
 }
 

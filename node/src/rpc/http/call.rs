@@ -6,6 +6,7 @@ use super::envelope::{
     Answer, Body, Call, Fault, Members, Reply, body_form, find_error, read_batch, read_members, write_reply,
 };
 use super::message::Line;
+use crate::rpc::entries;
 use crate::rpc::reach::Reach;
 use hyper::body::Bytes;
 use jsonrpsee::core::server::ConnectionId;
@@ -238,10 +239,6 @@ impl Caller {
     }
 
     pub(super) fn oversize(&self) -> Fault {
-        let limit = self.reply_limit;
-        Fault::new(
-            Code::InvalidParameter,
-            format!("The reply would exceed {limit} bytes: ask for fewer entries at once"),
-        )
+        Fault::new(Code::InvalidParameter, entries::oversize(self.reply_limit))
     }
 }

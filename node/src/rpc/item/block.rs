@@ -12,14 +12,15 @@ use rota_chain::amount::Height;
 use rota_storage::index::{ItemRef, Order, Selector};
 use serde_json::Value;
 
+use super::add_place;
 use super::look::Look;
-use super::show_all;
 use crate::context::Context;
 use crate::rpc::blockset::{BlockSet, block_set};
 use crate::rpc::cache::blocking;
 use crate::rpc::cursor::Cursor;
 use crate::rpc::cursor::list::List;
 use crate::rpc::cursor::token::ListName;
+use crate::rpc::entries::Entries;
 use crate::rpc::{Answer, resolve};
 
 /// The method's name, for tokens.
@@ -102,12 +103,11 @@ fn height_of(row: &ItemRef) -> Height {
 }
 
 fn shown(look: &Look<'_>, transactions: &[Range<u64>], verbose: bool) -> Result<Vec<Value>, RpcError> {
-    let mut list = Vec::new();
+    let mut entries = Entries::new();
     for positions in transactions {
-        let places = look.places(Selector::All, positions.clone())?;
-        list.extend(show_all(look, &places, verbose)?);
+        look.for_places(Selector::All, positions.clone(), |place| add_place(look, place, verbose, &mut entries))?;
     }
-    Ok(list)
+    Ok(entries.finish())
 }
 
 /// Adds the positions that each transaction in a stretch takes, until there are `limit`.

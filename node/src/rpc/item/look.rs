@@ -15,6 +15,7 @@ use rota_storage::index::{Indexes, ItemRef, Order, Selector, StreamReader, TermK
 use crate::context::Context;
 use crate::pool::PoolItem;
 use crate::rpc::decode::{Known, Moment};
+use crate::rpc::entries::steps;
 use crate::rpc::resolve;
 use crate::view::View;
 
@@ -138,24 +139,37 @@ impl<'c> Look<'c> {
         self.reader.count(order, selector).map_err(resolve::storage_error)
     }
 
-    /// The items of a page in chain order; those that wait come last, as they arrived.
+    /// Visits the items of a page in chain order; those that wait come last, as they arrived.
     ///
     /// # Errors
-    /// -32603 if storage fails.
-    pub fn page(&self, selector: Selector<'_>, page: Page) -> Result<Vec<Place>, RpcError> {
+    /// -32603 if storage fails, and what `visit` answers.
+    pub fn for_page(
+        &self,
+        selector: Selector<'_>,
+        page: Page,
+        mut visit: impl FnMut(&Place) -> Result<(), RpcError>,
+    ) -> Result<(), RpcError> {
         let indexed = self.indexed(Order::Chain, selector)?;
         let (waiting, window) = self.waiting_page(selector, |waiting| page.window(indexed + waiting), indexed);
-        let mut places = self.places(selector, window.start.min(indexed)..window.end.min(indexed))?;
-        places.extend(waiting.iter().map(waiting_place));
-        Ok(places)
+        self.for_places(selector, window.start.min(indexed)..window.end.min(indexed), &mut visit)?;
+        waiting.iter().try_for_each(|item| visit(&waiting_place(item)))
     }
 
-    /// The items at positions of the index in chain order.
+    /// Visits the items at positions of the index in chain order.
     ///
     /// # Errors
-    /// -32603 if storage fails.
-    pub fn places(&self, selector: Selector<'_>, positions: Range<u64>) -> Result<Vec<Place>, RpcError> {
-        self.mined(&self.reader.page(Order::Chain, selector, positions).map_err(resolve::storage_error)?)
+    /// -32603 if storage fails, and what `visit` answers.
+    pub fn for_places(
+        &self,
+        selector: Selector<'_>,
+        positions: Range<u64>,
+        mut visit: impl FnMut(&Place) -> Result<(), RpcError>,
+    ) -> Result<(), RpcError> {
+        for step in steps(positions) {
+            let rows = self.reader.page(Order::Chain, selector, step).map_err(resolve::storage_error)?;
+            self.for_mined(&rows, &mut visit)?;
+        }
+        Ok(())
     }
 
     /// The waiting items inside a window over indexed and waiting ones, and that window.
@@ -207,21 +221,37 @@ impl<'c> Look<'c> {
         view.tip.hash == self.moment.tip.hash
     }
 
-    /// Items of the active branch.
+    /// Visits items of the active branch. Transactions may be large: each is let go before the next is read.
+    ///
+    /// # Errors
+    /// -32603 if storage fails, and what `visit` answers.
+    pub fn for_mined(
+        &self,
+        rows: &[ItemRef],
+        mut visit: impl FnMut(&Place) -> Result<(), RpcError>,
+    ) -> Result<(), RpcError> {
+        for rows in rows.chunk_by(is_same_transaction) {
+            let Some(first) = rows.first() else { continue };
+            let known = self.stored(first)?;
+            let mut place = Place { known, vout: 0, ordinal: 0 };
+            for row in rows {
+                (place.vout, place.ordinal) = (row.vout(), row.ordinal());
+                visit(&place)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Items of the active branch, all at once: for those of one transaction.
     ///
     /// # Errors
     /// -32603 if storage fails.
     pub fn mined(&self, rows: &[ItemRef]) -> Result<Vec<Place>, RpcError> {
-        let mut places: Vec<Place> = Vec::with_capacity(rows.len());
-        let mut before: Option<(ItemRef, Known)> = None;
-        for row in rows {
-            let known = match &before {
-                Some((earlier, known)) if is_same_transaction(earlier, row) => known.clone(),
-                _ => self.stored(row)?,
-            };
-            places.push(Place { known: known.clone(), vout: row.vout(), ordinal: row.ordinal() });
-            before = Some((*row, known));
-        }
+        let mut places = Vec::with_capacity(rows.len());
+        self.for_mined(rows, |place| {
+            places.push(place.clone());
+            Ok(())
+        })?;
         Ok(places)
     }
 

@@ -18,7 +18,7 @@ use rota_storage::index::{Order, Selector};
 use serde_json::{Map, Value};
 
 use super::look::{Look, Place, is_same_transaction};
-use super::{publisher, show_all, show_place};
+use super::{add_place, publisher};
 use crate::context::Context;
 use crate::offchain::Fetched;
 use crate::rpc::cache::blocking;
@@ -26,6 +26,7 @@ use crate::rpc::cursor::Cursor;
 use crate::rpc::cursor::list::List;
 use crate::rpc::cursor::token::ListName;
 use crate::rpc::data::json_value;
+use crate::rpc::entries::Entries;
 use crate::rpc::{Answer, resolve};
 use condition::Condition;
 
@@ -204,21 +205,22 @@ fn all_matching(look: &Look<'_>, query: &Query) -> Result<Vec<Place>, RpcError> 
     let candidates = count.saturating_add(look.waiting(selector).len() as u64);
     let large = |what: String| {
         let advice = r#"a start of {"after":""} reads on in steps"#;
-        Err(RpcError::not_supported(format!("This query has {what}; {advice}")).rule("query-size"))
+        RpcError::not_supported(format!("This query has {what}; {advice}")).rule("query-size")
     };
     if candidates > limit {
         let sentence = format!("{candidates} items to look through, the limit is {limit} (maxqueryscanitems)");
-        return large(sentence).map_err(|error| error.got(candidates).allowed(limit));
+        return Err(large(sentence).got(candidates).allowed(limit));
     }
     let (mut found, mut work) = (Vec::new(), Work::new());
-    for place in look.page(selector, Page { count: i64::MAX, start: 0 })? {
+    look.for_page(selector, Page::ALL, |place| {
         if work.is_done() {
-            return large("more JSON to look through than one call does".to_owned());
+            return Err(large("more JSON to look through than one call does".to_owned()));
         }
-        if query.matches(look, &place, &mut work)? {
-            found.push(place);
+        if query.matches(look, place, &mut work)? {
+            found.push(place.clone());
         }
-    }
+        Ok(())
+    })?;
     Ok(found)
 }
 
@@ -233,23 +235,24 @@ fn following(look: &Look<'_>, query: &Query, words: &Value, after: &After, verbo
     let start = cursor.window().start;
     let limit = u64::from(look.moment.ctx.settings().maxqueryscanitems).max(1);
     let stop = start.saturating_add(if after.count == 0 { 0 } else { limit }).min(cursor.size());
-    let (mut entries, mut end, mut work) = (Vec::new(), start, Work::new());
+    let (mut entries, mut shown, mut end, mut work) = (Entries::new(), 0, start, Work::new());
     'page: while end < stop {
         let rows = look.reader.page(Order::Chain, selector, end..stop.min(end + ROWS));
         // Transactions may be large: each is let go before the next is read.
         for rows in rows.map_err(resolve::storage_error)?.chunk_by(is_same_transaction) {
             for place in look.mined(rows)? {
-                if entries.len() as u64 >= after.count || work.is_done() {
+                if shown >= after.count || work.is_done() {
                     break 'page;
                 }
                 if query.matches(look, &place, &mut work)? {
-                    entries.push(resolve::shape(&show_place(look, &place, verbose)?.item)?);
+                    add_place(look, &place, verbose, &mut entries)?;
+                    shown += 1;
                 }
                 end += 1;
             }
         }
     }
-    cursor.answer(end, entries)
+    cursor.answer(end, entries.finish())
 }
 
 /// Answers liststreamqueryitems.
@@ -267,8 +270,11 @@ pub fn list(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
                 let found = all_matching(&look, &query)?;
                 let window = page.window(found.len() as u64);
                 let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
-                let shown = found.get(place(window.start)..place(window.end)).unwrap_or_default();
-                show_all(&look, shown, verbose?).map(Value::Array)
+                let (mut entries, verbose) = (Entries::new(), verbose?);
+                for place in found.get(place(window.start)..place(window.end)).unwrap_or_default() {
+                    add_place(&look, place, verbose, &mut entries)?;
+                }
+                Ok(Value::Array(entries.finish()))
             }
         }
     })
