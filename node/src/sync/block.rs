@@ -15,7 +15,6 @@ use super::header::{Body, HeldUntil, Node};
 use super::peer::Query;
 use super::{ChainFacts, KnownBlock, Now, Sync, SyncAction};
 use crate::ledger::BlockOutcome;
-use crate::view::Tip;
 
 /// Requests for bodies under way with one peer: one travels while the next is prepared.
 const QUERIES_A_PEER: usize = 2;
@@ -311,7 +310,7 @@ impl<V: ChainFacts> Sync<V> {
             }
         }
         if let Some(last) = applied.last()
-            && (!self.progress.catching_up || self.is_recent(&tip))
+            && !self.is_busy()
             && !self.peers.is_empty()
             && self.may_announce(last)
         {
@@ -377,8 +376,7 @@ impl<V: ChainFacts> Sync<V> {
             self.progress.behind = behind;
             self.out.push(SyncAction::Behind(behind));
         }
-        let catching_up =
-            leads_on && !self.is_recent(&tip) && ahead >= if self.progress.catching_up { 2 } else { CATCHING_UP };
+        let catching_up = leads_on && ahead >= if self.progress.catching_up { 2 } else { CATCHING_UP };
         if catching_up != self.progress.catching_up {
             self.progress.catching_up = catching_up;
             self.progress.logged = now;
@@ -397,11 +395,13 @@ impl<V: ChainFacts> Sync<V> {
         }
     }
 
-    /// Whether a tip is younger than the blocks that a node which catches up lacks. Then it lacks none, whatever headers
-    /// say: a miner that signs some ahead of every tip and gives no bodies must not keep nodes from their work.
-    fn is_recent(&self, tip: &Tip) -> bool {
-        let age = self.now.unix.saturating_sub(u64::from(tip.time.0));
-        age < u64::from(self.rules.target_block_time).saturating_mul(u64::from(CATCHING_UP))
+    /// Whether blocks come first: what is new is neither taken nor announced meanwhile. Not with a tip that is younger than
+    /// the blocks that a node which catches up lacks, whatever headers say: a miner that signs some ahead of every tip and
+    /// gives no bodies must not keep nodes from their work.
+    pub(super) fn is_busy(&self) -> bool {
+        let age = self.now.unix.saturating_sub(u64::from(self.facts.tip().time.0));
+        let lacking = u64::from(self.rules.target_block_time).saturating_mul(u64::from(CATCHING_UP));
+        self.progress.catching_up && age >= lacking
     }
 
     fn log_progress(&mut self, tip: Height, best: Height) {

@@ -205,7 +205,7 @@ impl<V: ChainFacts> Sync<V> {
 
     /// Compares pools with peers where that is due, once this node is not behind.
     pub(super) fn reconcile_when_due(&mut self) {
-        if self.progress.catching_up || self.facts.incoming_paused() {
+        if self.is_busy() || self.facts.incoming_paused() {
             return;
         }
         let now = self.now.steady;

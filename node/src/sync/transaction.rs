@@ -112,7 +112,7 @@ impl Traffic {
 impl<V: ChainFacts> Sync<V> {
     pub(super) fn on_transactions_announced(&mut self, peer: PeerHandle, hashes: &[FullHash]) {
         let full = self.peers.get(&peer).is_some_and(|state| state.full);
-        if !full || self.progress.catching_up || self.facts.incoming_paused() {
+        if !full || self.is_busy() || self.facts.incoming_paused() {
             return;
         }
         let unknown: Vec<FullHash> = hashes.iter().filter(|hash| !self.traffic.is_known(hash)).copied().collect();
