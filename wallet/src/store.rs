@@ -2,7 +2,7 @@
 //! encryption changes. Mode 0600. What the records mean is the wallet's.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io::{ErrorKind, Read as _, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -297,14 +297,16 @@ fn is_replaceable(path: &Path, owns: impl Fn(&PublicKey) -> bool) -> Result<bool
         Ok(metadata) if !metadata.is_file() => return Ok(false),
         Ok(_) => {}
     }
+    let mut file = File::open(path).map_err(WalletError::open(path))?;
+    let mut start = Vec::new();
+    let longest = DUMP_TITLE.len().max(HEADER.len()) as u64;
+    Read::by_ref(&mut file).take(longest).read_to_end(&mut start).map_err(WalletError::open(path))?;
+    if !start.starts_with(&HEADER) {
+        return Ok(start.is_empty() || start.starts_with(DUMP_TITLE.as_bytes()));
+    }
+    // Only a wallet file is read whole: whatever else a caller names may be large.
     let Some(bytes) = read_limited(path, MAX_WALLET_FILE)? else { return Ok(false) };
-    if bytes.is_empty() || bytes.starts_with(DUMP_TITLE.as_bytes()) {
-        return Ok(true);
-    }
-    let Some((head, mut rest)) = bytes.split_at_checked(START) else { return Ok(false) };
-    if !head.starts_with(&HEADER) {
-        return Ok(false);
-    }
+    let Some((_, mut rest)) = bytes.split_at_checked(START) else { return Ok(false) };
     while !rest.is_empty() {
         let Framed::Record(record, length) = read(rest) else { return Ok(false) };
         if matches!(*record, Record::Key(key) if !owns(&key.public_key)) {
