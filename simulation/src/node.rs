@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -216,9 +216,7 @@ impl Node {
         };
         let ledger = Ledger::load(parts, sender)?;
         let seen = Arc::clone(&settings);
-        let governance = Mutex::default();
-        let facts =
-            LiveFacts { view: Arc::clone(&view), rules: Arc::clone(&rules), paused, settings: seen, governance };
+        let facts = LiveFacts::new(Arc::clone(&view), Arc::clone(&rules), paused, seen);
         let first = Now { steady: Duration::ZERO, unix: self.milliseconds() / 1_000 };
         self.life += 1;
         self.running = Some(Running {

@@ -51,11 +51,7 @@ impl<V: ChainFacts> Sync<V> {
             }
             Taken::Known => self.peer_has(peer, hash),
             Taken::Orphan => self.ask_headers(peer),
-            Taken::NoRoom => {
-                if let Some(state) = self.peers.get_mut(&peer) {
-                    state.more_headers = true;
-                }
-            }
+            Taken::NoRoom => self.has_more_headers(peer),
             Taken::Invalid => {}
             Taken::Bad(rule) => self.misbehaving(peer, format!("it announced a block that breaks a rule: {rule}")),
         }
@@ -68,7 +64,7 @@ impl<V: ChainFacts> Sync<V> {
         let full = self.peers.get(&peer).is_some_and(|state| state.full);
         // What is lighter than the tip, or one of many by one miner, is fetched when a branch on it needs it.
         let least = self.tip_work();
-        let wanted = self.may_announce(&hash) && self.tree.get(&hash).is_some_and(|node| node.work >= least);
+        let wanted = self.may_fetch(&header, &hash) && self.tree.get(&hash).is_some_and(|node| node.work >= least);
         if !near || !full || !wanted || self.building.len() >= BUILDING {
             return;
         }

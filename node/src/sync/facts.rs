@@ -62,15 +62,28 @@ pub trait ChainFacts {
 /// Facts of the running node's ledger.
 pub struct LiveFacts {
     /// What readers see.
-    pub view: Arc<SharedView>,
+    view: Arc<SharedView>,
     /// The chain's rules.
-    pub rules: Arc<Rules>,
+    rules: Arc<Rules>,
     /// What is paused.
-    pub paused: Arc<Paused>,
+    paused: Arc<Paused>,
     /// Settings.
-    pub settings: Arc<RwLock<RuntimeSettings>>,
+    settings: Arc<RwLock<RuntimeSettings>>,
     /// What was found on the active chain.
-    pub governance: Mutex<GovernanceSeen>,
+    governance: Mutex<GovernanceSeen>,
+}
+
+impl LiveFacts {
+    /// Facts of the ledger that shows this view.
+    #[must_use]
+    pub fn new(
+        view: Arc<SharedView>,
+        rules: Arc<Rules>,
+        paused: Arc<Paused>,
+        settings: Arc<RwLock<RuntimeSettings>>,
+    ) -> LiveFacts {
+        LiveFacts { view, rules, paused, settings, governance: Mutex::default() }
+    }
 }
 
 /// A fact that storage gives; if it fails, that is logged and the fact counts as absent.

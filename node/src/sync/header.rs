@@ -442,10 +442,15 @@ impl<V: ChainFacts> Sync<V> {
     /// must not keep the headers of others out.
     fn make_room(&mut self, peer: PeerHandle) -> bool {
         let Some(gave_most) = self.tree.drop_one_for(peer) else { return false };
-        if let Some(state) = self.peers.get_mut(&gave_most) {
+        self.has_more_headers(gave_most);
+        true
+    }
+
+    /// Notes that a peer has headers that found no room: they are asked for as the tip moves.
+    pub(super) fn has_more_headers(&mut self, peer: PeerHandle) {
+        if let Some(state) = self.peers.get_mut(&peer) {
             state.more_headers = true;
         }
-        true
     }
 
     /// The rule that a header on a block of the ledger's breaks by its miner alone: anybody can sign as somebody
@@ -519,9 +524,7 @@ impl<V: ChainFacts> Sync<V> {
             match taken {
                 Taken::New | Taken::Known => self.peer_has(peer, *hash),
                 Taken::NoRoom => {
-                    if let Some(state) = self.peers.get_mut(&peer) {
-                        state.more_headers = true;
-                    }
+                    self.has_more_headers(peer);
                     return;
                 }
                 Taken::Orphan | Taken::Invalid => return,
@@ -533,9 +536,9 @@ impl<V: ChainFacts> Sync<V> {
         }
         if full_answer && leads_on {
             self.ask_headers(peer);
-        } else if full_answer && let Some(state) = self.peers.get_mut(&peer) {
-            // Others gave the same: what follows is asked for as the tip moves.
-            state.more_headers = true;
+        } else if full_answer {
+            // Others gave the same.
+            self.has_more_headers(peer);
         }
     }
 
@@ -563,11 +566,21 @@ impl<V: ChainFacts> Sync<V> {
         }
     }
 
-    /// Whether a block is announced further, or fetched as soon as it is announced: not if its miner made two others on
-    /// the same parent before.
+    /// Whether a block is announced further: not if its miner made two others on the same parent before.
     pub(super) fn may_announce(&self, hash: &BlockHash) -> bool {
-        !self.made.iter().any(|(_, made)| made.iter().skip(ANNOUNCED_RIVALS).any(|later| later == hash))
+        !self.made.iter().any(|(_, made)| is_late(made, hash))
     }
+
+    /// Whether a block is fetched as soon as it is announced: as [`Sync::may_announce`], by its header.
+    pub(super) fn may_fetch(&self, header: &SignedHeader, hash: &BlockHash) -> bool {
+        let made = self.made.peek(&(header.header.miner, header.header.previous));
+        made.is_none_or(|made| !is_late(made, hash))
+    }
+}
+
+/// Whether a block came after the first ones that its miner made on its parent.
+fn is_late(made: &[BlockHash], hash: &BlockHash) -> bool {
+    made.iter().skip(ANNOUNCED_RIVALS).any(|later| later == hash)
 }
 
 /// What a block adds to its branch.

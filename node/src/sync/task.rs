@@ -161,13 +161,8 @@ fn take_batch(unchecked: &mut VecDeque<Delivered>) -> Vec<Delivered> {
 
 impl Driver {
     fn new(parts: SyncParts, verdicts: mpsc::Sender<SyncInput>, unchecked: mpsc::Receiver<Vec<Delivered>>) -> Driver {
-        let facts = LiveFacts {
-            view: Arc::clone(&parts.view),
-            rules: Arc::clone(&parts.rules),
-            paused: Arc::clone(&parts.paused),
-            settings: Arc::clone(&parts.settings),
-            governance: Mutex::default(),
-        };
+        let (view, rules) = (Arc::clone(&parts.view), Arc::clone(&parts.rules));
+        let facts = LiveFacts::new(view, rules, Arc::clone(&parts.paused), Arc::clone(&parts.settings));
         let now = Now { steady: Duration::ZERO, unix: unix_time() };
         let machine = Sync::new(facts, Arc::clone(&parts.rules), now);
         let (to_ledger, blocks) = mpsc::channel(BLOCKS);

@@ -1,7 +1,7 @@
 //! The sync machine of a node over its real ledger, and peers that are played by hand and may lie.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rota_chain::block::Block;
@@ -29,16 +29,16 @@ pub struct Peers {
     pub asked: usize,
 }
 
+/// What a node's sync machine may ask of its ledger.
+pub fn facts(node: &Node) -> LiveFacts {
+    let (view, rules) = (Arc::clone(&node.view), Arc::clone(&node.rules));
+    LiveFacts::new(view, rules, Arc::clone(&node.paused), Arc::clone(&node.settings))
+}
+
 impl Peers {
     pub fn of(node: &mut Node) -> Peers {
         node.events();
-        let facts = LiveFacts {
-            view: Arc::clone(&node.view),
-            rules: Arc::clone(&node.rules),
-            paused: Arc::clone(&node.paused),
-            settings: Arc::clone(&node.settings),
-            governance: Mutex::default(),
-        };
+        let facts = facts(node);
         let now = Now { steady: Duration::ZERO, unix: START };
         Peers {
             machine: Sync::new(facts, Arc::clone(&node.rules), now),

@@ -1,7 +1,7 @@
 //! Rights that end within a block, begin within one, or have a range: every later transaction of the block feels it, and
 //! mining from the next block on, whatever path leads there.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use rota_chain::data::{Data, DataFormat};
 use rota_chain::hash::Txid;
@@ -13,9 +13,9 @@ use rota_params::Parameter;
 
 use super::super::world::{Chain, FIRST, Node};
 use super::draft::{Draft, draft};
-use super::peers::Peers;
+use super::peers::{Peers, facts};
 use crate::ledger::BlockOutcome;
-use crate::sync::{ChainFacts as _, LiveFacts};
+use crate::sync::ChainFacts as _;
 
 const ACTOR: u8 = 2;
 const FRIEND: u8 = 3;
@@ -178,16 +178,6 @@ fn a_branch_that_revokes_ends_what_the_other_allowed() {
         assert!(!one.is_confirmed(&act.txid()) && !one.waits(&act.txid()), "{:?}", way.right);
         let reason = one.ledger.ending(&act.txid()).unwrap_or_default().to_owned();
         assert!(reason.contains(way.code), "its ending is visible: {reason}");
-    }
-}
-
-fn facts(node: &Node) -> LiveFacts {
-    LiveFacts {
-        view: Arc::clone(&node.view),
-        rules: Arc::clone(&node.rules),
-        paused: Arc::clone(&node.paused),
-        settings: Arc::clone(&node.settings),
-        governance: Mutex::default(),
     }
 }
 
