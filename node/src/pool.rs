@@ -14,7 +14,7 @@ use rota_chain::amount::Amount;
 use rota_chain::hash::{FullHash, Txid};
 use rota_chain::lock::Lock;
 use rota_chain::operation::Operation;
-use rota_chain::transaction::OutPoint;
+use rota_chain::transaction::{OutPoint, Transaction};
 use rota_consensus::rule::{ApplyError, Rule};
 use rota_consensus::rules::Rules;
 use rota_consensus::state::{Overlay, StateError, StateView};
@@ -301,7 +301,7 @@ impl<V: StateView> Pool<V> {
         if self.by_txid.contains_key(&tx.txid()) {
             return Err(PoolError::Known(tx.txid()));
         }
-        self.check_limits(&tx)?;
+        self.check_room(accountable(tx.transaction()), tx.size())?;
         let applied = apply_transaction(&self.overlay, &tx, rules, self.place)?;
         let least = self.limits.fee(tx.size());
         if applied.fee < least {
@@ -327,17 +327,21 @@ impl<V: StateView> Pool<V> {
         sequence
     }
 
-    fn check_limits(&self, tx: &VerifiedTransaction) -> Result<(), PoolError> {
-        let bytes = self.bytes + tx.size();
+    /// Whether there is room for a transaction of so many bytes, given the author who answers for it.
+    ///
+    /// # Errors
+    /// [`PoolError::Full`], [`PoolError::AuthorFull`].
+    pub fn check_room(&self, author: Option<Lock>, size: usize) -> Result<(), PoolError> {
+        let bytes = self.bytes + size;
         if bytes > self.limits.bytes {
             return Err(PoolError::Full { bytes, limit: self.limits.bytes });
         }
-        if let Some(author) = accountable(tx) {
+        if let Some(author) = author {
             // Nobody holds more than is left for the others: each that fills its share leaves half of the room there
             // was, so that the pool is never full for an author who has little in it.
             let left = self.limits.bytes - bytes;
             let limit = self.limits.author_bytes.min(left);
-            let bytes = self.author_bytes.get(&author).copied().unwrap_or(0) + tx.size();
+            let bytes = self.author_bytes.get(&author).copied().unwrap_or(0) + size;
             if bytes > limit {
                 return Err(PoolError::AuthorFull { author, bytes, limit });
             }
@@ -347,7 +351,7 @@ impl<V: StateView> Pool<V> {
 
     fn insert(&mut self, entry: &Arc<PoolEntry>) {
         self.bytes += entry.tx.size();
-        if let Some(author) = accountable(&entry.tx) {
+        if let Some(author) = accountable(entry.tx.transaction()) {
             *self.author_bytes.entry(author).or_default() += entry.tx.size();
         }
         self.by_txid.insert(entry.tx.txid(), entry.sequence);
@@ -383,7 +387,7 @@ impl<V: StateView> Pool<V> {
                 if size > left || chosen.contains_key(&entry.sequence) {
                     continue;
                 }
-                if let Some(author) = accountable(&entry.tx) {
+                if let Some(author) = accountable(entry.tx.transaction()) {
                     let taken = used.entry(author).or_default();
                     if *taken + size > pass_share {
                         continue;
@@ -398,9 +402,9 @@ impl<V: StateView> Pool<V> {
     }
 }
 
-/// The author whose share a transaction uses: the first who signs.
-fn accountable(tx: &VerifiedTransaction) -> Option<Lock> {
-    let transaction = tx.transaction();
+/// The author whose share of the pool a transaction uses: the first who signs.
+#[must_use]
+pub fn accountable(transaction: &Transaction) -> Option<Lock> {
     transaction.body.authors.first().copied().or_else(|| transaction.witnesses.first().and_then(|w| w.lock()))
 }
 

@@ -55,7 +55,7 @@ pub struct BlockEntry {
     pub sequence: u64,
     /// Unix seconds at which this node had it whole.
     pub received: u64,
-    /// Whether it changes a range of a global admin or mine right.
+    /// Whether it changes a range of a global admin or mine right; before it is applied, whether it may change who mines.
     pub governance: bool,
 }
 

@@ -4,15 +4,12 @@ use std::sync::Arc;
 
 use rota_chain::block::Block;
 use rota_chain::hash::BlockHash;
-use rota_chain::lock::{KeyHash, Lock};
-use rota_chain::operation::Operation;
-use rota_chain::permission::Permission;
 use rota_consensus::block::CheckedBlock;
 use rota_consensus::rule::{BlockRule, Rule};
-use rota_consensus::state::{PermissionKey, StateView};
 use rota_storage::{BlockEntry, BlockStatus, Location, StorageError};
 
 use super::switch::unreadable;
+use super::turn::may_change_miners;
 use super::{BlockOutcome, Ledger, check_block};
 use crate::pause::Task;
 
@@ -20,8 +17,6 @@ use crate::pause::Task;
 const LEAST_AHEAD: u64 = 120;
 /// Blocks between two lines about a rebuild in the log.
 const REINDEX_REPORT: u64 = 1_000;
-/// Blocks of a branch that are searched for the grant of an unknown miner: the window of headers held ahead.
-const GRANT_SEARCH: usize = 2_000;
 
 impl Ledger {
     /// Applies again what the block files hold, after the database was emptied, or the rest of it, after that was
@@ -97,6 +92,11 @@ impl Ledger {
         let header = *block.header();
         let parent = self.tree.get(&header.previous)?.filter(|parent| parent.status != BlockStatus::Header);
         let Some(parent) = parent else { return Ok(BlockOutcome::Orphan) };
+        let on_marked = matches!(parent.status, BlockStatus::Invalid | BlockStatus::InvalidAncestor);
+        // What a peer gives on it can only be on its way since before the mark, and takes no room on disk.
+        if on_marked && !own && stored.is_none() {
+            return Ok(BlockOutcome::Orphan);
+        }
         let target = self.rules.at(&self.view.snapshot()).map_err(unreadable)?.target_block_time;
         let ahead = u64::from(target).saturating_mul(10).max(LEAST_AHEAD);
         let until = u64::from(header.time.0).saturating_sub(ahead);
@@ -114,19 +114,16 @@ impl Ledger {
             Err(rule) => Some(rule.clone()),
             Ok(_) => None,
         };
-        if !self.could_mine(header.miner, header.previous)? {
-            return Ok(BlockOutcome::Invalid(BlockRule::Miner { miner: header.miner }.into()));
+        if !on_marked && let Some(rule) = self.check_turn(header.miner, header.previous, parent.height.next())? {
+            return Ok(BlockOutcome::Invalid(rule));
         }
         if let Some(rule) = rule {
             self.store_entry(&block, &parent, BlockStatus::Invalid, None)?;
-            self.tree.add_leaf(hash);
+            self.tree.add_leaf(hash)?;
             self.refused.put(hash, rule.clone());
             return Ok(BlockOutcome::Invalid(rule));
         }
-        let status = match parent.status {
-            BlockStatus::Invalid | BlockStatus::InvalidAncestor => BlockStatus::InvalidAncestor,
-            _ => BlockStatus::Body,
-        };
+        let status = if on_marked { BlockStatus::InvalidAncestor } else { BlockStatus::Body };
         let body = match stored {
             Some(location) => location,
             None => {
@@ -138,9 +135,10 @@ impl Ledger {
         if let Ok(checked) = checked {
             self.checked.put(checked);
         }
-        match status {
-            BlockStatus::InvalidAncestor => self.tree.grow_marked(hash, &header.previous)?,
-            _ => self.tree.grow(hash, &header.previous),
+        if on_marked {
+            self.tree.grow_marked(hash, &header.previous)?;
+        } else {
+            self.tree.grow(hash, &header.previous)?;
         }
         self.settle(hash)
     }
@@ -148,9 +146,6 @@ impl Ledger {
     /// Follows the preferred branch after a block was stored, and says what became of the block.
     fn settle(&mut self, hash: BlockHash) -> Result<BlockOutcome, StorageError> {
         let invalid = self.activate()?;
-        for (bad, rule) in &invalid {
-            self.refused.put(*bad, rule.clone());
-        }
         let Some(entry) = self.tree.get(&hash)? else { return Ok(BlockOutcome::Stored) };
         if let Some((_, rule)) = invalid.into_iter().next()
             && matches!(entry.status, BlockStatus::Invalid | BlockStatus::InvalidAncestor)
@@ -159,34 +154,6 @@ impl Ledger {
         }
         let active = self.view.snapshot().block_hash(entry.height)? == Some(hash);
         Ok(if active { BlockOutcome::Applied } else { BlockOutcome::Stored })
-    }
-
-    /// Whether a miner could have the right to mine after `parent`: it was granted once on the active branch (a
-    /// record of a right stays when the right ends) or on the branch of `parent`. Blocks of anybody else are refused
-    /// before they take room on disk.
-    fn could_mine(&self, miner: KeyHash, parent: BlockHash) -> Result<bool, StorageError> {
-        if self.rules.anyone.mine {
-            return Ok(true);
-        }
-        let snapshot = self.view.snapshot();
-        let key = PermissionKey { entity: None, permission: Permission::Mine, address: Lock::Key(miner) };
-        if snapshot.permission(key).map_err(unreadable)?.is_some() {
-            return Ok(true);
-        }
-        let mut next = parent;
-        for _ in 0..GRANT_SEARCH {
-            let Some(entry) = self.tree.get(&next)? else { return Ok(false) };
-            if snapshot.block_hash(entry.height)? == Some(next) {
-                return Ok(false);
-            }
-            if let Some(body) = entry.body
-                && grants_mine(&self.store.read_block(body)?, &Lock::Key(miner))
-            {
-                return Ok(true);
-            }
-            next = entry.header.header.previous;
-        }
-        Ok(true)
     }
 
     fn store_entry(
@@ -208,7 +175,7 @@ impl Ledger {
             status,
             sequence: self.tree.take_sequence(),
             received: self.clock.unix(),
-            governance: false,
+            governance: may_change_miners(block),
         };
         self.tree.put(hash, entry)
     }
@@ -218,15 +185,5 @@ fn outcome(taken: Result<BlockOutcome, StorageError>) -> BlockOutcome {
     taken.unwrap_or_else(|error| {
         tracing::error!(code = error.code(), %error, "a block could not be stored");
         BlockOutcome::Storage(error.to_string())
-    })
-}
-
-fn grants_mine(block: &Block, miner: &Lock) -> bool {
-    let outputs = block.transactions.iter().flat_map(|transaction| &transaction.body.outputs);
-    outputs.filter(|output| output.recipient.as_ref() == Some(miner)).any(|output| {
-        output.operations.iter().any(|operation| match operation {
-            Operation::Grant(grant) => grant.entity.is_none() && grant.permissions.contains(Permission::Mine),
-            _ => false,
-        })
     })
 }

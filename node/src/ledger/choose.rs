@@ -54,13 +54,19 @@ impl Ledger {
                     self.publish_tip(switched)?;
                 }
                 Err(SwitchError::Invalid(hash, rule)) => {
-                    tracing::warn!(block = %hash, code = rule.code(), %rule, "an invalid block");
-                    self.tree.condemn(&hash)?;
+                    self.condemn(hash, &rule)?;
                     invalid.push((hash, rule));
                 }
                 Err(SwitchError::Storage(error)) => return Err(error),
             }
         }
+    }
+
+    /// Marks a block found to break a rule, and those on it.
+    pub(super) fn condemn(&mut self, hash: BlockHash, rule: &Rule) -> Result<(), StorageError> {
+        tracing::warn!(block = %hash, code = rule.code(), %rule, "an invalid block");
+        self.refused.put(hash, rule.clone());
+        self.tree.condemn(&hash)
     }
 
     fn weight_of(&self, hash: &BlockHash) -> Result<u128, StorageError> {
@@ -128,13 +134,14 @@ impl Ledger {
         let banned = self.settings().bantx.clone();
         self.avoided.retain(|(_, txid)| banned.contains(txid));
         let reported = std::mem::take(&mut self.governance_forks);
-        let leaves: Vec<BlockHash> = self.tree.leaves().filter(|leaf| **leaf != tip).copied().collect();
+        let heavy = self.tree.leaves().filter(|(_, leaf)| !tip_allowed || leaf.weight >= weight);
+        let leaves: Vec<BlockHash> = heavy.map(|(hash, _)| *hash).filter(|hash| *hash != tip).collect();
         for leaf in leaves {
-            let Some(entry) = self.tree.get(&leaf)? else { continue };
             if tip_allowed && self.left.contains(&leaf) {
                 continue;
             }
-            if !is_usable(&entry) || (tip_allowed && entry.chainwork < weight) || self.is_avoided(&leaf)? {
+            let Some(entry) = self.tree.get(&leaf)? else { continue };
+            if !is_usable(&entry) || self.is_avoided(&leaf)? {
                 continue;
             }
             let refused = match &lock {
@@ -162,11 +169,9 @@ impl Ledger {
     pub fn has_rival(&self) -> bool {
         let tip = self.view.tip();
         let refused = |leaf: &BlockHash| self.governance_forks.iter().any(|fork| fork.tip == *leaf);
-        let is_rival = |leaf: &BlockHash| {
-            let entry = self.tree.get(leaf).ok().flatten();
-            entry.is_some_and(|entry| is_usable(&entry) && entry.height >= tip.height)
-        };
-        self.tree.leaves().any(|leaf| *leaf != tip.hash && !refused(leaf) && is_rival(leaf))
+        let usable = |leaf: &BlockHash| self.tree.get(leaf).ok().flatten().is_some_and(|entry| is_usable(&entry));
+        let mut high = self.tree.leaves().filter(|(_, leaf)| leaf.height >= tip.height).map(|(hash, _)| hash);
+        high.any(|leaf| *leaf != tip.hash && !refused(leaf) && usable(leaf))
     }
 
     /// Whether following `leaf` would undo a protected change of governance; then the fork is noted and reported.

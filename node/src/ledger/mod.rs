@@ -11,6 +11,7 @@ mod pending;
 mod switch;
 mod task;
 mod tree;
+mod turn;
 
 use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroUsize;
@@ -173,6 +174,7 @@ pub struct Ledger {
     ended: VecDeque<(Txid, String)>,
     governance_forks: Vec<GovernanceFork>,
     governance_seen: GovernanceSeen,
+    rights: Option<turn::MiningRights>,
     avoided: Vec<(BlockHash, Txid)>,
     /// Tips left for others of the same weight: not returned to unless they grow.
     left: Vec<BlockHash>,
@@ -215,6 +217,7 @@ impl Ledger {
             ended: VecDeque::new(),
             governance_forks: Vec::new(),
             governance_seen: GovernanceSeen::default(),
+            rights: None,
             avoided: Vec::new(),
             left: Vec::new(),
             told_forks: Vec::new(),

@@ -1,6 +1,6 @@
 //! The tree of blocks: every branch whose bodies are here, its leaves, and the facts that headers give along it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use rota_chain::amount::{Height, Timestamp};
@@ -40,14 +40,29 @@ pub struct Tree {
     rules: Arc<Rules>,
     recent: HashMap<BlockHash, BlockEntry>,
     /// In order of id, so that what is found on the way does not depend on chance.
-    leaves: BTreeSet<BlockHash>,
+    leaves: BTreeMap<BlockHash, Leaf>,
     next_sequence: u64,
+}
+
+/// The last block of a branch: what tells whether the branch matters. Of old branches there are many.
+#[derive(Clone, Copy, Debug)]
+pub struct Leaf {
+    /// Its height.
+    pub height: Height,
+    /// Weight of the branch up to it.
+    pub weight: u128,
+}
+
+impl From<&BlockEntry> for Leaf {
+    fn from(entry: &BlockEntry) -> Leaf {
+        Leaf { height: entry.height, weight: entry.chainwork }
+    }
 }
 
 impl Tree {
     /// A tree without leaves, to look entries up.
     pub fn without_leaves(store: Arc<Store>, rules: Arc<Rules>) -> Tree {
-        Tree { store, rules, recent: HashMap::new(), leaves: BTreeSet::new(), next_sequence: 0 }
+        Tree { store, rules, recent: HashMap::new(), leaves: BTreeMap::new(), next_sequence: 0 }
     }
 
     /// Loads the leaves of a stored tree.
@@ -76,11 +91,11 @@ impl Tree {
         let is_leaf = |(hash, entry): &(BlockHash, BlockEntry)| {
             if is_usable(entry) { !usable_parents.contains(hash) } else { !parents.contains(hash) }
         };
-        tree.leaves = side.into_iter().filter(is_leaf).map(|(hash, _)| hash).collect();
+        tree.leaves = side.iter().filter(|one| is_leaf(one)).map(|(hash, entry)| (*hash, entry.into())).collect();
         if let Some(tip) = snapshot.tip()
             && !usable_parents.contains(&tip.hash)
         {
-            tree.leaves.insert(tip.hash);
+            tree.add_leaf(tip.hash)?;
         }
         Ok(tree)
     }
@@ -148,9 +163,12 @@ impl Tree {
     }
 
     /// Notes a new block as a leaf in place of its parent.
-    pub fn grow(&mut self, hash: BlockHash, parent: &BlockHash) {
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn grow(&mut self, hash: BlockHash, parent: &BlockHash) -> Result<(), StorageError> {
         self.leaves.remove(parent);
-        self.leaves.insert(hash);
+        self.add_leaf(hash)
     }
 
     /// Notes a new block on a marked one as a leaf.
@@ -161,13 +179,18 @@ impl Tree {
         if self.get(parent)?.is_none_or(|parent| !is_usable(&parent)) {
             self.leaves.remove(parent);
         }
-        self.leaves.insert(hash);
-        Ok(())
+        self.add_leaf(hash)
     }
 
-    /// Notes a block as a leaf besides its parent: one that is marked.
-    pub fn add_leaf(&mut self, hash: BlockHash) {
-        self.leaves.insert(hash);
+    /// Notes a block as a leaf, whatever its parent is: one that is marked, or whose descendants are not followed.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn add_leaf(&mut self, hash: BlockHash) -> Result<(), StorageError> {
+        if let Some(entry) = self.get(&hash)? {
+            self.leaves.insert(hash, Leaf::from(&entry));
+        }
+        Ok(())
     }
 
     /// Makes the parent of a block a leaf, since the block is not followed.
@@ -175,10 +198,10 @@ impl Tree {
     /// # Errors
     /// [`StorageError`].
     pub fn add_parent_leaf(&mut self, hash: &BlockHash) -> Result<(), StorageError> {
-        if let Some(entry) = self.get(hash)? {
-            self.leaves.insert(entry.header.header.previous);
+        match self.get(hash)? {
+            Some(entry) => self.add_leaf(entry.header.header.previous),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The order of the next block fully received.
@@ -189,7 +212,7 @@ impl Tree {
     }
 
     /// The leaves.
-    pub fn leaves(&self) -> impl Iterator<Item = &BlockHash> {
+    pub fn leaves(&self) -> impl Iterator<Item = (&BlockHash, &Leaf)> {
         self.leaves.iter()
     }
 
@@ -298,7 +321,7 @@ impl Tree {
                 self.put(next, entry)?;
                 next = previous;
                 if at_root {
-                    self.leaves.insert(previous);
+                    self.add_leaf(previous)?;
                     break;
                 }
             }
@@ -334,7 +357,8 @@ impl Tree {
     /// The leaves of the branches that hold a block.
     fn leaves_on(&self, hash: &BlockHash) -> Result<Vec<BlockHash>, StorageError> {
         let mut found = Vec::new();
-        for leaf in &self.leaves {
+        let least = self.get(hash)?.map(|entry| entry.height);
+        for (leaf, _) in self.leaves.iter().filter(|(_, leaf)| least.is_some_and(|least| leaf.height >= least)) {
             if self.is_ancestor(hash, leaf)? {
                 found.push(*leaf);
             }
@@ -349,7 +373,7 @@ impl Tree {
     pub fn chain_tips(&self) -> Result<Vec<ChainTip>, StorageError> {
         let snapshot = self.store.snapshot()?;
         let active = snapshot.tip();
-        let mut hashes = self.leaves.clone();
+        let mut hashes: BTreeSet<BlockHash> = self.leaves.keys().copied().collect();
         hashes.extend(active.map(|tip| tip.hash));
         let mut tips = Vec::new();
         for hash in hashes {

@@ -1,12 +1,13 @@
 //! Bodies: asked of several peers at once, given to the ledger parents first; how far behind this node is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rota_chain::amount::Height;
-use rota_chain::block::Block;
+use rota_chain::block::{Block, SignedHeader};
 use rota_chain::hash::BlockHash;
+use rota_chain::lock::KeyHash;
 use rota_consensus::rule::{BlockRule, Rule};
 use rota_p2p::limit::MAX_BLOCKS;
 use rota_p2p::{PeerHandle, Request};
@@ -32,6 +33,8 @@ const GIVEN: usize = 8;
 const HELD_AHEAD: usize = 16;
 /// Bytes of those, unless a single one has more: a miner that makes many for tomorrow does not fill the memory.
 const HELD_AHEAD_BYTES: usize = 16 << 20;
+/// Blocks of one miner on one parent that are kept before others build on them: two prove what the miner did.
+const KEPT_RIVALS: u32 = 2;
 /// Pause before a block is given again after storage failed.
 const STORAGE_PAUSE: Duration = Duration::from_secs(5);
 /// Pause before a block is given again while incoming blocks are paused.
@@ -109,6 +112,7 @@ impl<V: ChainFacts> Sync<V> {
         let batch = (ANSWER_BYTES / self.progress.block_bytes.max(1)).clamp(1, MAX_BLOCKS as usize);
         let least = self.tip_work();
         let path: Vec<BlockHash> = self.tree.path(least).iter().copied().collect();
+        let surplus = self.surplus(&path);
         let mut open: BTreeMap<PeerHandle, Vec<BlockHash>> = BTreeMap::new();
         for hash in path {
             let Some(node) = self.tree.get(&hash) else { continue };
@@ -116,7 +120,7 @@ impl<V: ChainFacts> Sync<V> {
             if node.height > highest {
                 break;
             }
-            if !matches!(node.body, Body::Wanted) || (full && !self.is_next(node)) {
+            if !matches!(node.body, Body::Wanted) || (full && !self.is_next(node)) || surplus.contains(&hash) {
                 continue;
             }
             let free = |peer: &PeerHandle| open.contains_key(peer) || room.get(peer).is_some_and(|room| *room > 0);
@@ -138,6 +142,41 @@ impl<V: ChainFacts> Sync<V> {
         for (peer, hashes) in open {
             self.ask_blocks(peer, hashes);
         }
+    }
+
+    /// Blocks on a path, lowest first, that are not worth their room on disk yet: the ledger has others of the same miner
+    /// on the same parent, and nobody else who may have had the right to mine has built on them.
+    fn surplus(&self, path: &[BlockHash]) -> HashSet<BlockHash> {
+        let mut surplus = HashSet::new();
+        // Headers on a surplus block, with its miner and itself.
+        let mut on: HashMap<BlockHash, (KeyHash, BlockHash)> = HashMap::new();
+        for hash in path {
+            let Some(header) = self.tree.get(hash).map(|node| &node.header) else { continue };
+            let miner = header.header.miner;
+            let below = on.get(&header.header.previous).copied();
+            if let Some((maker, block)) = below.filter(|(maker, _)| *maker != miner)
+                && self.facts.held_mine(&miner)
+            {
+                surplus.remove(&block);
+                on.retain(|_, (of, other)| (*of, *other) != (maker, block));
+            } else if let Some(below) = below {
+                on.insert(*hash, below);
+            }
+            if self.is_surplus(header) {
+                surplus.insert(*hash);
+                on.insert(*hash, (miner, *hash));
+            }
+        }
+        surplus
+    }
+
+    /// Whether the ledger has enough blocks of a header's miner on its parent, where miners take turns: one alone can make
+    /// as many as it likes, and no branch of them.
+    pub(super) fn is_surplus(&self, header: &SignedHeader) -> bool {
+        let (miner, parent) = (header.header.miner, header.header.previous);
+        self.kept.peek(&(miner, parent)).is_some_and(|kept| *kept >= KEPT_RIVALS)
+            && self.facts.tip().hash != parent
+            && self.facts.takes_turns()
     }
 
     pub(super) fn ask_blocks(&mut self, peer: PeerHandle, hashes: Vec<BlockHash>) {
@@ -223,6 +262,11 @@ impl<V: ChainFacts> Sync<V> {
                 // What stands on another branch alone is not confirmed: it is still to be fetched and mined.
                 if self.facts.active(known.height) == Some(hash) {
                     self.traffic.confirmed(&block);
+                }
+                let header = block.header();
+                if !matches!(outcome, BlockOutcome::Known) {
+                    let kept = self.kept.get_or_insert_mut((header.miner, header.previous), || 0);
+                    *kept = kept.saturating_add(1);
                 }
                 self.settled.put(hash, known);
                 self.tree.remove(&hash);

@@ -7,14 +7,15 @@ use rota_chain::hash::{BlockHash, FullHash, Txid};
 use rota_chain::lock::{KeyHash, Lock};
 use rota_chain::permission::Permission;
 use rota_chain::transaction::Transaction;
-use rota_consensus::authority;
 use rota_consensus::rules::Rules;
 use rota_consensus::state::{PermissionKey, StateView as _};
+use rota_consensus::{authority, mining};
 use rota_params::runtime::RuntimeSettings;
 use rota_storage::BlockStatus;
 
 use crate::ledger::{GovernanceSeen, is_protected};
 use crate::pause::{Paused, Task};
+use crate::pool::accountable;
 use crate::view::{SharedView, Tip};
 
 /// A block the ledger knows.
@@ -41,8 +42,14 @@ pub trait ChainFacts {
     /// Whether an address could have made a block on `parent`: not if that stands on the active chain, where nobody
     /// granted it the right. Of other branches only the ledger can tell.
     fn could_mine(&self, miner: &KeyHash, parent: &BlockHash) -> bool;
+    /// Whether an address had the right to mine some time, by the active chain.
+    fn held_mine(&self, miner: &KeyHash) -> bool;
+    /// Whether a miner must wait for others between two blocks of its own, at the tip.
+    fn takes_turns(&self) -> bool;
     /// Those of `hashes` that the pool lacks.
     fn pool_lacks(&self, hashes: &[FullHash]) -> Vec<FullHash>;
+    /// Whether the pool has room for each of `transactions`, by size and author alone.
+    fn pool_has_room(&self, transactions: &[&Transaction]) -> Vec<bool>;
     /// Whether the pool or the active chain has a transaction.
     fn has_transaction(&self, txid: &Txid) -> bool;
     /// Waiting transactions by full hash.
@@ -125,14 +132,31 @@ impl ChainFacts for LiveFacts {
             let may = authority::may(&snapshot, &self.rules, Permission::Mine, &address, entry.height.next());
             return read(may).unwrap_or(true);
         }
+        self.rules.anyone.mine || self.held_mine(miner)
+    }
+
+    fn held_mine(&self, miner: &KeyHash) -> bool {
         // What held below the tip is not kept, but the record of a right stays when the right ends.
-        let key = PermissionKey { entity: None, permission: Permission::Mine, address };
-        self.rules.anyone.mine || read(snapshot.permission(key)).is_none_or(|record| record.is_some())
+        let key = PermissionKey { entity: None, permission: Permission::Mine, address: Lock::Key(*miner) };
+        read(self.view.snapshot().permission(key)).is_none_or(|record| record.is_some())
+    }
+
+    fn takes_turns(&self) -> bool {
+        let snapshot = self.view.snapshot();
+        let Some(height) = snapshot.tip().map(|tip| tip.height.next()) else { return false };
+        let miners = read(mining::permitted_miners(&snapshot, height)).unwrap_or_default();
+        mining::spacing_at(miners, &self.rules, height) > 1
     }
 
     fn pool_lacks(&self, hashes: &[FullHash]) -> Vec<FullHash> {
         let view = self.view.read();
         hashes.iter().filter(|hash| view.pool.get_full(hash).is_none()).copied().collect()
+    }
+
+    fn pool_has_room(&self, transactions: &[&Transaction]) -> Vec<bool> {
+        let asked: Vec<(Option<Lock>, usize)> = transactions.iter().map(|tx| (accountable(tx), tx.size())).collect();
+        let view = self.view.read();
+        asked.into_iter().map(|(author, size)| view.pool.check_room(author, size).is_ok()).collect()
     }
 
     fn has_transaction(&self, txid: &Txid) -> bool {
@@ -177,8 +201,7 @@ impl ChainFacts for LiveFacts {
         let snapshot = self.view.snapshot();
         let Some(tip) = snapshot.tip() else { return false };
         let rounds = self.settings.read().unwrap_or_else(PoisonError::into_inner).lockadminminerounds;
-        let key = PermissionKey { entity: None, permission: Permission::Mine, address: Lock::Key(*miner) };
-        if read(snapshot.permission(key)).flatten().is_none() {
+        if !self.held_mine(miner) {
             return false;
         }
         let mut seen = self.governance.lock().unwrap_or_else(PoisonError::into_inner);

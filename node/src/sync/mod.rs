@@ -222,6 +222,8 @@ pub struct Sync<V> {
     building: HashMap<BlockHash, Building>,
     settled: LruCache<BlockHash, KnownBlock>,
     made: LruCache<(KeyHash, BlockHash), Vec<BlockHash>>,
+    /// Blocks that came from peers and are stored, by miner and parent: of more parents than lie in reach of a branch.
+    kept: LruCache<(KeyHash, BlockHash), u32>,
     progress: Progress,
     traffic: Traffic,
     forks: Forks,
@@ -247,6 +249,7 @@ impl<V: ChainFacts> Sync<V> {
             building: HashMap::new(),
             settled: LruCache::new(SETTLED),
             made: LruCache::new(SETTLED),
+            kept: LruCache::new(SETTLED),
             progress: Progress::new(now),
             traffic: Traffic::default(),
             forks: Forks::default(),

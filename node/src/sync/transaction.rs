@@ -202,8 +202,18 @@ impl<V: ChainFacts> Sync<V> {
         self.pump_all();
     }
 
+    /// Has transactions checked, those for which there is room: signatures of an author whose share of the pool is used
+    /// up are not worth verifying.
     fn check(&mut self, mut delivered: Vec<Delivered>) {
-        delivered.retain(|one| self.traffic.checking.insert(one.hash));
+        let transactions: Vec<&Transaction> = delivered.iter().map(|one| &*one.transaction).collect();
+        let mut room = self.facts.pool_has_room(&transactions).into_iter();
+        delivered.retain(|one| {
+            if room.next() == Some(false) {
+                self.traffic.refused.put(one.hash, ());
+                return false;
+            }
+            self.traffic.checking.insert(one.hash)
+        });
         if !delivered.is_empty() {
             self.out.push(SyncAction::Transactions(delivered));
         }

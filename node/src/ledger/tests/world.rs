@@ -151,6 +151,11 @@ impl Node {
         (parts, events, receiver)
     }
 
+    /// Empties the pool and gives it other limits.
+    pub fn limit_pool(&mut self, limits: PoolLimits) {
+        *self.view.write() = initial_view(&self.ledger.store, &self.rules, limits).unwrap();
+    }
+
     /// Ends the node as a crash would, and starts it again.
     pub fn restart(self) -> Node {
         let (path, set) = self.crash();

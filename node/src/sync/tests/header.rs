@@ -165,6 +165,52 @@ fn a_block_that_others_follow_is_taken_however_many_its_miner_made() {
     assert_eq!(net.tip(0), chain[1].hash());
 }
 
+/// Node 0 with a chain of three, whose peer 1 has told it of eight blocks of miner 2 beside the tip, each with one more
+/// header of the same miner on it, and gives their bodies alone.
+fn siblings(single_miner: bool) -> (Net, Vec<Block>) {
+    let (mut net, chain) = (Net::new(3), blocks_on(&genesis(), 3, 1));
+    net.give(0, &chain);
+    net.give(2, &chain);
+    if single_miner {
+        net.single_miner(0);
+    }
+    net.give(1, &chain[..2]);
+    net.connect(0, 1);
+    net.run(Duration::from_secs(4));
+    let siblings: Vec<Block> = (0..8).map(|number| block(&chain[1], 3, vec![transaction(number)], 2)).collect();
+    net.give(1, &siblings);
+    for sibling in &siblings {
+        give_headers(&mut net, 0, 1, &[sibling.clone(), block(sibling, 4, Vec::new(), 2)]);
+        net.run(Duration::from_secs(1));
+    }
+    net.run(Duration::from_secs(40));
+    (net, siblings)
+}
+
+#[test]
+fn blocks_of_one_miner_on_one_parent_beside_the_chain_take_no_room_until_others_build_on_them() {
+    let (mut net, siblings) = siblings(false);
+    let stored = siblings.iter().filter(|sibling| net.knows(0, &sibling.hash())).count();
+    assert_eq!(stored, 2);
+    // What a stranger builds on them makes them worth no more; what a miner builds is followed.
+    net.stranger(0, 4);
+    give_headers(&mut net, 0, 1, &[siblings[6].clone(), block(&siblings[6], 4, Vec::new(), 4)]);
+    net.run(Duration::from_secs(40));
+    assert!(!net.knows(0, &siblings[6].hash()));
+    let next = block(&siblings[7], 4, Vec::new(), 3);
+    net.give(2, &[siblings[7].clone(), next.clone()]);
+    net.connect(0, 2);
+    net.run(Duration::from_secs(40));
+    assert_eq!(net.tip(0), next.hash());
+    assert!(net.misbehaving().is_empty(), "{:?}", net.misbehaving());
+}
+
+#[test]
+fn where_a_miner_waits_for_nobody_its_own_blocks_make_a_branch() {
+    let (net, siblings) = siblings(true);
+    assert!(siblings.iter().all(|sibling| net.knows(0, &sibling.hash())));
+}
+
 #[test]
 fn bodies_whose_first_is_kept_back_do_not_fill_the_memory() {
     let (mut net, chain) = (Net::new(3), blocks_on(&genesis(), 60, 1));

@@ -106,6 +106,7 @@ struct Memory {
     own: BTreeSet<FullHash>,
     confirmed: HashSet<Txid>,
     no_miners: bool,
+    single_miner: bool,
     strangers: HashSet<KeyHash>,
     paused: bool,
     protected_from: Option<Height>,
@@ -257,9 +258,21 @@ impl ChainFacts for Facts {
         !memory.active.contains(parent) || !memory.strangers.contains(miner)
     }
 
+    fn held_mine(&self, miner: &KeyHash) -> bool {
+        !self.0.borrow().strangers.contains(miner)
+    }
+
+    fn takes_turns(&self) -> bool {
+        !self.0.borrow().single_miner
+    }
+
     fn pool_lacks(&self, hashes: &[FullHash]) -> Vec<FullHash> {
         let memory = self.0.borrow();
         hashes.iter().filter(|hash| !memory.pool.contains_key(hash)).copied().collect()
+    }
+
+    fn pool_has_room(&self, transactions: &[&Transaction]) -> Vec<bool> {
+        vec![true; transactions.len()]
     }
 
     fn has_transaction(&self, txid: &Txid) -> bool {
@@ -474,6 +487,11 @@ impl Net {
     }
 
     /// A node that knows of no right of a miner.
+    /// No miner waits for another at this node's tip.
+    pub fn single_miner(&mut self, node: usize) {
+        self.nodes[node].memory.borrow_mut().single_miner = true;
+    }
+
     pub fn stranger(&mut self, node: usize, by: u8) {
         self.nodes[node].memory.borrow_mut().strangers.insert(miner(by).public_key().key_hash());
     }

@@ -27,6 +27,8 @@ pub struct Peers {
     pub told: Vec<FullHash>,
     /// Requests for transactions.
     pub asked: usize,
+    /// Transactions whose signatures were looked at.
+    pub checked: Vec<FullHash>,
 }
 
 /// What a node's sync machine may ask of its ledger.
@@ -49,6 +51,7 @@ impl Peers {
             accused: Vec::new(),
             told: Vec::new(),
             asked: 0,
+            checked: Vec::new(),
         }
     }
 
@@ -119,6 +122,7 @@ impl Peers {
                 inputs.push_back(SyncInput::Block { hash: block.hash(), outcome });
             }
             SyncAction::Transactions(delivered) => {
+                self.checked.extend(delivered.iter().map(|one| one.hash));
                 let check = |one| check_delivered(one, &node.rules, &node.signatures);
                 let mut offer = Offer::of(delivered.into_iter().map(check).collect::<Vec<Checked>>());
                 let outcomes = node.ledger.relay_all(std::mem::take(&mut offer.transactions));

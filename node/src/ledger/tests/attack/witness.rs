@@ -17,7 +17,7 @@ use super::super::world::{Chain, FIRST, Node, key, lock};
 use super::draft::{Draft, draft, witness};
 use super::peers::Peers;
 use crate::ledger::{BlockOutcome, SubmitError};
-use crate::pool::PoolError;
+use crate::pool::{PoolError, PoolLimits};
 
 const ALICE: u8 = 2;
 const BOB: u8 = 3;
@@ -398,6 +398,32 @@ fn a_peer_cannot_have_foreign_signatures_verified_for_ever() {
         peers.deliver(&mut node, liar, &copy);
     }
     assert_eq!(peers.asked, asked, "who was caught is not listened to");
+}
+
+#[test]
+fn signatures_of_an_author_without_room_are_not_looked_at() {
+    let chain = chain();
+    let (mut node, _, _) = scene(&chain);
+    let genesis = node.rules.genesis;
+    let by = |author, nonce| draft(nonce).by(author).pay(author, 0).sign(&genesis);
+    let (flood, other) = (by(ALICE, 60), by(BOB, 61));
+    node.limit_pool(PoolLimits { author_bytes: flood.size() + 10, ..PoolLimits::default() });
+    let mut peers = Peers::of(&mut node);
+    let peer = peers.connect(&mut node);
+    let more: Vec<Transaction> = (70..75).map(|nonce| by(ALICE, nonce)).collect();
+    for transaction in std::iter::once(&flood).chain(&more).chain([&other]) {
+        peers.deliver(&mut node, peer, transaction);
+    }
+    assert_eq!(peers.checked, [flood.full_hash(), other.full_hash()]);
+    assert!(node.waits(&flood.txid()) && node.waits(&other.txid()));
+    // They are asked for anew once a block made room.
+    node.mine(FIRST, 50);
+    peers.catch_up(&mut node);
+    for transaction in &more {
+        peers.deliver(&mut node, peer, transaction);
+    }
+    assert_eq!(peers.checked[2..], [more[0].full_hash()]);
+    assert!(node.waits(&more[0].txid()) && peers.accused.is_empty(), "{:?}", peers.accused);
 }
 
 #[test]
