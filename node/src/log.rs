@@ -117,7 +117,9 @@ pub fn filter(level: &str, debug: &[&str]) -> Result<EnvFilter, String> {
     if !["error", "warn", "info", "debug", "trace"].contains(&level) {
         return Err(format!("-loglevel={level}: expected error, warn, info, debug or trace"));
     }
-    let mut directives = format!("warn,rota_node={level},rota_p2p={level},rota_storage={level},rota_wallet={level}");
+    // Of gossip's own warnings a peer can cause as many as it sends messages; what it does wrong we name ourselves.
+    let quiet = "warn,libp2p_gossipsub=error";
+    let mut directives = format!("{quiet},rota_node={level},rota_p2p={level},rota_storage={level},rota_wallet={level}");
     for name in debug.iter().copied().filter(|name| *name != "0") {
         let all = matches!(name, "" | "1");
         let named: Vec<&str> =

@@ -20,7 +20,7 @@ use crate::identity::address_of;
 use crate::limit::{
     ARRIVAL_BURST, ARRIVAL_RATE, PENDING_PER_HOST, UNKNOWN_INBOUND, UNPERMITTED_PER_HOST, UNPERMITTED_TOTAL,
 };
-use crate::offence::{KnownHosts, Offenders};
+use crate::offence::{KnownHosts, Offenders, network};
 use crate::pace::Pace;
 use crate::peer::PeerHandle;
 use crate::transport::place_of;
@@ -191,7 +191,8 @@ impl Table {
         let admission = self.judge(&address, inbound, self.unknown_inbound(None));
         if admission == Admission::Porch {
             let porch = || self.entries.values().filter(|entry| entry.admission == Admission::Porch);
-            let same_host = porch().filter(|entry| entry.remote.ip() == remote.ip()).count();
+            let host = network(remote.ip());
+            let same_host = porch().filter(|entry| network(entry.remote.ip()) == host).count();
             if same_host >= UNPERMITTED_PER_HOST || porch().count() >= UNPERMITTED_TOTAL {
                 return Err(GateError::Unpermitted);
             }
@@ -263,7 +264,8 @@ impl NetworkBehaviour for Gate {
         if self.table.lock().bans.holds(&place.ip(), None, Instant::now()) {
             return Err(ConnectionDenied::new(GateError::Banned));
         }
-        if self.pending.values().filter(|ip| **ip == place.ip()).count() >= PENDING_PER_HOST {
+        let host = network(place.ip());
+        if self.pending.values().filter(|ip| network(**ip) == host).count() >= PENDING_PER_HOST {
             return Err(ConnectionDenied::new(GateError::Pending));
         }
         let now = Instant::now();

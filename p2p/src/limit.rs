@@ -66,6 +66,8 @@ pub const JOIN_TIME: Duration = Duration::from_secs(5);
 pub const PARTING_TIME: Duration = Duration::from_millis(600);
 /// An earlier connection of an identity that comes a second time must answer a ping within this time.
 pub const DUPLICATE_PING_TIME: Duration = Duration::from_secs(5);
+/// A connection that is closed sends what is still to be sent within this time, or not at all.
+pub const CLOSING_TIME: Duration = Duration::from_secs(2);
 /// A peer we dialled and do not know may prove within this time that we are behind.
 pub const PROBE_TIME: Duration = Duration::from_secs(60);
 /// Names of dialled hosts must resolve within this time.
@@ -125,8 +127,8 @@ pub const MESSAGE_TIME: Duration = Duration::from_secs(40);
 
 /// Commands waiting for the task.
 pub const COMMAND_QUEUE: usize = 256;
-/// Events waiting for the node.
-pub const EVENT_QUEUE: usize = 1_024;
+/// Events waiting for the node: the largest that nobody asked for, compact blocks of 2 MB, make 256 MB.
+pub const EVENT_QUEUE: usize = 128;
 /// Events held while the queue is full, before the network is no longer read.
 pub const OUTBOX: usize = 64;
 

@@ -102,7 +102,7 @@ impl KnownHosts {
 }
 
 /// What one host may choose its addresses from: itself, or 64 bits of IPv6.
-fn network(host: IpAddr) -> IpAddr {
+pub(crate) fn network(host: IpAddr) -> IpAddr {
     match host.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
         ip => ip,

@@ -10,7 +10,9 @@ use rota_chain::lock::KeyHash;
 
 use crate::gate::{Admission, Entry};
 use crate::hello::{Hello, Tip};
-use crate::limit::{GOSSIP_BURST, GOSSIP_RATE, HELLO_TIME, SMALL_BURST, SMALL_RATE, UNASKED_BURST, UNASKED_RATE};
+use crate::limit::{
+    GOSSIP_BURST, GOSSIP_RATE, HELLO_TIME, PARTING_TIME, SMALL_BURST, SMALL_RATE, UNASKED_BURST, UNASKED_RATE,
+};
 use crate::pace::Pace;
 use crate::swarm::greeting::Early;
 use crate::traffic::{Counters, unix_time};
@@ -98,12 +100,18 @@ pub(crate) struct Peer {
     pub inbound_requests: usize,
     /// Bytes of answers that the peer has not taken yet.
     pub unsent: usize,
-    /// Whether the peer was asked for something since the last look at its pace.
-    pub asked: bool,
+    /// Bytes that the answers to our requests under way may have.
+    expecting: u64,
+    /// Those of them that did not come yet.
+    expected: u64,
+    /// Bytes received up to now that were looked at.
+    bytes_heard: u64,
+    /// Those of them, since the last look at its pace, that nobody asked for.
+    unasked: u64,
+    /// Gossip messages that were new.
+    pub gossip_messages: u64,
     /// Gossip messages heard up to the last look.
     pub gossip_heard: u64,
-    /// Bytes received up to the last look.
-    pub bytes_heard: u64,
     /// Small pieces sent up to the last look.
     pub small_sent: u64,
     /// How fast it makes us send small pieces.
@@ -136,14 +144,51 @@ impl Peer {
             outbound_requests: 0,
             inbound_requests: 0,
             unsent: 0,
-            asked: false,
-            gossip_heard: 0,
+            expecting: 0,
+            expected: 0,
             bytes_heard: 0,
+            unasked: 0,
+            gossip_messages: 0,
+            gossip_heard: 0,
             small_sent: 0,
             small_pace: Pace::new(SMALL_RATE, SMALL_BURST, opened),
             gossip_pace: Pace::new(GOSSIP_RATE, GOSSIP_BURST, opened),
             unasked_pace: Pace::new(UNASKED_RATE, UNASKED_BURST, opened),
         }
+    }
+
+    /// The connection was answered for the last time: it ends when that can be read, and not later than it would have.
+    pub fn part_soon(&mut self) {
+        let soon = Instant::now() + PARTING_TIME;
+        self.deadline = Some(self.deadline.map_or(soon, |deadline| deadline.min(soon)));
+    }
+
+    /// Notes that so many bytes may come as the answer to a request.
+    pub fn expect(&mut self, bytes: u32) {
+        self.expecting = self.expecting.saturating_add(bytes.into());
+        self.expected = self.expected.saturating_add(bytes.into());
+    }
+
+    /// A request ended: what its answer did not bring is expected no more.
+    pub fn expect_no_more(&mut self, bytes: u32) {
+        self.count_unasked();
+        self.expecting = self.expecting.saturating_sub(bytes.into());
+        self.expected = self.expected.min(self.expecting);
+    }
+
+    /// Bytes since the last look that nobody asked for.
+    pub fn take_unasked(&mut self) -> u64 {
+        self.count_unasked();
+        std::mem::take(&mut self.unasked)
+    }
+
+    fn count_unasked(&mut self) {
+        let (_, received) = self.counters.bytes();
+        let new = received.saturating_sub(self.bytes_heard);
+        self.bytes_heard = received;
+        let asked = new.min(self.expected);
+        self.expected -= asked;
+        self.unasked = self.unasked.saturating_add(new - asked);
     }
 
     /// The agreed hello, while the connection is not being closed.

@@ -2,15 +2,18 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox, StreamMuxerEvent};
 use libp2p::core::transport::Boxed;
 use libp2p::core::upgrade::Version;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, Transport, noise, tcp, yamux};
+use tokio::time::Sleep;
 
 use crate::identity::PeerKey;
-use crate::limit::{HANDSHAKE_TIME, STREAMS_PER_CONNECTION};
+use crate::limit::{CLOSING_TIME, HANDSHAKE_TIME, STREAMS_PER_CONNECTION};
 use crate::traffic::Traffic;
 
 /// The transport of a node with this identity.
@@ -28,7 +31,41 @@ pub(crate) fn transport(key: &PeerKey, traffic: &Traffic) -> io::Result<Boxed<(P
         .authenticate(noise)
         .multiplex(yamux)
         .timeout(HANDSHAKE_TIME)
+        .boxed()
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Ending { muxer, deadline: None })))
         .boxed())
+}
+
+/// A connection whose end takes no longer than [`CLOSING_TIME`]: who does not read what is still to be sent must not keep
+/// it open.
+struct Ending<M> {
+    muxer: M,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl<M: StreamMuxer + Unpin> StreamMuxer for Ending<M> {
+    type Substream = M::Substream;
+    type Error = M::Error;
+
+    fn poll_inbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<M::Substream, M::Error>> {
+        Pin::new(&mut self.muxer).poll_inbound(cx)
+    }
+
+    fn poll_outbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<M::Substream, M::Error>> {
+        Pin::new(&mut self.muxer).poll_outbound(cx)
+    }
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<StreamMuxerEvent, M::Error>> {
+        Pin::new(&mut self.muxer).poll(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), M::Error>> {
+        if let Poll::Ready(closed) = Pin::new(&mut self.muxer).poll_close(cx) {
+            return Poll::Ready(closed);
+        }
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSING_TIME)));
+        deadline.as_mut().poll(cx).map(Ok)
+    }
 }
 
 /// A place as libp2p writes it.
@@ -59,6 +96,39 @@ pub(crate) fn place_of(address: &Multiaddr) -> Option<SocketAddr> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
     use super::*;
+
+    /// A connection whose other side takes nothing any more.
+    struct Stuck;
+
+    impl StreamMuxer for Stuck {
+        type Substream = futures::io::Cursor<Vec<u8>>;
+        type Error = io::Error;
+
+        fn poll_inbound(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<Self::Substream>> {
+            Poll::Pending
+        }
+
+        fn poll_outbound(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<Self::Substream>> {
+            Poll::Pending
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<StreamMuxerEvent>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_other_side_reads_nothing_ends_all_the_same() {
+        let mut ending = Ending { muxer: Stuck, deadline: None };
+        let closed = std::future::poll_fn(|cx| Pin::new(&mut ending).poll_close(cx));
+        let begun = std::time::Instant::now();
+        tokio::time::timeout(CLOSING_TIME * 5, closed).await.unwrap().unwrap();
+        assert!(begun.elapsed() >= CLOSING_TIME);
+    }
 
     #[test]
     fn places_round_trip() {

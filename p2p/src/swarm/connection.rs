@@ -76,6 +76,7 @@ impl Task {
         peer.early.clear();
         let (handle, known) = (peer.entry.handle, peer.hello.is_some());
         self.handles.remove(&handle);
+        self.greetings.forget(connection);
         self.fail_requests(handle);
         if known {
             self.outbox.push_back(Event::PeerDisconnected { peer: handle, reason });

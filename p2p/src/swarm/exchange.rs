@@ -24,6 +24,8 @@ type Answer = ResponseChannel<Result<Response, Malformed>>;
 struct Query {
     peer: PeerHandle,
     reply: ReplyTo,
+    /// Bytes that the answer may have.
+    frame: u32,
 }
 
 struct Waiting {
@@ -81,14 +83,15 @@ impl Task {
             return refused(reply, RequestError::Busy);
         }
         let (protocol, alias) = (request.protocol(), alias(handle));
+        let frame = self.config.frames().of(request.kind());
         let behaviour = self.swarm.behaviour_mut().exchange(protocol);
         if !behaviour.has(&alias) {
             return refused(reply, RequestError::NotConnected);
         }
         peer.outbound_requests += 1;
-        peer.asked = true;
+        peer.expect(frame);
         let id = behaviour.inner().send_request(&alias, Ok(request));
-        self.exchange.queries.insert((protocol, id), Query { peer: handle, reply });
+        self.exchange.queries.insert((protocol, id), Query { peer: handle, reply, frame });
         Ok(())
     }
 
@@ -225,6 +228,7 @@ impl Task {
         let connection = self.connection_of(query.peer);
         if let Some(peer) = connection.and_then(|connection| self.peers.get_mut(&connection)) {
             peer.outbound_requests = peer.outbound_requests.saturating_sub(1);
+            peer.expect_no_more(query.frame);
         }
         self.reply(query.peer, query.reply, result);
     }

@@ -14,7 +14,8 @@ impl Task {
         let heard = &self.swarm.behaviour().gossip;
         let mut floods: Vec<(ConnectionId, String)> = Vec::new();
         for peer in self.peers.values_mut().filter(|peer| peer.closing.is_none()) {
-            let messages = heard.events_of(peer.connection);
+            // One event of the protocol may carry many messages, and one message that is not new is none of these.
+            let messages = heard.events_of(peer.connection).max(peer.gossip_messages);
             let new = messages.saturating_sub(peer.gossip_heard);
             peer.gossip_heard = messages;
             if peer.gossip_pace.exceeded_by(new, now) {
@@ -29,11 +30,8 @@ impl Task {
                 floods.push((peer.connection, reason));
                 continue;
             }
-            let (_, received) = peer.counters.bytes();
-            let new = received.saturating_sub(peer.bytes_heard);
-            peer.bytes_heard = received;
-            let asked = std::mem::take(&mut peer.asked) || peer.outbound_requests > 0;
-            if peer.unasked_pace.exceeded_by(if asked { 0 } else { new }, now) {
+            let unasked = peer.take_unasked();
+            if peer.unasked_pace.exceeded_by(unasked, now) {
                 let rate = UNASKED_RATE / f64::from(1 << 20);
                 floods.push((peer.connection, format!("flood: more than {rate} MiB a second that nobody asked for")));
             }

@@ -12,7 +12,6 @@ use crate::event::Event;
 use crate::gate::Admission;
 use crate::hello::{Greeting, GreetingAnswer, Hello, RefusalCause, cleaned, mismatch, no_permission};
 use crate::identity::alias;
-use crate::limit::PARTING_TIME;
 use crate::message::{Protocol, Request, Response};
 use crate::traffic::unix_time;
 
@@ -143,7 +142,11 @@ impl Task {
             return;
         };
         let (entry, id) = (peer.entry, peer.id);
-        if !entry.inbound || peer.hello.is_some() || self.greetings.challengers.contains_key(&connection) {
+        if !entry.inbound
+            || peer.hello.is_some()
+            || peer.refused
+            || self.greetings.challengers.contains_key(&connection)
+        {
             self.misbehaving(connection, "a hello out of turn");
             return;
         }
@@ -243,7 +246,7 @@ impl Task {
             return;
         };
         let entry = peer.entry;
-        peer.deadline = Some(Instant::now() + PARTING_TIME);
+        peer.part_soon();
         peer.refused = true;
         if cause != RefusalCause::AlreadyConnected {
             self.outbox.push_back(Event::Refused {
@@ -271,11 +274,11 @@ impl Task {
 
     /// Both sides agree: the node hears of the peer, then of what it asked already.
     fn settle(&mut self, connection: ConnectionId, hello: Hello) {
-        let target = self.dials.target_of(connection);
-        self.dials.used(connection);
-        let Some(peer) = self.peers.get_mut(&connection) else {
+        let Some(peer) = self.peers.get_mut(&connection).filter(|peer| peer.closing.is_none()) else {
             return;
         };
+        let target = self.dials.target_of(connection);
+        self.dials.used(connection);
         peer.deadline = None;
         let (theirs, ours) = (i64::try_from(hello.time), i64::try_from(unix_time()));
         peer.time_offset = theirs.unwrap_or(i64::MAX).saturating_sub(ours.unwrap_or(0));

@@ -1,7 +1,5 @@
 //! Answers to joiners.
 
-use std::time::Instant;
-
 use libp2p::request_response::{Event as Exchanged, Message};
 use libp2p::swarm::ConnectionId;
 
@@ -11,7 +9,6 @@ use crate::event::Event;
 use crate::gate::Admission;
 use crate::hello::{RefusalCause, cleaned, no_permission};
 use crate::join::{JoinAnswer, JoinRequest};
-use crate::limit::PARTING_TIME;
 
 impl Task {
     pub(super) fn on_join_event(
@@ -28,11 +25,15 @@ impl Task {
                 return;
             }
         };
+        if self.peers.get(&connection_id).is_some_and(|peer| peer.refused) {
+            self.misbehaving(connection_id, "it asks again after it was answered");
+            return;
+        }
         let Some(answer) = self.join_answer(connection_id, &request) else {
             return;
         };
         if let Some(peer) = self.peers.get_mut(&connection_id).filter(|peer| peer.hello.is_none()) {
-            peer.deadline = Some(Instant::now() + PARTING_TIME);
+            peer.part_soon();
         }
         // The joiner may be gone.
         let _ = self.swarm.behaviour_mut().join.send_response(channel, Ok(answer));
@@ -52,6 +53,9 @@ impl Task {
             return Some(JoinAnswer::Full { parameters: answers.full.clone() });
         }
         let reason = no_permission(&self.text(&entry.address), chain);
+        if let Some(peer) = self.peers.get_mut(&connection) {
+            peer.refused = true;
+        }
         self.outbox.push_back(Event::Refused {
             remote: entry.remote,
             address: Some(entry.address),

@@ -41,6 +41,9 @@ impl Task {
             self.verdict(&message_id, &source, MessageAcceptance::Ignore);
             return;
         };
+        if let Some(peer) = self.peers.get_mut(&connection) {
+            peer.gossip_messages += 1;
+        }
         if message.topic == self.topics.transactions.hash() {
             self.on_transactions(handle, connection, &message_id, &source, &message);
         } else if message.topic == self.topics.blocks.hash() {

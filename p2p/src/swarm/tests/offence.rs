@@ -5,9 +5,10 @@ use rota_chain::codec::encoded_length;
 
 use super::raw::good_hello;
 use super::*;
+use crate::QueryId;
 use crate::ban::Banned;
 use crate::message::{Protocol, Refusal, Request, Response};
-use crate::raw::{Door, Greeted, RawPeer, RawStream, answer};
+use crate::raw::{Door, Greeted, RawPeer, RawStream, answer, variable};
 use crate::wire;
 
 /// Connects from a host of its own and is welcome.
@@ -64,6 +65,55 @@ async fn a_flood_of_gossip_messages_is_named_and_ends_the_connection() {
     // Each is a whole message: a control part without content.
     let flood =
         async { while stream.write_all(&[2, 0x1a, 0].repeat(100)).await.is_ok() && stream.flush().await.is_ok() {} };
+    let (reason, ()) = tokio::join!(node.misbehaviour(), flood);
+    assert!(reason.contains("flood"), "{reason}");
+    peer.closed().await;
+}
+
+/// A field of bytes in a message of gossip.
+fn field(number: u64, bytes: &[u8]) -> Vec<u8> {
+    [variable(number << 3 | 2), variable(bytes.len() as u64), bytes.to_vec()].concat()
+}
+
+#[tokio::test]
+async fn many_gossip_messages_in_one_piece_are_a_flood_too() {
+    let mut node = Node::start(1, &[1, 2]).await;
+    let peer = entered(2, &node).await.unwrap();
+    let params_hash = ParamsHash([3; 32]);
+    let mut stream = peer.open(&Door::Gossip.name(&params_hash)).await.unwrap();
+    let topic = format!("/rota/{params_hash}/tx");
+    // Three hundred announcements of nothing in each piece, of which there are six a second.
+    let flood = async {
+        for piece in 0u64.. {
+            let news = (0..300).flat_map(|number| {
+                let data = [(300 * piece + number).to_le_bytes().to_vec(), vec![0; 4]].concat();
+                field(2, &[field(2, &data), field(4, topic.as_bytes())].concat())
+            });
+            let news: Vec<u8> = news.collect();
+            let piece = [variable(news.len() as u64), news].concat();
+            if stream.write_all(&piece).await.is_err() || stream.flush().await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+    };
+    let (reason, ()) = tokio::join!(node.misbehaviour(), flood);
+    assert!(reason.contains("gossip flood"), "{reason}");
+    peer.closed().await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_answered_lets_nobody_send_without_end() {
+    let mut node = Node::start(1, &[1, 2]).await;
+    let peer = entered(2, &node).await.unwrap();
+    let handle = node.connected().await;
+    let request = Request::Headers { locator: vec![BlockHash([0; 32])], stop: BlockHash([0; 32]), limit: 1 };
+    node.handle.request(handle, QueryId(1), request).await.unwrap();
+    let mut stream = peer.open(&Door::Gossip.name(&ParamsHash([3; 32]))).await.unwrap();
+    // Pieces of 100 kB of fields that gossip does not know.
+    let piece = field(60, &vec![0; 100_000]);
+    let piece = [variable(piece.len() as u64), piece].concat();
+    let flood = async { while stream.write_all(&piece).await.is_ok() && stream.flush().await.is_ok() {} };
     let (reason, ()) = tokio::join!(node.misbehaviour(), flood);
     assert!(reason.contains("flood"), "{reason}");
     peer.closed().await;

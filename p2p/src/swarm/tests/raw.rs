@@ -195,6 +195,29 @@ async fn a_joiner_that_stays_is_cut_after_its_answer() {
 }
 
 #[tokio::test]
+async fn a_joiner_that_asks_again_is_named_and_cut() {
+    let mut node = Node::start(1, &[1]).await;
+    let answers = crate::join::JoinAnswers { minimal: b"few".to_vec(), full: b"all".to_vec() };
+    node.handle.set_join_answers(answers).await.unwrap();
+    let mut raw = Raw::connect(2, &node, "sync").await;
+    raw.send_join(CHAIN);
+    assert!(matches!(raw.next().await, Seen::Join(JoinAnswer::Minimal { .. })));
+    raw.send_join(CHAIN);
+    let (reason, ()) = tokio::join!(node.misbehaviour(), raw.closed());
+    assert_eq!(reason, "it asks again after it was answered");
+}
+
+#[tokio::test]
+async fn a_second_hello_after_a_refusal_is_out_of_turn() {
+    let mut node = Node::start(1, &[1]).await;
+    let mut raw = Raw::connect(2, &node, "sync").await;
+    raw.send_hello(good_hello(7));
+    assert_eq!(raw.during(node.refused()).await.0, RefusalCause::NoPermission);
+    raw.send_hello(good_hello(7));
+    assert_eq!(raw.during(node.misbehaviour()).await, "a hello out of turn");
+}
+
+#[tokio::test]
 async fn an_oversized_request_is_named_and_ends_the_connection() {
     let mut node = Node::start(1, &[1, 2]).await;
     let mut raw = Raw::connect(2, &node, "sync").await;
