@@ -139,7 +139,7 @@ impl Offchain {
         for chunk in &chunked.chunks {
             match self.store.chunk_info(&chunk.hash)? {
                 None => missing = true,
-                Some(info) if info.size != chunk.size || info.salt.len() != usize::from(chunked.salt_size) => {
+                Some(info) if info.whole() != u64::from(chunk.size) + u64::from(chunked.salt_size) => {
                     let sizes = format!("the transaction says {} bytes, the chunk has {}", chunk.size, info.size);
                     return Ok(Fetched::Broken(format!("Off-chain data does not agree with its item: {sizes}")));
                 }
@@ -173,8 +173,13 @@ impl Offchain {
             let (from, to) = (part.start.max(start), part.end.min(end));
             if from < to {
                 let Some(body) = self.store.chunk(&chunk.hash)? else { return Ok(Fetched::Missing) };
-                let place = |at: u64| usize::try_from(at - start).unwrap_or(usize::MAX);
-                bytes.extend_from_slice(body.bytes.get(place(from)..place(to)).unwrap_or_default());
+                // Another item may have brought it, that says otherwise where the salt ends.
+                let salt = usize::from(chunked.salt_size);
+                let place = |at: u64| usize::try_from(at - start).unwrap_or(usize::MAX).saturating_add(salt);
+                let (from, to, cut) = (place(from), place(to), body.salt.len());
+                bytes.extend_from_slice(body.salt.get(from.min(cut)..to.min(cut)).unwrap_or_default());
+                let rest = from.saturating_sub(cut)..to.saturating_sub(cut);
+                bytes.extend_from_slice(body.bytes.get(rest).unwrap_or_default());
             }
             start = end;
         }

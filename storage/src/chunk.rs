@@ -71,6 +71,14 @@ pub struct ChunkInfo {
     pub salt: Vec<u8>,
 }
 
+impl ChunkInfo {
+    /// Bytes of salt and chunk, which the hash is of.
+    #[must_use]
+    pub fn whole(&self) -> u64 {
+        u64::from(self.size).saturating_add(self.salt.len() as u64)
+    }
+}
+
 /// A chunk that is here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {

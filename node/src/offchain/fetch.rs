@@ -14,7 +14,7 @@ use rota_chain::stream::ItemData;
 use rota_chain::transaction::Transaction;
 use rota_p2p::{Admission, ChunkBody, Handle, PeerHandle, Request, Response};
 use rota_storage::StorageError;
-use rota_storage::chunk::{ChunkOwner, PendingChunk};
+use rota_storage::chunk::{Chunk, ChunkOwner, PendingChunk};
 use rota_storage::index::Subscription;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
@@ -377,12 +377,12 @@ impl Offchain {
     }
 
     /// Keeps a chunk for its stream, unless its item was purged meanwhile.
-    fn keep(&self, body: &ChunkBody, pending: &PendingChunk) -> Result<(), StorageError> {
+    fn keep(&self, hash: &ChunkHash, chunk: &Chunk, pending: &PendingChunk) -> Result<(), StorageError> {
         let PendingChunk { stream, txid, vout, .. } = *pending;
         if self.store.is_purged(stream, txid, vout)? {
-            return self.store.remove_pending_chunk(&body.hash, stream);
+            return self.store.remove_pending_chunk(hash, stream);
         }
-        self.store.put_chunk(&body.hash, &body.salt, &body.bytes, ChunkOwner::Stream(stream))
+        self.store.put_chunk(hash, &chunk.salt, &chunk.bytes, ChunkOwner::Stream(stream))
     }
 
     /// Keeps what a peer delivered and is what it was asked for.
@@ -395,12 +395,12 @@ impl Offchain {
                 bad |= !kept.contains(&body.hash);
                 continue;
             };
-            if chunk_hash(&body.salt, &body.bytes) != body.hash {
+            let Some(chunk) = fitting(&body, pending) else {
                 self.figures.count(Step::Bad, size);
                 bad = true;
                 continue;
-            }
-            match self.keep(&body, pending) {
+            };
+            match self.keep(&body.hash, &chunk, pending) {
                 Ok(()) => {
                     self.figures.retrieve(pending.size, false);
                     self.figures.dequeue(&(body.hash, pending.stream), pending.size);
@@ -414,6 +414,19 @@ impl Offchain {
         let left = group.into_iter().filter(|(hash, _)| open.contains_key(hash)).collect();
         Taken { left, bad }
     }
+}
+
+/// A chunk as its item says, if what a peer delivered is that. The hash is of salt and bytes together: where one ends the
+/// item says, and neither the peer nor another item that names the same hash.
+fn fitting(body: &ChunkBody, pending: &PendingChunk) -> Option<Chunk> {
+    let salt_size = usize::from(pending.salt_size);
+    let whole = usize::try_from(pending.size).ok()?.checked_add(salt_size)?;
+    if body.salt.len().checked_add(body.bytes.len())? != whole || chunk_hash(&body.salt, &body.bytes) != body.hash {
+        return None;
+    }
+    let mut bytes = [body.salt.as_slice(), &body.bytes].concat();
+    let rest = bytes.split_off(salt_size);
+    Some(Chunk { salt: bytes, bytes: rest })
 }
 
 #[cfg(test)]
@@ -495,6 +508,34 @@ mod tests {
         assert!(taken.bad);
         assert_eq!(taken.left.iter().map(|(hash, _)| *hash).collect::<Vec<_>>(), [bodies[0].hash]);
         assert_eq!(here.figures().totals().chunks.baddelivered, 1);
+        assert!(!here.store.has_chunk(&bodies[0].hash).unwrap());
+    }
+
+    #[test]
+    fn a_chunk_cut_elsewhere_between_salt_and_data_is_kept_as_its_item_says() {
+        let (there, here, mut bodies, _folders) = offered();
+        let hashes: Vec<ChunkHash> = bodies.iter().map(|body| body.hash).collect();
+        let data: Vec<Vec<u8>> = bodies.iter().map(|body| body.bytes.clone()).collect();
+        for body in &mut bodies {
+            let moved = body.salt.pop().unwrap();
+            body.bytes.insert(0, moved);
+        }
+        let taken = here.take(queue(&here), bodies);
+        assert!(taken.left.is_empty() && !taken.bad);
+        let kept = here.serve(STREAM, &hashes);
+        assert_eq!(kept.iter().map(|body| body.bytes.clone()).collect::<Vec<_>>(), data);
+        assert_eq!(kept, there.serve(STREAM, &hashes));
+    }
+
+    #[test]
+    fn a_chunk_of_another_size_than_its_item_says_is_refused() {
+        let (_there, here, bodies, _folders) = offered();
+        let mut group = queue(&here);
+        for (_, pending) in &mut group {
+            pending.size = 1;
+        }
+        let taken = here.take(group, bodies.clone());
+        assert!(taken.bad && taken.left.len() == 2);
         assert!(!here.store.has_chunk(&bodies[0].hash).unwrap());
     }
 
