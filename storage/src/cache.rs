@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
+use rota_chain::stream::MAX_NAME;
 use rota_consensus::state::{StateKey, StateValue};
 
 /// Elements remembered: about 16 MB at 250 bytes each.
@@ -85,11 +86,9 @@ impl Default for HotCache {
 #[must_use]
 pub const fn is_hot(key: &StateKey) -> bool {
     match key {
-        StateKey::Permission(_)
-        | StateKey::Entity(_)
-        | StateKey::Name(_)
-        | StateKey::PendingUpgrades
-        | StateKey::Parameters => true,
+        StateKey::Permission(_) | StateKey::Entity(_) | StateKey::PendingUpgrades | StateKey::Parameters => true,
+        // Callers look up whatever they like.
+        StateKey::Name(name) => name.len() <= MAX_NAME as usize,
         StateKey::Coin(_) | StateKey::LastMined(_) | StateKey::Token(..) | StateKey::Approval(_) => false,
     }
 }
@@ -97,6 +96,12 @@ pub const fn is_hot(key: &StateKey) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_longer_than_any_is_not_remembered() {
+        assert!(is_hot(&StateKey::Name(vec![b'a'; 32])));
+        assert!(!is_hot(&StateKey::Name(vec![b'a'; 60_000_000])));
+    }
 
     #[test]
     fn a_reader_of_another_generation_sees_nothing() {

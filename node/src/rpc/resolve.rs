@@ -12,6 +12,7 @@ use rota_chain::amount::{Amount, Height};
 use rota_chain::codec::encoded_length;
 use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
+use rota_chain::stream::MAX_NAME;
 use rota_chain::transaction::{Body, OutPoint, Output, TRANSACTION_VERSION, Transaction};
 use rota_consensus::ops::entity::is_reference_shaped;
 use rota_consensus::rule::Rule;
@@ -108,7 +109,9 @@ pub fn entity_in(view: &View, identifier: &str, wanted: Wanted) -> Result<(Txid,
     } else if is_reference_shaped(identifier) {
         (Named::Reference, referenced(view, identifier)?)
     } else {
-        let named = (!identifier.is_empty()).then(|| view.pool.state().entity_named(identifier.as_bytes()));
+        let named = (1..=MAX_NAME as usize)
+            .contains(&identifier.len())
+            .then(|| view.pool.state().entity_named(identifier.as_bytes()));
         (Named::Name, named.transpose().map_err(state_error)?.flatten())
     };
     let missing = || RpcError::entity_not_found(wanted, named, &short(identifier));
