@@ -12,7 +12,7 @@ use rota_consensus::rule::{BlockRule, Rule};
 use rota_p2p::limit::MAX_BLOCKS;
 use rota_p2p::{PeerHandle, Request};
 
-use super::header::{Body, HeldUntil, Node};
+use super::header::{Body, FIRST_RIVALS, HeldUntil, Node};
 use super::peer::Query;
 use super::{ChainFacts, KnownBlock, Now, Sync, SyncAction};
 use crate::ledger::BlockOutcome;
@@ -33,8 +33,6 @@ const GIVEN: usize = 8;
 const HELD_AHEAD: usize = 16;
 /// Bytes of those, unless a single one has more: a miner that makes many for tomorrow does not fill the memory.
 const HELD_AHEAD_BYTES: usize = 16 << 20;
-/// Blocks of one miner on one parent that are kept before others build on them: two prove what the miner did.
-const KEPT_RIVALS: u32 = 2;
 /// Pause before a block is given again after storage failed.
 const STORAGE_PAUSE: Duration = Duration::from_secs(5);
 /// Pause before a block is given again while incoming blocks are paused.
@@ -174,7 +172,7 @@ impl<V: ChainFacts> Sync<V> {
     /// as many as it likes, and no branch of them.
     pub(super) fn is_surplus(&self, header: &SignedHeader) -> bool {
         let (miner, parent) = (header.header.miner, header.header.previous);
-        self.kept.peek(&(miner, parent)).is_some_and(|kept| *kept >= KEPT_RIVALS)
+        self.kept.peek(&(miner, parent)).is_some_and(|kept| *kept >= FIRST_RIVALS)
             && self.facts.tip().hash != parent
             && self.facts.takes_turns()
     }
@@ -266,7 +264,7 @@ impl<V: ChainFacts> Sync<V> {
                 let header = block.header();
                 if !matches!(outcome, BlockOutcome::Known) {
                     let kept = self.kept.get_or_insert_mut((header.miner, header.previous), || 0);
-                    *kept = kept.saturating_add(1);
+                    *kept += 1;
                 }
                 self.settled.put(hash, known);
                 self.tree.remove(&hash);

@@ -34,8 +34,8 @@ const BRANCHES: usize = 4;
 /// Blocks of one miner on one parent that are remembered. Headers of more are taken all the same: which came first
 /// differs from node to node, and one that others follow must never be refused.
 const RIVALS: usize = 64;
-/// Of those, how many are announced further, and fetched when announced: two prove what the miner did.
-const ANNOUNCED_RIVALS: usize = 2;
+/// Of those, how many are announced further, and fetched before others build on them: two prove what the miner did.
+pub(super) const FIRST_RIVALS: usize = 2;
 
 /// Where a header's body is.
 #[derive(Debug)]
@@ -580,7 +580,7 @@ impl<V: ChainFacts> Sync<V> {
 
 /// Whether a block came after the first ones that its miner made on its parent.
 fn is_late(made: &[BlockHash], hash: &BlockHash) -> bool {
-    made.iter().skip(ANNOUNCED_RIVALS).any(|later| later == hash)
+    made.iter().skip(FIRST_RIVALS).any(|later| later == hash)
 }
 
 /// What a block adds to its branch.

@@ -223,7 +223,7 @@ pub struct Sync<V> {
     settled: LruCache<BlockHash, KnownBlock>,
     made: LruCache<(KeyHash, BlockHash), Vec<BlockHash>>,
     /// Blocks that came from peers and are stored, by miner and parent: of more parents than lie in reach of a branch.
-    kept: LruCache<(KeyHash, BlockHash), u32>,
+    kept: LruCache<(KeyHash, BlockHash), usize>,
     progress: Progress,
     traffic: Traffic,
     forks: Forks,
