@@ -9,7 +9,6 @@ use rota_consensus::rule::{BlockRule, Rule};
 use rota_storage::{BlockEntry, BlockStatus, Location, StorageError};
 
 use super::switch::unreadable;
-use super::turn::may_change_miners;
 use super::{BlockOutcome, Ledger, check_block};
 use crate::pause::Task;
 
@@ -93,9 +92,9 @@ impl Ledger {
         let parent = self.tree.get(&header.previous)?.filter(|parent| parent.status != BlockStatus::Header);
         let Some(parent) = parent else { return Ok(BlockOutcome::Orphan) };
         let on_marked = matches!(parent.status, BlockStatus::Invalid | BlockStatus::InvalidAncestor);
-        // What a peer gives on it can only be on its way since before the mark, and takes no room on disk.
+        // What a peer gives on it was on its way before the mark was known, and takes no room on disk.
         if on_marked && !own && stored.is_none() {
-            return Ok(BlockOutcome::Orphan);
+            return Ok(BlockOutcome::OnMarked);
         }
         let target = self.rules.at(&self.view.snapshot()).map_err(unreadable)?.target_block_time;
         let ahead = u64::from(target).saturating_mul(10).max(LEAST_AHEAD);
@@ -175,7 +174,7 @@ impl Ledger {
             status,
             sequence: self.tree.take_sequence(),
             received: self.clock.unix(),
-            governance: may_change_miners(block),
+            governance: body.is_some() && self.may_change_miners(block)?,
         };
         self.tree.put(hash, entry)
     }

@@ -96,6 +96,8 @@ pub enum BlockOutcome {
     Known,
     /// Its parent is not here.
     Orphan,
+    /// Its parent, or a block that stands on, breaks a rule or was marked by the operator.
+    OnMarked,
     /// It lies too far ahead: to be retried then.
     Future {
         /// Unix seconds.

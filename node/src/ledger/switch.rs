@@ -43,17 +43,10 @@ impl From<StorageError> for SwitchError {
     }
 }
 
-/// The blocks that a switch undoes and applies.
 struct Plan {
     undone: Vec<BlockHash>,
     undone_blocks: Vec<Arc<Block>>,
     applied: Vec<AppliedBlock>,
-    multiset: Multiset,
-}
-
-/// The state at a block off the tip.
-struct BranchState {
-    overlay: Overlay<Snapshot>,
     multiset: Multiset,
 }
 
@@ -69,7 +62,7 @@ impl Ledger {
     }
 
     /// The active block a branch leaves from, and the branch's blocks, lowest first.
-    pub(super) fn path_from_active(
+    fn path_from_active(
         &self,
         snapshot: &Snapshot,
         target: BlockHash,
@@ -111,53 +104,35 @@ impl Ledger {
         fork: Height,
         branch: Vec<(BlockHash, BlockEntry)>,
     ) -> Result<Plan, SwitchError> {
-        let mut state = BranchState { overlay: Overlay::new(snapshot.clone()), multiset: snapshot.multiset()? };
-        let (mut undone, mut undone_blocks, mut applied) = (Vec::new(), Vec::new(), Vec::new());
-        for (hash, entry) in self.active_above(snapshot, fork)? {
-            let body = entry.body.ok_or_else(|| StorageError::Missing(format!("the body of block {hash}")))?;
-            undone_blocks.push(Arc::new(self.store.read_block(body)?));
-            self.undo_on(&mut state, &hash, &entry)?;
-            undone.push(hash);
-        }
-        for (hash, entry) in branch {
-            applied.push(self.apply_on(&mut state, hash, entry)?);
-        }
-        Ok(Plan { undone, undone_blocks, applied, multiset: state.multiset })
-    }
-
-    /// The state at the end of a branch that leaves the active one after `fork`.
-    pub(super) fn state_after(
-        &mut self,
-        snapshot: &Snapshot,
-        fork: Height,
-        branch: Vec<(BlockHash, BlockEntry)>,
-    ) -> Result<Overlay<Snapshot>, SwitchError> {
-        let mut state = BranchState { overlay: Overlay::new(snapshot.clone()), multiset: snapshot.multiset()? };
-        for (hash, entry) in self.active_above(snapshot, fork)? {
-            self.undo_on(&mut state, &hash, &entry)?;
-        }
-        for (hash, entry) in branch {
-            self.apply_on(&mut state, hash, entry)?;
-        }
-        Ok(state.overlay)
-    }
-
-    /// The blocks of the active chain above a height, the tip first.
-    fn active_above(&self, snapshot: &Snapshot, fork: Height) -> Result<Vec<(BlockHash, BlockEntry)>, StorageError> {
-        let mut blocks = Vec::new();
-        for height in (fork.0.saturating_add(1)..=self.view.tip().height.0).rev().map(Height) {
+        let mut overlay = Overlay::new(snapshot.clone());
+        let mut plan =
+            Plan { undone: Vec::new(), undone_blocks: Vec::new(), applied: Vec::new(), multiset: snapshot.multiset()? };
+        let mut height = self.view.tip().height;
+        while height > fork {
             let hash = snapshot
                 .block_hash(height)?
                 .ok_or_else(|| StorageError::Missing(format!("block at height {height}")))?;
-            blocks.push((hash, self.tree.get(&hash)?.ok_or_else(|| missing_entry(&hash))?));
+            self.undo_on(&mut overlay, &mut plan, hash)?;
+            height = Height(height.0 - 1);
         }
-        Ok(blocks)
+        for (hash, entry) in branch {
+            self.apply_on(&mut overlay, &mut plan, hash, entry)?;
+        }
+        Ok(plan)
     }
 
-    fn undo_on(&self, state: &mut BranchState, hash: &BlockHash, entry: &BlockEntry) -> Result<(), StorageError> {
+    fn undo_on(
+        &mut self,
+        overlay: &mut Overlay<Snapshot>,
+        plan: &mut Plan,
+        hash: BlockHash,
+    ) -> Result<(), SwitchError> {
+        let entry = self.tree.get(&hash)?.ok_or_else(|| missing_entry(&hash))?;
+        let body = entry.body.ok_or_else(|| StorageError::Missing(format!("the body of block {hash}")))?;
+        let block = Arc::new(self.store.read_block(body)?);
         let undo = entry.undo.ok_or_else(|| StorageError::Missing(format!("undo data of block {hash}")))?;
         let undo = self.store.read_undo(undo)?;
-        let mut step = Overlay::new(&state.overlay);
+        let mut step = Overlay::new(&*overlay);
         for (key, before) in undo.elements {
             step.put(key, before).map_err(unreadable)?;
         }
@@ -165,17 +140,20 @@ impl Ledger {
             step.put_transaction(txid, None);
         }
         let changes = step.into_changes();
-        changes.apply_to(&mut state.multiset);
-        state.overlay.absorb(changes);
+        changes.apply_to(&mut plan.multiset);
+        overlay.absorb(changes);
+        plan.undone.push(hash);
+        plan.undone_blocks.push(block);
         Ok(())
     }
 
     fn apply_on(
         &mut self,
-        state: &mut BranchState,
+        overlay: &mut Overlay<Snapshot>,
+        plan: &mut Plan,
         hash: BlockHash,
         mut entry: BlockEntry,
-    ) -> Result<AppliedBlock, SwitchError> {
+    ) -> Result<(), SwitchError> {
         let checked = self.checked(&hash, &entry)?;
         let header = *checked.block().header();
         let parent = self.tree.get(&header.previous)?.ok_or_else(|| missing_entry(&header.previous))?;
@@ -183,19 +161,19 @@ impl Ledger {
             height: entry.height,
             median_time: self.tree.median_time(&header.previous)?,
             bits: self.tree.next_bits(&parent, header.time)?,
-            state_hash: state.multiset.hash(),
+            state_hash: plan.multiset.hash(),
         };
-        let changes = match apply_block(&state.overlay, &checked, &self.rules, place) {
+        let changes = match apply_block(&*overlay, &checked, &self.rules, place) {
             Ok(changes) => changes,
             Err(ApplyError::Rule(rule)) => return Err(SwitchError::Invalid(hash, rule)),
             Err(ApplyError::State(error)) => return Err(unreadable(error).into()),
         };
-        changes.apply_to(&mut state.multiset);
+        changes.apply_to(&mut plan.multiset);
         entry.status = BlockStatus::Applied;
         entry.governance = changes.changes_governance();
-        let applied = AppliedBlock::new(Arc::clone(checked.block()), entry, changes.clone());
-        state.overlay.absorb(changes);
-        Ok(applied)
+        plan.applied.push(AppliedBlock::new(Arc::clone(checked.block()), entry, changes.clone()));
+        overlay.absorb(changes);
+        Ok(())
     }
 
     /// The block of an entry, checked: from memory, or read and checked anew.

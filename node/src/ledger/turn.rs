@@ -1,34 +1,104 @@
 //! Whose turn it is after a block of whatever branch, asked before the next one takes room on disk. See
 //! docs/protocol/fork.md.
 
+use std::collections::HashSet;
+
 use rota_chain::amount::Height;
 use rota_chain::block::Block;
 use rota_chain::hash::BlockHash;
-use rota_chain::lock::KeyHash;
+use rota_chain::lock::{KeyHash, Lock};
 use rota_chain::operation::Operation;
-use rota_chain::permission::Permission;
+use rota_chain::permission::{BlockRange, Permission};
 use rota_consensus::mining;
-use rota_consensus::rule::{ApplyError, Rule};
+use rota_consensus::rule::{ApplyError, BlockRule, Rule};
 use rota_consensus::state::{Overlay, PermissionKey, StateKey, StateValue, StateView as _};
 use rota_storage::{Snapshot, StorageError};
 
 use super::Ledger;
-use super::switch::{SwitchError, unreadable};
+use super::switch::unreadable;
 
 /// Blocks off the active chain up to which a branch is searched: the window of headers held ahead. Nobody gets beyond
 /// it without as many that passed.
 const BRANCH_SEARCH: usize = 2_000;
 
-/// The rights to mine after a block, kept until the tip moves: those of a long branch are asked for again and again.
+/// The way of a branch from its last block down to the active chain.
+struct Way {
+    fork: (BlockHash, Height),
+    /// The miner's last block on the branch.
+    last: Option<Height>,
+    /// Blocks that may change rights to mine, the last first.
+    changing: Vec<BlockHash>,
+}
+
+/// The rights to mine on a branch, kept until the tip moves: those of a long branch are asked for again and again.
 #[derive(Debug)]
 pub(super) struct MiningRights {
-    after: BlockHash,
-    view: Overlay<Snapshot>,
+    fork: BlockHash,
+    changing: Vec<BlockHash>,
+    at_fork: Overlay<Snapshot>,
+    grants: Grants,
+}
+
+/// What the blocks of a branch may have changed of the rights to mine. Only what a block says is looked at and who signed
+/// it, so this may be more than what holds when the branch is applied, and never less.
+#[derive(Debug, Default)]
+struct Grants {
+    admins: HashSet<Lock>,
+    miners: HashSet<Lock>,
+    /// Those whose right may have ended.
+    ended: HashSet<Lock>,
+}
+
+impl Grants {
+    /// Adds those of a block, of which others were administrators before. Whether there are any.
+    fn add(
+        &mut self,
+        block: &Block,
+        was_admin: impl Fn(&Lock) -> Result<bool, StorageError>,
+    ) -> Result<bool, StorageError> {
+        let mut any = false;
+        for transaction in &block.transactions {
+            let outputs = transaction.body.outputs.iter();
+            let grants = outputs.flat_map(|output| output.operations.iter().map(move |operation| (output, operation)));
+            let grants: Vec<_> = grants
+                .filter_map(|(output, operation)| match operation {
+                    Operation::Grant(grant) if grant.entity.is_none() => Some((output.recipient?, grant)),
+                    _ => None,
+                })
+                .filter(|(_, grant)| {
+                    [Permission::Mine, Permission::Admin].iter().any(|one| grant.permissions.contains(*one))
+                })
+                .collect();
+            if grants.is_empty() {
+                continue;
+            }
+            let mut by_admin = false;
+            for lock in transaction.witnesses.iter().filter_map(|witness| witness.lock()) {
+                by_admin |= self.admins.contains(&lock) || was_admin(&lock)?;
+            }
+            if !by_admin {
+                continue;
+            }
+            any = true;
+            for (recipient, grant) in grants {
+                if grant.permissions.contains(Permission::Admin) {
+                    self.admins.insert(recipient);
+                }
+                if grant.permissions.contains(Permission::Mine) {
+                    self.miners.insert(recipient);
+                    if grant.range != BlockRange::ALWAYS {
+                        self.ended.insert(recipient);
+                    }
+                }
+            }
+        }
+        Ok(any)
+    }
 }
 
 impl Ledger {
     /// Why `miner` may not make the block at `height`, after `parent`: it has no right to mine there, or not yet again.
-    /// None beyond [`BRANCH_SEARCH`]. A block on the way that is found to break a rule is marked.
+    /// None beyond [`BRANCH_SEARCH`] blocks from the active chain.
     pub(super) fn check_turn(
         &mut self,
         miner: KeyHash,
@@ -39,76 +109,89 @@ impl Ledger {
             return Ok(None);
         }
         let snapshot = self.view.snapshot();
-        // Up to the last block of the branch that may change rights, or to the active chain.
-        let (mut after, mut last, mut searched) = (parent, None, 0);
-        let fork = loop {
-            let Some(entry) = self.tree.get(&after)? else { return Ok(None) };
-            if snapshot.block_hash(entry.height)? == Some(after) {
-                break Some(entry.height);
-            }
-            if entry.governance {
-                break None;
-            }
-            if searched == BRANCH_SEARCH {
-                return Ok(None);
-            }
-            searched += 1;
-            let header = entry.header.header;
-            last = last.or((header.miner == miner).then_some(entry.height));
-            after = header.previous;
-        };
-        let rights = match self.mining_rights(&snapshot, after, fork) {
-            Ok(Some(rights)) => rights,
-            Ok(None) => return Ok(None),
-            Err(SwitchError::Invalid(bad, rule)) => {
-                self.condemn(bad, &rule)?;
-                return Ok(Some(rule));
-            }
-            Err(SwitchError::Storage(error)) => return Err(error),
-        };
-        let mut view = Overlay::new(&rights.view);
-        if last.is_none()
-            && let Some(fork) = fork
-        {
-            last = self.last_turn(&snapshot, &rights.view, miner, (fork, height))?;
-        }
-        if last.is_some() || fork.is_some() {
-            view.put(StateKey::LastMined(miner), last.map(StateValue::LastMined)).map_err(unreadable)?;
-        }
-        let judged = mining::check_miner(&view, &self.rules, miner, height);
+        let Some(way) = self.way(&snapshot, miner, parent)? else { return Ok(None) };
+        let rights = self.mining_rights(&snapshot, &way)?;
+        let judged = self.judge_turn(&snapshot, &rights, &way, (miner, height));
         self.rights = Some(rights);
-        match judged {
-            Ok(()) => Ok(None),
-            Err(ApplyError::Rule(rule)) => Ok(Some(rule)),
-            Err(ApplyError::State(error)) => Err(unreadable(error)),
-        }
+        judged
     }
 
-    /// The rights after a block of the active chain at `fork`, or, if that is none, of another branch; none if that is
-    /// longer than what is searched.
-    fn mining_rights(
-        &mut self,
+    fn judge_turn(
+        &self,
         snapshot: &Snapshot,
-        after: BlockHash,
-        fork: Option<Height>,
-    ) -> Result<Option<MiningRights>, SwitchError> {
-        if let Some(rights) = self.rights.take().filter(|rights| rights.after == after) {
-            return Ok(Some(rights));
-        }
-        let mut view = Overlay::new(snapshot.clone());
-        let Some(fork) = fork else {
-            let (fork, branch) = self.path_from_active(snapshot, after)?;
-            if branch.len() > BRANCH_SEARCH {
-                return Ok(None);
-            }
-            for (key, change) in self.state_after(snapshot, fork, branch)?.into_changes().elements {
-                if is_right_to_mine(&key) || matches!(key, StateKey::LastMined(_)) {
-                    view.put(key, change.after).map_err(unreadable)?;
-                }
-            }
-            return Ok(Some(MiningRights { after, view }));
+        rights: &MiningRights,
+        way: &Way,
+        (miner, height): (KeyHash, Height),
+    ) -> Result<Option<Rule>, StorageError> {
+        let last = match way.last {
+            Some(last) => Some(last),
+            None => self.last_turn(snapshot, &rights.at_fork, miner, (way.fork.1, height))?,
         };
-        for height in (fork.0.saturating_add(1)..=self.view.tip().height.0).rev() {
+        let mut view = Overlay::new(&rights.at_fork);
+        let last_mined = last.map(StateValue::LastMined);
+        view.put(StateKey::LastMined(miner), last_mined).map_err(unreadable)?;
+        let rule = match mining::check_miner(&view, &self.rules, miner, height) {
+            Ok(()) => return Ok(None),
+            Err(ApplyError::Rule(rule)) => rule,
+            Err(ApplyError::State(error)) => return Err(unreadable(error)),
+        };
+        // Rights that the branch itself may have given or ended can make it right.
+        let grants = &rights.grants;
+        match &rule {
+            Rule::Block(BlockRule::Miner { .. }) if grants.miners.contains(&Lock::Key(miner)) => {}
+            Rule::Block(BlockRule::Spacing { .. }) if !grants.ended.is_empty() => {}
+            _ => return Ok(Some(rule)),
+        }
+        let miners = mining::permitted_miners(&rights.at_fork, height).map_err(unreadable)?;
+        let ended = u32::try_from(grants.ended.len()).unwrap_or(u32::MAX);
+        let spacing = mining::spacing_at(miners.saturating_sub(ended), &self.rules, height);
+        let early = last.filter(|last| height < mining::next_turn(Some(*last), spacing));
+        Ok(early.map(|last| BlockRule::Spacing { miner, last, spacing }.into()))
+    }
+
+    /// Whether a block after `parent` may change who has the right to mine; of one that is applied its state tells.
+    pub(super) fn may_change_miners(&mut self, block: &Block) -> Result<bool, StorageError> {
+        let grants = |operation: &Operation| matches!(operation, Operation::Grant(grant) if grant.entity.is_none());
+        if !block
+            .transactions
+            .iter()
+            .any(|transaction| transaction.operations().any(|(_, operation)| grants(operation)))
+        {
+            return Ok(false);
+        }
+        let snapshot = self.view.snapshot();
+        let header = block.header();
+        let Some(way) = self.way(&snapshot, header.miner, header.previous)? else { return Ok(true) };
+        let mut rights = self.mining_rights(&snapshot, &way)?;
+        rights.grants.add(block, |lock| self.was_admin(&snapshot, lock))
+    }
+
+    fn way(&self, snapshot: &Snapshot, miner: KeyHash, parent: BlockHash) -> Result<Option<Way>, StorageError> {
+        let (mut next, mut last, mut changing) = (parent, None, Vec::new());
+        for _ in 0..=BRANCH_SEARCH {
+            let Some(entry) = self.tree.get(&next)? else { return Ok(None) };
+            if snapshot.block_hash(entry.height)? == Some(next) {
+                return Ok(Some(Way { fork: (next, entry.height), last, changing }));
+            }
+            if entry.governance {
+                changing.push(next);
+            }
+            let header = entry.header.header;
+            last = last.or((header.miner == miner).then_some(entry.height));
+            next = header.previous;
+        }
+        Ok(None)
+    }
+
+    /// The rights to mine on a branch: those at the fork, and what its blocks may have changed of them.
+    fn mining_rights(&mut self, snapshot: &Snapshot, way: &Way) -> Result<MiningRights, StorageError> {
+        let (fork, height) = way.fork;
+        let known = self.rights.take().filter(|rights| rights.fork == fork && rights.changing == way.changing);
+        if let Some(rights) = known {
+            return Ok(rights);
+        }
+        let mut at_fork = Overlay::new(snapshot.clone());
+        for height in (height.0.saturating_add(1)..=self.view.tip().height.0).rev() {
             let Some(hash) = snapshot.block_hash(Height(height))? else { continue };
             let Some(undo) = snapshot.block_entry(&hash)?.filter(|entry| entry.governance).and_then(|entry| entry.undo)
             else {
@@ -116,11 +199,22 @@ impl Ledger {
             };
             for (key, before) in self.store.read_undo(undo)?.elements {
                 if is_right_to_mine(&key) {
-                    view.put(key, before).map_err(unreadable)?;
+                    at_fork.put(key, before).map_err(unreadable)?;
                 }
             }
         }
-        Ok(Some(MiningRights { after, view }))
+        let mut grants = Grants::default();
+        for hash in way.changing.iter().rev() {
+            let Some(body) = self.tree.get(hash)?.and_then(|entry| entry.body) else { continue };
+            grants.add(&self.store.read_block(body)?, |lock| self.was_admin(snapshot, lock))?;
+        }
+        Ok(MiningRights { fork, changing: way.changing.clone(), at_fork, grants })
+    }
+
+    /// Whether a lock had the right to administer some time, by the active chain: the record of a right stays when it ends.
+    fn was_admin(&self, snapshot: &Snapshot, lock: &Lock) -> Result<bool, StorageError> {
+        let key = PermissionKey { entity: None, permission: Permission::Admin, address: *lock };
+        Ok(self.rules.anyone.admin || snapshot.permission(key).map_err(unreadable)?.is_some())
     }
 
     /// The last block of a miner up to `fork` on the active chain, if it is near enough to bar the miner from the block
@@ -150,13 +244,4 @@ impl Ledger {
 
 fn is_right_to_mine(key: &StateKey) -> bool {
     matches!(key, StateKey::Permission(PermissionKey { entity: None, permission: Permission::Mine, .. }))
-}
-
-/// Whether a block that is not applied may change who has the right to mine.
-pub(super) fn may_change_miners(block: &Block) -> bool {
-    let mut operations = block.transactions.iter().flat_map(|transaction| transaction.operations());
-    operations.any(|(_, operation)| match operation {
-        Operation::Grant(grant) => grant.entity.is_none() && grant.permissions.contains(Permission::Mine),
-        _ => false,
-    })
 }

@@ -33,6 +33,8 @@ const GIVEN: usize = 8;
 const HELD_AHEAD: usize = 16;
 /// Bytes of those, unless a single one has more: a miner that makes many for tomorrow does not fill the memory.
 const HELD_AHEAD_BYTES: usize = 16 << 20;
+/// Pause before one of the blocks that are not worth their room is fetched all the same.
+pub(super) const SURPLUS_PAUSE: Duration = Duration::from_secs(600);
 /// Pause before a block is given again after storage failed.
 const STORAGE_PAUSE: Duration = Duration::from_secs(5);
 /// Pause before a block is given again while incoming blocks are paused.
@@ -110,7 +112,7 @@ impl<V: ChainFacts> Sync<V> {
         let batch = (ANSWER_BYTES / self.progress.block_bytes.max(1)).clamp(1, MAX_BLOCKS as usize);
         let least = self.tip_work();
         let path: Vec<BlockHash> = self.tree.path(least).iter().copied().collect();
-        let surplus = self.surplus(&path);
+        let surplus = self.surplus(&path, highest);
         let mut open: BTreeMap<PeerHandle, Vec<BlockHash>> = BTreeMap::new();
         for hash in path {
             let Some(node) = self.tree.get(&hash) else { continue };
@@ -143,38 +145,58 @@ impl<V: ChainFacts> Sync<V> {
     }
 
     /// Blocks on a path, lowest first, that are not worth their room on disk yet: the ledger has others of the same miner
-    /// on the same parent, and nobody else who may have had the right to mine has built on them.
-    fn surplus(&self, path: &[BlockHash]) -> HashSet<BlockHash> {
-        let mut surplus = HashSet::new();
+    /// on the same parent, and nobody else who may have had the right to mine has built on them. Now and then one is
+    /// fetched all the same: those who built on it may have their rights by that branch alone.
+    fn surplus(&mut self, path: &[BlockHash], highest: Height) -> HashSet<BlockHash> {
+        let mut surplus: HashSet<BlockHash> = HashSet::new();
+        for hash in path {
+            let Some(node) = self.tree.get(hash) else { continue };
+            if node.height > highest {
+                break;
+            }
+            // Where others of the miner are stored the parent is too.
+            if self.tree.get(&node.header.header.previous).is_none() && self.is_surplus(&node.header) {
+                surplus.insert(*hash);
+            }
+        }
+        if surplus.is_empty() || !self.facts.takes_turns() {
+            return HashSet::new();
+        }
         // Headers on a surplus block, with its miner and itself.
         let mut on: HashMap<BlockHash, (KeyHash, BlockHash)> = HashMap::new();
+        let mut held: HashMap<KeyHash, bool> = HashMap::new();
         for hash in path {
-            let Some(header) = self.tree.get(hash).map(|node| &node.header) else { continue };
-            let miner = header.header.miner;
-            let below = on.get(&header.header.previous).copied();
-            if let Some((maker, block)) = below.filter(|(maker, _)| *maker != miner)
-                && self.facts.held_mine(&miner)
-            {
-                surplus.remove(&block);
-                on.retain(|_, (of, other)| (*of, *other) != (maker, block));
-            } else if let Some(below) = below {
-                on.insert(*hash, below);
-            }
-            if self.is_surplus(header) {
-                surplus.insert(*hash);
+            let Some(header) = self.tree.get(hash).map(|node| node.header.header) else { continue };
+            let miner = header.miner;
+            if surplus.contains(hash) {
                 on.insert(*hash, (miner, *hash));
+            } else if let Some(below) = on.get(&header.previous).copied() {
+                let (maker, block) = below;
+                if maker != miner && *held.entry(miner).or_insert_with(|| self.facts.held_mine(&miner)) {
+                    surplus.remove(&block);
+                } else {
+                    on.insert(*hash, below);
+                }
             }
+        }
+        if self.now.steady >= self.surplus_due
+            && let Some(first) = path.iter().find(|hash| surplus.contains(*hash))
+        {
+            surplus.remove(first);
+            self.surplus_due = self.now.steady + SURPLUS_PAUSE;
         }
         surplus
     }
 
-    /// Whether the ledger has enough blocks of a header's miner on its parent, where miners take turns: one alone can make
-    /// as many as it likes, and no branch of them.
-    pub(super) fn is_surplus(&self, header: &SignedHeader) -> bool {
+    /// Whether the ledger has enough blocks of a header's miner on its parent: one alone can make as many as it likes.
+    fn is_surplus(&self, header: &SignedHeader) -> bool {
         let (miner, parent) = (header.header.miner, header.header.previous);
-        self.kept.peek(&(miner, parent)).is_some_and(|kept| *kept >= FIRST_RIVALS)
-            && self.facts.tip().hash != parent
-            && self.facts.takes_turns()
+        self.kept.peek(&(miner, parent)).is_some_and(|kept| *kept >= FIRST_RIVALS) && self.facts.tip().hash != parent
+    }
+
+    /// Whether a block that is announced is one of those, where miners take turns.
+    pub(super) fn is_surplus_news(&self, header: &SignedHeader) -> bool {
+        self.is_surplus(header) && self.facts.takes_turns()
     }
 
     pub(super) fn ask_blocks(&mut self, peer: PeerHandle, hashes: Vec<BlockHash>) {
@@ -270,6 +292,7 @@ impl<V: ChainFacts> Sync<V> {
                 self.tree.remove(&hash);
             }
             BlockOutcome::Orphan => self.orphan(hash, block, peer),
+            BlockOutcome::OnMarked => self.on_marked(&hash, block.header().previous),
             BlockOutcome::Future { until } => self.hold(hash, block, peer, until),
             BlockOutcome::Message(rule) => self.bad_message(hash, peer, &rule),
             BlockOutcome::Invalid(rule) => self.invalid(hash, peer, &rule),
@@ -297,6 +320,15 @@ impl<V: ChainFacts> Sync<V> {
         self.tree.remove_branch(&hash);
         for source in sources {
             self.headers_failed(source);
+        }
+    }
+
+    /// The ledger marked the parent after it was taken: what stands on it is not fetched again before the mark is gone.
+    fn on_marked(&mut self, hash: &BlockHash, parent: BlockHash) {
+        let gone = self.tree.remove_branch(hash);
+        for marked in gone.into_iter().chain([*hash, parent]) {
+            self.building.remove(&marked);
+            self.settled.put(marked, KnownBlock { height: Height(0), work: 0, invalid: true });
         }
     }
 

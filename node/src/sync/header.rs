@@ -574,7 +574,7 @@ impl<V: ChainFacts> Sync<V> {
     /// Whether a block is fetched as soon as it is announced: as [`Sync::may_announce`], by its header.
     pub(super) fn may_fetch(&self, header: &SignedHeader, hash: &BlockHash) -> bool {
         let made = self.made.peek(&(header.header.miner, header.header.previous));
-        made.is_none_or(|made| !is_late(made, hash)) && !self.is_surplus(header)
+        made.is_none_or(|made| !is_late(made, hash)) && !self.is_surplus_news(header)
     }
 }
 

@@ -224,6 +224,8 @@ pub struct Sync<V> {
     made: LruCache<(KeyHash, BlockHash), Vec<BlockHash>>,
     /// Blocks that came from peers and are stored, by miner and parent: of more parents than lie in reach of a branch.
     kept: LruCache<(KeyHash, BlockHash), usize>,
+    /// When one block more than those is fetched next.
+    surplus_due: Duration,
     progress: Progress,
     traffic: Traffic,
     forks: Forks,
@@ -250,6 +252,7 @@ impl<V: ChainFacts> Sync<V> {
             settled: LruCache::new(SETTLED),
             made: LruCache::new(SETTLED),
             kept: LruCache::new(SETTLED),
+            surplus_due: now.steady + block::SURPLUS_PAUSE,
             progress: Progress::new(now),
             traffic: Traffic::default(),
             forks: Forks::default(),

@@ -214,7 +214,7 @@ fn an_invalid_block_is_marked_with_what_stands_on_it_and_the_rest_of_its_branch_
     assert!(matches!(outcome, BlockOutcome::Invalid(Rule::Block(BlockRule::State { .. }))), "{outcome:?}");
     assert_eq!(left.tip(), ours[1].hash());
     let outcome = left.take(&on_bad);
-    assert!(matches!(outcome, BlockOutcome::Orphan), "it takes no room on disk: {outcome:?}");
+    assert!(matches!(outcome, BlockOutcome::OnMarked), "it takes no room on disk: {outcome:?}");
     assert_eq!(left.status(&on_bad.hash()), None);
     assert_eq!(left.tip_status(&bad.hash()), Some("invalid"));
     assert_eq!(left.tip_status(&good[1].hash()), Some("valid-fork"));

@@ -197,6 +197,9 @@ fn blocks_of_one_miner_on_one_parent_beside_the_chain_take_no_room_until_others_
     give_headers(&mut net, 0, 1, &[siblings[6].clone(), block(&siblings[6], 4, Vec::new(), 4)]);
     net.run(Duration::from_secs(40));
     assert!(!net.knows(0, &siblings[6].hash()));
+    // One in ten minutes is fetched all the same.
+    net.run(Duration::from_secs(600));
+    assert_eq!(siblings.iter().filter(|sibling| net.knows(0, &sibling.hash())).count(), 3);
     let next = block(&siblings[7], 4, Vec::new(), 3);
     net.give(2, &[siblings[7].clone(), next.clone()]);
     net.connect(0, 2);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rota_chain::block::Block;
 use rota_chain::permission::{BlockRange, Permission};
+use rota_chain::transaction::Transaction;
 use rota_params::Parameter;
-use rota_storage::BlockStatus;
 
 use super::super::world::{Chain, FIRST, Node};
 use super::draft::draft;
@@ -57,6 +57,10 @@ fn revoked(chain: &Chain) -> Node {
     node
 }
 
+fn first_grant(node: &Node) -> Transaction {
+    draft(5).by(FIRST).grant(OTHER, None, &[Permission::Mine], BlockRange::ALWAYS).sign(&node.rules.genesis)
+}
+
 #[test]
 fn a_former_miner_has_no_block_stored_that_leaves_the_chain_after_its_right_ended() {
     let chain = chain();
@@ -98,13 +102,10 @@ fn a_turn_on_a_branch_follows_what_the_branch_itself_grants_and_revokes() {
     let mut branch = chain.node("branch");
     branch.submit(branch.grant(ACTOR, &[Permission::Mine], BlockRange::ALWAYS, 1));
     stored(&mut node, &branch.mine(FIRST, 11));
-    let early = branch.block_of(FIRST, 21, Vec::new());
-    refused(&mut node, &early, "block-spacing");
     refused(&mut node, &branch.block_of(OTHER, 21, Vec::new()), "block-miner");
     stored(&mut node, &branch.mine(ACTOR, 21));
     branch.submit(branch.grant(ACTOR, &[Permission::Mine], BlockRange::NEVER, 2));
     stored(&mut node, &branch.mine(FIRST, 31));
-    refused(&mut node, &branch.block_of(ACTOR, 41, Vec::new()), "block-miner");
     let rest = branch.mine_many(FIRST, 6, 1);
     let (last, before) = rest.split_last().unwrap();
     before.iter().for_each(|block| drop(node.take(block)));
@@ -114,7 +115,7 @@ fn a_turn_on_a_branch_follows_what_the_branch_itself_grants_and_revokes() {
 }
 
 #[test]
-fn a_grant_by_who_may_not_opens_no_branch() {
+fn a_grant_by_who_never_administered_opens_no_branch() {
     let chain = chain();
     let mut node = revoked(&chain);
     let blocks = node.chain();
@@ -125,7 +126,31 @@ fn a_grant_by_who_may_not_opens_no_branch() {
     let (mut header, transactions) = maker.template(OTHER, 1_010, Vec::new());
     header.previous = bogus.hash();
     let next = maker.sign_block(header, transactions, OTHER);
-    refused(&mut node, &next, "tx-send");
-    assert_eq!(node.status(&bogus.hash()), Some(BlockStatus::Invalid), "it is known for what it is");
+    refused(&mut node, &next, "block-miner");
+    let mut node = node.restart();
+    refused(&mut node, &next, "block-miner");
     assert_eq!(node.height(), 5);
+}
+
+#[test]
+fn a_true_grant_taken_into_a_branch_opens_it_to_its_recipient_alone() {
+    let chain = chain();
+    let mut node = chain.node("node");
+    node.submit(node.grant(ACTOR, &[Permission::Mine], BlockRange::ALWAYS, 1));
+    node.mine(FIRST, 10);
+    node.mine(ACTOR, 20);
+    let grant = first_grant(&node);
+    node.offer(&grant).unwrap();
+    for (miner, time) in [(FIRST, 30), (OTHER, 40), (ACTOR, 50), (FIRST, 60)] {
+        node.mine(miner, time);
+    }
+    let blocks = node.chain();
+    // The actor takes the grant of block 3 into a block of its own after block 1.
+    let maker = after(&chain, "maker", &blocks[..1]);
+    let own = maker.block_of(ACTOR, 1_000, vec![grant]);
+    stored(&mut node, &own);
+    let branch = [blocks[0].clone(), own];
+    refused(&mut node, &forged(&chain, "again", &branch, ACTOR), "block-spacing");
+    refused(&mut node, &forged(&chain, "stranger", &branch, 9), "block-miner");
+    stored(&mut node, &forged(&chain, "recipient", &branch, OTHER));
 }
