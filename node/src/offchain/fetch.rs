@@ -395,20 +395,21 @@ impl Offchain {
                 bad |= !kept.contains(&body.hash);
                 continue;
             };
-            let Some(chunk) = fitting(&body, pending) else {
+            let hash = body.hash;
+            let Some(chunk) = fitting(body, pending) else {
                 self.figures.count(Step::Bad, size);
                 bad = true;
                 continue;
             };
-            match self.keep(&body.hash, &chunk, pending) {
+            match self.keep(&hash, &chunk, pending) {
                 Ok(()) => {
                     self.figures.retrieve(pending.size, false);
-                    self.figures.dequeue(&(body.hash, pending.stream), pending.size);
+                    self.figures.dequeue(&(hash, pending.stream), pending.size);
                     self.figures.count(Step::Delivered, pending.size);
-                    open.remove(&body.hash);
-                    kept.insert(body.hash);
+                    open.remove(&hash);
+                    kept.insert(hash);
                 }
-                Err(error) => tracing::error!(hash = %body.hash, %error, "off-chain data cannot be kept"),
+                Err(error) => tracing::error!(%hash, %error, "off-chain data cannot be kept"),
             }
         }
         let left = group.into_iter().filter(|(hash, _)| open.contains_key(hash)).collect();
@@ -416,22 +417,27 @@ impl Offchain {
     }
 }
 
-/// A chunk as its item says, if what a peer delivered is that. The hash is of salt and bytes together: where one ends the
-/// item says, and neither the peer nor another item that names the same hash.
-fn fitting(body: &ChunkBody, pending: &PendingChunk) -> Option<Chunk> {
-    let salt_size = usize::from(pending.salt_size);
-    let whole = usize::try_from(pending.size).ok()?.checked_add(salt_size)?;
-    if body.salt.len().checked_add(body.bytes.len())? != whole || chunk_hash(&body.salt, &body.bytes) != body.hash {
+/// A chunk as its item divides it into salt and data, if what a peer delivered has its hash. That is of both together:
+/// where the salt ends neither the peer decides nor another item. That an item lies about the size is not the peer's fault.
+fn fitting(body: ChunkBody, pending: &PendingChunk) -> Option<Chunk> {
+    if chunk_hash(&body.salt, &body.bytes) != body.hash {
         return None;
     }
-    let mut bytes = [body.salt.as_slice(), &body.bytes].concat();
-    let rest = bytes.split_off(salt_size);
-    Some(Chunk { salt: bytes, bytes: rest })
+    let salt_size = usize::from(pending.salt_size);
+    if body.salt.len() == salt_size {
+        return Some(Chunk { salt: body.salt, bytes: body.bytes });
+    }
+    let mut salt = [body.salt, body.bytes].concat();
+    let bytes = salt.split_off(salt_size.min(salt.len()));
+    Some(Chunk { salt, bytes })
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use rota_chain::data::{ChunkReference, ChunkedData, DataFormat};
+
+    use super::super::Fetched;
     use super::*;
 
     const STREAM: Txid = Txid([7; 32]);
@@ -528,15 +534,26 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_of_another_size_than_its_item_says_is_refused() {
-        let (_there, here, bodies, _folders) = offered();
+    fn an_item_that_lies_about_the_size_is_no_fault_of_who_delivers_its_chunk() {
+        let (there, here, bodies, _folders) = offered();
+        let hashes: Vec<ChunkHash> = bodies.iter().map(|body| body.hash).collect();
         let mut group = queue(&here);
         for (_, pending) in &mut group {
-            pending.size = 1;
+            (pending.size, pending.salt_size) = (1, 0);
         }
-        let taken = here.take(group, bodies.clone());
-        assert!(taken.bad && taken.left.len() == 2);
-        assert!(!here.store.has_chunk(&bodies[0].hash).unwrap());
+        let taken = here.take(group, bodies);
+        assert!(!taken.bad && taken.left.is_empty());
+        // An item that tells the truth reads it all the same.
+        let chunks = hashes
+            .iter()
+            .zip(there.serve(STREAM, &hashes))
+            .map(|(hash, body)| ChunkReference { size: u32::try_from(body.bytes.len()).unwrap(), hash: *hash });
+        let honest = ChunkedData { format: DataFormat::Raw, salt_size: 16, chunks: chunks.collect() };
+        let read: Vec<u8> = [b"first".as_slice(), b"second"].concat();
+        assert_eq!(here.read(&honest).unwrap(), Fetched::Here(read));
+        assert_eq!(here.read_part(&honest, 3..7).unwrap(), Fetched::Here(b"stse".to_vec()));
+        let liar = ChunkedData { salt_size: 0, ..honest };
+        assert!(matches!(here.status(&liar).unwrap(), Fetched::Broken(_)));
     }
 
     #[test]
