@@ -37,7 +37,7 @@ fn help(ctx: Arc<Context>, params: Params, reach: Arc<Reach>) -> BoxFuture<'stat
         match find(command) {
             Some(method) => {
                 reach.check(command)?;
-                let example = example(&ctx, method).await;
+                let example = example(&ctx, method, &reach).await;
                 Ok(Value::from(help_page(method, ctx.parameters.chain_name(), &example)))
             }
             None if command.is_empty() => Ok(Value::from(help_list(Some(&|name| reach.admits(name))))),
@@ -47,14 +47,17 @@ fn help(ctx: Arc<Context>, params: Params, reach: Arc<Reach>) -> BoxFuture<'stat
 }
 
 /// The words of a method's example with what this chain has.
-async fn example(ctx: &Arc<Context>, method: &'static Method) -> Vec<String> {
+async fn example(ctx: &Arc<Context>, method: &'static Method, reach: &Reach) -> Vec<String> {
     let mut example = words(method);
     let Some(own) = ctx.wallet.default_lock() else { return example };
     let worker = Arc::clone(ctx);
     let given = example.clone();
     let here = tokio::task::spawn_blocking(move || Here::look(&worker, own, method, &given)).await;
     let Ok(here) = here else { return example };
-    put(&mut example, sample::RAW_TRANSACTION, here.raw_transaction(ctx, method).await);
+    put(&mut example, sample::RAW_TRANSACTION, here.raw_transaction(ctx, method, reach).await);
+    if example.iter().any(|word| word.contains(sample::SIGNATURE)) && reach.admits("signmessage") {
+        put(&mut example, sample::SIGNATURE, ctx.wallet.sign_message(&own, sample::MESSAGE.as_bytes()).ok());
+    }
     for (sample, value) in &here.values {
         put(&mut example, sample, Some(value.clone()));
     }
@@ -87,6 +90,12 @@ fn takes_coin(method: &Method) -> bool {
     let spends = ["gettxout", "lockunspent", "createrawtransaction"];
     let name = method.target().name;
     spends.contains(&name) || name.ends_with("rawexchange")
+}
+
+/// Whether a method reads or changes an offer of exchange.
+fn takes_offer(method: &Method) -> bool {
+    let name = method.target().name;
+    name.ends_with("rawexchange") || name == "disablerawtransaction"
 }
 
 /// Whether a method takes rights away: its example never names the only address of a wallet.
@@ -157,9 +166,6 @@ impl Here {
             let key = PrivateKey::from_bytes(rand::random()).ok();
             here.add(sample::PRIVATE_KEY, key.map(|key| ctx.scheme.encode_private_key(&key)));
         }
-        if names(sample::SIGNATURE) {
-            here.add(sample::SIGNATURE, ctx.wallet.sign_message(&own, sample::MESSAGE.as_bytes()).ok());
-        }
         here
     }
 
@@ -167,21 +173,18 @@ impl Here {
         self.values.extend(value.map(|value| (sample, value)));
     }
 
-    /// The bytes of a transaction of the wallet, or of an offer, that is not sent.
-    async fn raw_transaction(&self, ctx: &Arc<Context>, method: &Method) -> Option<String> {
+    /// The bytes of a transaction of the wallet that is not sent. Never an offer: whoever reads one of the wallet's may
+    /// take its coin. Signed only for who may have the wallet sign.
+    async fn raw_transaction(&self, ctx: &Arc<Context>, method: &Method, reach: &Reach) -> Option<String> {
         let name = method.target().name;
-        if !method.target().example.iter().any(|word| word.contains(sample::RAW_TRANSACTION)) {
+        let named = method.target().example.iter().any(|word| word.contains(sample::RAW_TRANSACTION));
+        if !named || takes_offer(method) || !reach.admits("createrawsendfrom") {
             return None;
         }
         let owner = ctx.scheme.encode(&self.own);
-        let (maker, params) = if name.ends_with("rawexchange") || name == "disablerawtransaction" {
-            let coin = self.coin?;
-            ("createrawexchange", json!([coin.txid.to_string(), coin.index, {}]))
-        } else {
-            let action = if name == "sendrawtransaction" { "sign" } else { "" };
-            ("createrawsendfrom", json!([owner, {}, [{"text": sample::MESSAGE}], action]))
-        };
-        let Value::Array(params) = params else { return None };
+        let action = if name == "sendrawtransaction" { "sign" } else { "" };
+        let maker = "createrawsendfrom";
+        let Value::Array(params) = json!([owner, {}, [{"text": sample::MESSAGE}], action]) else { return None };
         let made = match super::answerer(maker)? {
             Answerer::Later(answer) => answer(Arc::clone(ctx), Params::new(params)).await.ok()?,
             Answerer::Now(answer) => answer(ctx, &Params::new(params)).ok()?,

@@ -1,6 +1,7 @@
 //! Who may call a node and what: several users with lists of methods, files that callers choose, and how far a port is
 //! open.
 
+use rota_api::method::sample;
 use rota_api::{Client, ClientError};
 use serde_json::{Value, json};
 
@@ -83,6 +84,11 @@ async fn a_second_user_is_held_to_its_list_in_calls_batches_help_and_subscriptio
     let names: Vec<&str> = listed.iter().filter(|line| !line.starts_with("==")).map(|line| first_word(line)).collect();
     assert_eq!(names, ["getinfo", "help", "publish"], "{help}");
     author.is_refused(a, "help", json!(["stop"])).await;
+    for (method, unsigned) in [("verifymessage", sample::SIGNATURE), ("decoderawtransaction", sample::RAW_TRANSACTION)]
+    {
+        let page = reader.call(a, "help", json!([method])).await.unwrap();
+        assert!(page.as_str().unwrap().contains(unsigned), "nothing is signed for who may not sign: {page}");
+    }
     author.is_refused(a, "rpc.discover", json!([])).await;
     let discovered = reader.call(a, "rpc.discover", json!([])).await.unwrap();
     let methods = discovered["methods"].as_array().unwrap();

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use rota_api::method::{Family, methods};
+use rota_api::method::{Family, methods, sample};
 use serde_json::json;
 use tokio::process::Command;
 
@@ -24,6 +24,8 @@ const NOT_PASTED: &[(&str, &str)] = &[
     ("submitblock", "needs a block that another program made"),
     ("appendrawexchange", "needs an offer of somebody else"),
     ("completerawexchange", "needs an offer of somebody else"),
+    ("decoderawexchange", "an offer on a page would give the coin to whoever reads it"),
+    ("disablerawtransaction", "an offer on a page would give the coin to whoever reads it"),
     ("invalidateblock", "takes back what the other examples stand on"),
     ("clearmempool", "asks for a pause first"),
     ("getfiltercode", "there are no filters in this version"),
@@ -85,6 +87,11 @@ async fn every_example_of_help_works_as_it_is_pasted() {
     let a = chain.node("a");
     furnish(a).await;
     a.wait_height(6).await;
+    // Whoever reads a page may not find an offer of the wallet's on it: it would be theirs to take.
+    for method in ["decoderawexchange", "appendrawexchange", "completerawexchange", "disablerawtransaction"] {
+        let page = text(&a.call("help", json!([method])).await);
+        assert!(page.contains(sample::RAW_TRANSACTION), "{page}");
+    }
     let mut complaints = Vec::new();
     for (family, method) in methods() {
         let left_out = NOT_PASTED.iter().any(|(name, _)| *name == method.name);
