@@ -68,6 +68,18 @@ impl Room {
         Ok(())
     }
 
+    /// As [`Room::check`], for what may wait: it is refused at twice as much, so that it never takes the last room.
+    ///
+    /// # Errors
+    /// `storage-low`.
+    pub fn check_spare(&self) -> Result<()> {
+        let (free, least) = (self.free(), self.least.saturating_mul(2));
+        if self.least > 0 && free < least {
+            return Err(StorageError::Low { path: self.folder.clone(), free: free >> 20, least: least >> 20 });
+        }
+        Ok(())
+    }
+
     /// Bytes that may be written; what the system does not tell is taken for enough.
     fn free(&self) -> u64 {
         statvfs(&self.folder).map_or(u64::MAX, |disk| disk.blocks_available().saturating_mul(disk.fragment_size()))

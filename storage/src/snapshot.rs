@@ -54,6 +54,10 @@ pub enum EntityList {
 }
 
 impl EntityList {
+    /// Every list.
+    pub const ALL: [EntityList; 4] =
+        [EntityList::Streams, EntityList::Assets, EntityList::Variables, EntityList::Upgrades];
+
     /// The list an entity of this kind stands in.
     #[must_use]
     pub const fn of(kind: &EntityKind) -> EntityList {

@@ -230,6 +230,14 @@ impl Store {
         self.room.check()
     }
 
+    /// As [`Store::check_room`], for what is no part of the ledger: refused at twice as much.
+    ///
+    /// # Errors
+    /// [`StorageError::Low`].
+    pub fn check_spare_room(&self) -> Result<()> {
+        self.room.check_spare()
+    }
+
     pub(crate) fn files(&self) -> &BlockFiles {
         &self.files
     }

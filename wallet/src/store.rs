@@ -282,6 +282,11 @@ impl Store {
 /// # Errors
 /// [`WalletError::Open`], [`WalletError::Io`].
 pub fn read_limited(path: &Path, limit: u64) -> Result<Option<Zeroizing<Vec<u8>>>, WalletError> {
+    // Opening a pipe would wait for its other end.
+    if !path.metadata().map_err(WalletError::open(path))?.is_file() {
+        let what = std::io::Error::new(ErrorKind::InvalidInput, "it is no regular file");
+        return Err(WalletError::open(path)(what));
+    }
     let file = File::open(path).map_err(WalletError::open(path))?;
     let mut bytes = Zeroizing::new(Vec::new());
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(WalletError::io(path))?;

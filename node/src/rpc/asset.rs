@@ -25,6 +25,7 @@ use crate::context::Context;
 use crate::rpc::cache::blocking;
 use crate::rpc::decode::{Known, Moment};
 use crate::rpc::entity::{Catalogue, Step};
+use crate::rpc::entries::Entries;
 use crate::rpc::{Answer, Answerer, data, resolve};
 
 /// The methods answered here.
@@ -89,14 +90,14 @@ fn list(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
         let verbose = params.verbose(1)?;
         Catalogue::answer(&ctx, (EntityList::Assets, "listassets"), &params, 2, |catalogue, assets| {
             let followed = Followed::now(&ctx)?;
-            let mut list = Vec::with_capacity(assets.len());
+            let mut entries = Entries::new();
             for txid in assets {
                 let Some(entity) = catalogue.entity(&txid)? else { continue };
-                let mut entry = described(catalogue, &txid, &entity, verbose)?;
+                let mut entry = described(catalogue, &txid, &entity)?;
                 followed.write(&txid, &mut entry)?;
-                list.push(resolve::shape(&entry)?);
+                entries.push(shown(catalogue, &txid, &entity, &entry, verbose)?)?;
             }
-            Ok(list)
+            Ok(entries.finish())
         })
     })
 }
@@ -105,7 +106,8 @@ fn info(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
         let verbose = params.verbose(1)?;
         let (catalogue, txid, entity) = Catalogue::named(&ctx, EntityList::Assets, params.value(0))?;
-        resolve::shape(&described(&catalogue, &txid, &entity, verbose)?)
+        let entry = described(&catalogue, &txid, &entity)?;
+        shown(&catalogue, &txid, &entity, &entry, verbose)
     })
 }
 
@@ -163,12 +165,25 @@ impl<'c> Followed<'c> {
     }
 }
 
-/// What an asset is, without whether it is followed.
-fn described(catalogue: &Catalogue<'_>, txid: &Txid, entity: &Entity, verbose: bool) -> Result<AssetEntry, RpcError> {
+/// The entry of an asset; verbose adds its issues. There may be more of them than a reply holds, so they are shown one
+/// after the other.
+fn shown(catalogue: &Catalogue<'_>, txid: &Txid, entity: &Entity, entry: &AssetEntry, verbose: bool) -> Answer {
+    let mut shown = resolve::shape(entry)?;
+    if verbose && let Value::Object(map) = &mut shown {
+        let (asset, mut issues) = (Asset::of(entity)?, Entries::new());
+        catalogue.for_history(txid, Page::ALL, |step| {
+            issues.push(resolve::shape(&issuance(catalogue, asset, step, true))?)
+        })?;
+        map.insert("issues".into(), Value::Array(issues.finish()));
+    }
+    Ok(shown)
+}
+
+/// What an asset is, without whether it is followed and without its issues.
+fn described(catalogue: &Catalogue<'_>, txid: &Txid, entity: &Entity) -> Result<AssetEntry, RpcError> {
     let asset = Asset::of(entity)?;
     let rules = asset.rules;
     let limit = |limit: Option<u64>| limit.map_or(Value::Null, |raw| asset.shown(raw));
-    let listed = |steps: Vec<Step>| steps.iter().map(|step| issuance(catalogue, asset, step, true)).collect();
     let name = (!entity.name.is_empty()).then(|| String::from_utf8_lossy(&entity.name).into_owned());
     Ok(AssetEntry {
         name,
@@ -195,7 +210,7 @@ fn described(catalogue: &Catalogue<'_>, txid: &Txid, entity: &Entity, verbose: b
         synchronized: None,
         transactions: None,
         confirmed: None,
-        issues: if verbose { Some(listed(catalogue.history(txid, Page::ALL)?)) } else { None },
+        issues: None,
     })
 }
 

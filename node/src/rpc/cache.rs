@@ -26,6 +26,8 @@ const IDENTIFIER_BYTES: usize = 8;
 const IDENTIFIER_LENGTH: usize = 11;
 /// Most bytes of one cached file: the largest off-chain item that parameters allow, 2,048 chunks of 16 MiB.
 pub const CACHE_FILE_BYTES: u64 = 32 << 30;
+/// Items of the binary cache.
+const CACHE_FILES: usize = 10_000;
 /// Bytes of an answer's data may not reach this: a larger one is read in parts.
 const OUTPUT_BYTES: u64 = 64 << 20;
 /// Bytes copied to the cache at a time.
@@ -33,7 +35,7 @@ const COPY_BYTES: u64 = 16 << 20;
 
 /// The methods answered here.
 pub const ANSWERS: &[(&str, Answerer)] = &[
-    ("createbinarycache", Answerer::Now(create)),
+    ("createbinarycache", Answerer::Later(|ctx, params| resolve::heavy(ctx, params, create))),
     ("appendbinarycache", Answerer::Later(append)),
     ("deletebinarycache", Answerer::Now(delete)),
     ("gettxoutdata", Answerer::Later(output_data)),
@@ -156,6 +158,10 @@ pub fn is_identifier(text: &str) -> bool {
 fn create(ctx: &Context, _: &Params) -> Answer {
     let folder = ctx.directory.cache();
     fs::create_dir_all(&folder).map_err(internal)?;
+    if fs::read_dir(&folder).map_err(internal)?.count() >= CACHE_FILES {
+        let error = RpcError::not_supported(format!("The binary cache holds at most {CACHE_FILES} items: delete some"));
+        return Err(error.rule("cache-files").got(CACHE_FILES).allowed(CACHE_FILES));
+    }
     let bytes: [u8; IDENTIFIER_BYTES] = rand::random();
     let identifier = base58::encode(&bytes);
     OpenOptions::new().write(true).create_new(true).open(folder.join(&identifier)).map_err(internal)?;
@@ -173,9 +179,9 @@ fn append(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     })
 }
 
-/// Refuses while the disk has less free than is to stay free, as a transaction is refused then.
+/// Refuses while the disk has less than twice as much free as is to stay free: who fills the cache stops no transaction.
 fn check_room(ctx: &Context) -> Result<(), RpcError> {
-    ctx.store.check_room().map_err(|low| refusal::of_submission(&ctx.scheme, SubmitError::Storage(low)))
+    ctx.store.check_spare_room().map_err(|low| refusal::of_submission(&ctx.scheme, SubmitError::Storage(low)))
 }
 
 fn delete(ctx: &Context, params: &Params) -> Answer {

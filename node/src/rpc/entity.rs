@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rota_api::cursor::Paging;
-use rota_api::error::{EntityKind as Wanted, RpcError};
+use rota_api::error::{EntityKind as Wanted, ParameterRule, RpcError};
 use rota_api::params::{ALL_ENTRIES, Page, Params, Selection, type_word};
 use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
@@ -14,7 +14,7 @@ use rota_chain::operation::Operation;
 use rota_consensus::state::{Entity, StateKey, StateValue, StateView};
 use rota_storage::EntityList;
 use rota_storage::entity::history_steps;
-use rota_storage::index::ItemRef;
+use rota_storage::index::{ItemRef, ItemRow};
 use serde_json::Value;
 
 use crate::context::Context;
@@ -23,8 +23,12 @@ use crate::rpc::cursor::Cursor;
 use crate::rpc::cursor::list::{List, Stand, place_of};
 use crate::rpc::cursor::token::{ChainPlace, ListName};
 use crate::rpc::decode::{Known, Moment};
+use crate::rpc::entries::{Entries, steps};
 use crate::rpc::{Answer, resolve};
 use crate::view::View;
+
+/// Identifiers in one choice: they are resolved in one view, which holds up whoever changes it.
+const NAMED_AT_ONCE: usize = 10_000;
 
 /// The word errors use for the kind of a list.
 const fn wanted(list: EntityList) -> Wanted {
@@ -65,6 +69,10 @@ impl Step {
         let places = history_steps(known.txid, &known.tx).map(|step| (step.vout, step.ordinal.into()));
         let places: Vec<(u32, usize)> = places.collect();
         places.into_iter().map(move |(vout, ordinal)| Step { known: known.clone(), vout, ordinal })
+    }
+
+    fn waiting(item: &PoolItem) -> Step {
+        Step { known: Known::waiting(&item.entry), vout: item.vout, ordinal: item.operation }
     }
 
     /// What was done.
@@ -242,43 +250,53 @@ impl<'c> Catalogue<'c> {
         Ok(u64::from(mined) + self.waiting(entity).len() as u64)
     }
 
-    /// Steps of an entity's history: those of the chain in its order, then those that wait, as they arrived.
+    /// Visits the steps of an entity's history: those of the chain in its order, then those that wait, as they arrived.
     ///
     /// # Errors
-    /// -32603 if storage fails.
-    pub fn history(&self, entity: &Txid, page: Page) -> Result<Vec<Step>, RpcError> {
+    /// -32603 if storage fails, and what `visit` answers.
+    pub fn for_history(
+        &self,
+        entity: &Txid,
+        page: Page,
+        mut visit: impl FnMut(&Step) -> Result<(), RpcError>,
+    ) -> Result<(), RpcError> {
         let mined = self.moment.snapshot.entity_history_count(entity).map_err(resolve::storage_error)?;
         let waiting = self.waiting(entity);
         let (mined, late) = split(page, mined, waiting.len());
-        let mut steps = self.mined_history(entity, mined)?;
-        let late = waiting.get(late).unwrap_or_default().iter();
-        steps.extend(late.map(|item| Step {
-            known: Known::waiting(&item.entry),
-            vout: item.vout,
-            ordinal: item.operation,
-        }));
-        Ok(steps)
+        self.for_mined_history(entity, mined, &mut visit)?;
+        waiting.get(late).unwrap_or_default().iter().try_for_each(|item| visit(&Step::waiting(item)))
     }
 
-    /// Steps of an entity's history by their positions among those of the chain.
-    fn mined_history(&self, entity: &Txid, positions: Range<u32>) -> Result<Vec<Step>, RpcError> {
-        let moment = &self.moment;
-        let mut steps = Vec::new();
-        for row in moment.snapshot.entity_history(entity, positions).map_err(resolve::storage_error)? {
-            let found = moment.snapshot.item_transaction(&ItemRef::Chain(row)).map_err(resolve::storage_error)?;
-            let missing = || resolve::storage_error("a history names a transaction that is not here");
-            let found = found.ok_or_else(missing)?;
-            let place = found.location.unwrap_or(row.location);
-            let known = moment.mined(found.txid, Arc::new(found.transaction), place.height, place.index)?;
-            steps.push(Step { known: known.ok_or_else(missing)?, vout: row.vout, ordinal: row.ordinal.into() });
+    /// Visits the steps of an entity's history by their positions among those of the chain.
+    fn for_mined_history(
+        &self,
+        entity: &Txid,
+        positions: Range<u32>,
+        mut visit: impl FnMut(&Step) -> Result<(), RpcError>,
+    ) -> Result<(), RpcError> {
+        for part in steps(u64::from(positions.start)..u64::from(positions.end)) {
+            let part = number(part.start)..number(part.end);
+            let rows = self.moment.snapshot.entity_history(entity, part).map_err(resolve::storage_error)?;
+            for_rows(&rows, |row| self.stored(row), &mut visit)?;
         }
-        Ok(steps)
+        Ok(())
+    }
+
+    /// The transaction of a row of a history.
+    fn stored(&self, row: &ItemRow) -> Result<Known, RpcError> {
+        let moment = &self.moment;
+        let missing = || resolve::storage_error("a history names a transaction that is not here");
+        let found = moment.snapshot.item_transaction(&ItemRef::Chain(*row)).map_err(resolve::storage_error)?;
+        let found = found.ok_or_else(missing)?;
+        let place = found.location.unwrap_or(row.location);
+        let known = moment.mined(found.txid, Arc::new(found.transaction), place.height, place.index)?;
+        known.ok_or_else(missing)
     }
 
     /// Answers the list of a method: a page of an entity's history. `show` makes the entries.
     ///
     /// # Errors
-    /// -8 for a cursor that does not serve, -32603 if storage fails.
+    /// -8 for a cursor that does not serve and for entries that no reply holds, -32603 if storage fails.
     pub fn answer_history(
         &self,
         method: &str,
@@ -286,10 +304,14 @@ impl<'c> Catalogue<'c> {
         paging: Paging,
         show: impl Fn(&Step) -> Answer,
     ) -> Answer {
-        let shown = |steps: Vec<Step>| steps.iter().map(&show).collect::<Result<Vec<Value>, RpcError>>();
+        let mut entries = Entries::new();
+        let add = |step: &Step| entries.push(show(step)?);
         let after = match paging {
             Paging::After(after) => after,
-            Paging::Page(page) => return shown(self.history(entity, page)?).map(Value::Array),
+            Paging::Page(page) => {
+                self.for_history(entity, page, add)?;
+                return Ok(Value::Array(entries.finish()));
+            }
         };
         let snapshot = &self.moment.snapshot;
         let size = snapshot.entity_history_count(entity).map_err(resolve::storage_error)?;
@@ -302,10 +324,27 @@ impl<'c> Catalogue<'c> {
         let list = List::in_chain_order(ListName::new(method, &[entity.as_bytes()]), size.into(), stand);
         let cursor = Cursor::open(snapshot, list, &after)?;
         let window = cursor.window();
-        let number = |at: u64| u32::try_from(at).unwrap_or(u32::MAX);
-        let steps = self.mined_history(entity, number(window.start)..number(window.end))?;
-        cursor.answer(window.end, shown(steps)?)
+        self.for_mined_history(entity, number(window.start)..number(window.end), add)?;
+        cursor.answer(window.end, entries.finish())
     }
+}
+
+/// Visits the steps that rows of a history name. A transaction may be large and have thousands of steps: neighbours
+/// share it, and it is let go before the next is read.
+fn for_rows(
+    rows: &[ItemRow],
+    mut read: impl FnMut(&ItemRow) -> Result<Known, RpcError>,
+    mut visit: impl FnMut(&Step) -> Result<(), RpcError>,
+) -> Result<(), RpcError> {
+    for rows in rows.chunk_by(|one, other| one.location == other.location) {
+        let Some(first) = rows.first() else { continue };
+        let mut step = Step { known: read(first)?, vout: 0, ordinal: 0 };
+        for row in rows {
+            (step.vout, step.ordinal) = (row.vout, usize::from(row.ordinal));
+            visit(&step)?;
+        }
+    }
+    Ok(())
 }
 
 /// Where on the chain an entity was created; the byte of its transaction stands for the index.
@@ -325,8 +364,16 @@ fn place(at: u64) -> usize {
     usize::try_from(at).unwrap_or(usize::MAX)
 }
 
+fn number(at: u64) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
 /// The entities that identifiers name, in order of creation; each counts once.
 fn in_order(view: &View, identifiers: &[String], wanted: Wanted) -> Result<Vec<Txid>, RpcError> {
+    if identifiers.len() > NAMED_AT_ONCE {
+        let sentence = format!("Invalid identifiers, at most {NAMED_AT_ONCE} at once, not {}", identifiers.len());
+        return Err(RpcError::parameter(ParameterRule::Size, sentence).got(identifiers.len()).allowed(NAMED_AT_ONCE));
+    }
     let mut entities = BTreeMap::new();
     for identifier in identifiers.iter().filter(|identifier| !identifier.is_empty()) {
         let (txid, entity) = resolve::entity_in(view, identifier, wanted)?;
@@ -338,7 +385,38 @@ fn in_order(view: &View, identifiers: &[String], wanted: Wanted) -> Result<Vec<T
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use rota_chain::amount::Height;
+    use rota_chain::transaction::Transaction;
+    use rota_storage::{Location, TransactionLocation};
+
     use super::*;
+
+    #[test]
+    fn steps_of_one_transaction_share_it() {
+        let coinbase = |index: u32| Transaction::coinbase(Height(index), Vec::new());
+        let row = |index: u32, ordinal: u16| {
+            let place = Location { file: 0, offset: index, length: 1 };
+            let location = TransactionLocation { height: Height(7), index, offset: index, place };
+            ItemRow { location, vout: 0, ordinal, check: [0; 4] }
+        };
+        let (mut reads, mut seen) = (Vec::new(), Vec::new());
+        for_rows(
+            &[row(1, 0), row(1, 1), row(1, 2), row(2, 0)],
+            |row| {
+                reads.push(row.location.index);
+                Ok(Known::bare(Arc::new(coinbase(row.location.index))))
+            },
+            |step| {
+                seen.push((step.known.txid, step.ordinal));
+                Ok(())
+            },
+        )
+        .unwrap();
+        assert_eq!(reads, [1, 2]);
+        let (one, other) = (coinbase(1).txid(), coinbase(2).txid());
+        assert_eq!(seen, [(one, 0), (one, 1), (one, 2), (other, 0)]);
+    }
 
     #[test]
     fn a_page_reaches_from_what_is_mined_into_what_waits() {

@@ -6,6 +6,7 @@ mod quantity;
 mod raw;
 mod tag;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rota_api::cursor::Paging;
@@ -15,6 +16,7 @@ use rota_chain::amount::Height;
 use rota_chain::codec::encode;
 use rota_chain::hash::{BlockHash, Txid};
 use rota_chain::transaction::{OutPoint, Transaction};
+use rota_storage::TransactionLocation;
 use rota_storage::index::party::addresses;
 use rota_storage::index::{ItemRef, Order, Selector, StreamReader, Subject};
 use serde_json::{Map, Value, json};
@@ -23,6 +25,7 @@ use super::cursor::list::{List, Stand};
 use super::cursor::token::{ChainPlace, ListName};
 use super::decode::movement::write_place;
 use super::decode::{Known, Moment};
+use super::entries::Entries;
 use super::history::{Index, waiting, waiting_count};
 use super::resolve::{self, heavy, short, storage_error, txid};
 use super::{Answer, Answerer, cursor};
@@ -134,13 +137,13 @@ fn block_transactions(ctx: &Context, params: &Params) -> Answer {
     let name = ListName::new("explorerlistblocktransactions", &[params.value(0).to_string().as_bytes()]);
     let transactions: Vec<Arc<Transaction>> = block.transactions.into_iter().map(Arc::new).collect();
     cursor::answer(&moment.snapshot, List::in_chain_order(name, size, stand), paging, |positions| {
-        let mut list = Vec::new();
+        let mut entries = Entries::new();
         for (index, tx) in (0u32..).zip(&transactions).filter(|(index, _)| positions.contains(&u64::from(*index))) {
             if let Some(known) = moment.mined(tx.txid(), Arc::clone(tx), entry.height, index)? {
-                list.push(Value::Object(shown(&moment, &known, detail)));
+                entries.push(Value::Object(shown(&moment, &known, detail)))?;
             }
         }
-        Ok(list)
+        Ok(entries.finish())
     })
 }
 
@@ -156,14 +159,31 @@ fn block_hash(moment: &Moment<'_>, value: &Value) -> Result<BlockHash, RpcError>
     if moment.snapshot.is_active(&hash).map_err(storage_error)? { Ok(hash) } else { Err(missing()) }
 }
 
-/// The transaction and input that spend an output on the active chain.
-fn redeemer(moment: &Moment<'_>, reader: &StreamReader, outpoint: OutPoint) -> Result<Option<(Txid, usize)>, RpcError> {
-    let rows = reader.page(Order::Chain, Selector::Key(&encode(&outpoint)), 0..1).map_err(storage_error)?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    debug_assert!(matches!(row, ItemRef::Chain(_)), "explorers have chain order alone");
-    let Some(known) = moment.listed(row)? else { return Ok(None) };
-    let place = known.tx.body.inputs.iter().position(|input| input.outpoint == outpoint);
-    Ok(place.map(|place| (known.txid, place)))
+/// Who spent outputs on the active chain. The last spender is remembered: it may be large and have spent the next too.
+struct Redeemers<'m, 'c> {
+    moment: &'m Moment<'c>,
+    reader: &'m StreamReader,
+    last: Option<(TransactionLocation, Txid, HashMap<OutPoint, usize>)>,
+}
+
+impl<'m, 'c> Redeemers<'m, 'c> {
+    fn new(moment: &'m Moment<'c>, reader: &'m StreamReader) -> Redeemers<'m, 'c> {
+        Redeemers { moment, reader, last: None }
+    }
+
+    /// The transaction and input that spend an output.
+    fn of(&mut self, outpoint: OutPoint) -> Result<Option<(Txid, usize)>, RpcError> {
+        let rows = self.reader.page(Order::Chain, Selector::Key(&encode(&outpoint)), 0..1).map_err(storage_error)?;
+        // Explorers have chain order alone.
+        let Some(ItemRef::Chain(row)) = rows.first() else { return Ok(None) };
+        if self.last.as_ref().is_none_or(|(location, ..)| *location != row.location) {
+            let Some(known) = self.moment.listed(&ItemRef::Chain(*row))? else { return Ok(None) };
+            let inputs = known.tx.body.inputs.iter().enumerate();
+            let places = inputs.map(|(place, input)| (input.outpoint, place)).collect();
+            self.last = Some((row.location, known.txid, places));
+        }
+        Ok(self.last.as_ref().and_then(|(_, txid, places)| Some((*txid, *places.get(&outpoint)?))))
+    }
 }
 
 /// Which outputs of a transaction a caller asks about.
@@ -211,8 +231,9 @@ fn redeem_transactions(ctx: &Context, params: &Params) -> Answer {
     };
     let known = moment.transaction(&id)?.ok_or_else(|| RpcError::tx_not_found(&id.to_string()))?;
     let indexes = outputs.indexes(known.tx.body.outputs.len())?;
+    let mut redeemers = Redeemers::new(&moment, &reader);
     let entry = |vout: u32| {
-        let redeemed = redeemer(&moment, &reader, OutPoint { txid: id, index: vout })?;
+        let redeemed = redeemers.of(OutPoint { txid: id, index: vout })?;
         let shown = |(by, vin): (Txid, usize)| json!({"txid": by.to_string(), "vin": vin, "vout": vout});
         Ok(redeemed.map_or_else(|| unspent(vout), shown))
     };

@@ -1,6 +1,7 @@
 //! What all RPC families share: from texts to addresses, entities and authors; building, signing and submitting a
 //! transaction of this wallet. How the ledger's refusals are told is in `refusal`.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use rota_consensus::ops::entity::is_reference_shaped;
 use rota_consensus::rule::Rule;
 use rota_consensus::state::{Entity, EntityKind, StateError, StateView};
 use rota_consensus::transaction::{VerifiedTransaction, check_transaction};
+use rota_storage::{EntityList, Snapshot};
 use rota_wallet::select::Holding;
 use rota_wallet::{MAX_KEYPOOL, MAX_LABEL, MAX_PASSPHRASE, WalletError};
 
@@ -152,21 +154,33 @@ fn referenced(view: &View, reference: &str) -> Result<Option<Txid>, RpcError> {
     let (Some(Ok(height)), Some(Ok(offset)), Some(Ok(wanted))) = (parts.next(), parts.next(), parts.next()) else {
         return Ok(None);
     };
-    let Some(hash) = view.snapshot.block_hash(Height(height)).map_err(storage_error)? else {
-        return Ok(None);
-    };
-    let Some(block) = view.snapshot.block(&hash).map_err(storage_error)? else {
-        return Ok(None);
-    };
     if height == 0 {
-        let root = block.transactions.first().map(Transaction::txid);
-        return Ok(root.filter(|_| offset == 0 && wanted == 0));
+        let root = view.snapshot.entities(EntityList::Streams, 0..1).map_err(storage_error)?;
+        return Ok(root.first().copied().filter(|_| offset == 0 && wanted == 0));
     }
-    for tx in block.transactions.iter().filter(|tx| tx.operations().any(|(_, op)| op.creates_entity())) {
-        let txid = tx.txid();
-        let entity = view.snapshot.entity(&txid).map_err(state_error)?;
-        if entity.is_some_and(|entity| entity.offset == offset) && u32::from(prefix(&txid)) == wanted {
+    for list in EntityList::ALL {
+        let found = created_at(&view.snapshot, list, (Height(height), offset))?;
+        if let Some(txid) = found.filter(|txid| u32::from(prefix(txid)) == wanted) {
             return Ok(Some(txid));
+        }
+    }
+    Ok(None)
+}
+
+/// The entity of a list whose creating transaction stands at a byte of a block: found by halving the list, which is in
+/// order of creation, since a block may be large.
+fn created_at(snapshot: &Snapshot, list: EntityList, at: (Height, u32)) -> Result<Option<Txid>, RpcError> {
+    let (mut low, mut high) = (0, snapshot.entity_count(list).map_err(storage_error)?);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let gap = || storage_error("a list of entities has a gap");
+        let row = snapshot.entities(list, middle..middle + 1).map_err(storage_error)?;
+        let txid = *row.first().ok_or_else(gap)?;
+        let entity = snapshot.entity(&txid).map_err(state_error)?.ok_or_else(gap)?;
+        match (entity.height, entity.offset).cmp(&at) {
+            Ordering::Less => low = middle + 1,
+            Ordering::Equal => return Ok(Some(txid)),
+            Ordering::Greater => high = middle,
         }
     }
     Ok(None)

@@ -23,6 +23,7 @@ use crate::rpc::cache::blocking;
 use crate::rpc::decode::Moment;
 use crate::rpc::decode::output::restrict;
 use crate::rpc::entity::Catalogue;
+use crate::rpc::entries::Entries;
 use crate::rpc::item::look::Look;
 use crate::rpc::item::{self, block, query, term};
 use crate::rpc::{Answer, Answerer, data, resolve, summary};
@@ -73,15 +74,15 @@ fn list(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
         let verbose = params.verbose(1)?;
         Catalogue::answer(&ctx, (EntityList::Streams, "liststreams"), &params, 2, |_, streams| {
             let moment = Moment::fresh(&ctx)?;
-            let mut list = Vec::with_capacity(streams.len());
+            let mut entries = Entries::new();
             for txid in streams {
                 let Some(entity) = moment.entity(&txid)? else { continue };
                 let mut entry = described(&moment, &txid, &entity, verbose)?;
                 entry.filters = verbose.then(Vec::new);
                 follow_members(&ctx, &txid, &mut entry)?;
-                list.push(resolve::shape(&entry)?);
+                entries.push(resolve::shape(&entry)?)?;
             }
-            Ok(list)
+            Ok(entries.finish())
         })
     })
 }

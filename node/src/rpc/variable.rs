@@ -22,6 +22,7 @@ use crate::context::Context;
 use crate::rpc::cache::blocking;
 use crate::rpc::decode::Moment;
 use crate::rpc::entity::{Catalogue, Step};
+use crate::rpc::entries::Entries;
 use crate::rpc::publish::from_address;
 use crate::rpc::{Answer, Answerer, data, resolve};
 use crate::view::View;
@@ -107,7 +108,12 @@ fn value(ctx: &Context, params: &Params) -> Answer {
 /// The step that set a variable's present value.
 fn last(catalogue: &Catalogue<'_>, variable: &Txid) -> Result<Step, RpcError> {
     let missing = || resolve::storage_error("a variable has no value");
-    catalogue.history(variable, LAST)?.pop().ok_or_else(missing)
+    let mut last = None;
+    catalogue.for_history(variable, LAST, |step| {
+        last = Some(step.clone());
+        Ok(())
+    })?;
+    last.ok_or_else(missing)
 }
 
 /// The value that a step set; null where bytes that others made are no JSON.
@@ -135,12 +141,12 @@ fn list(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
     blocking(move || {
         let verbose = params.verbose(1)?;
         Catalogue::answer(&ctx, (EntityList::Variables, "listvariables"), &params, 2, |catalogue, variables| {
-            let mut list = Vec::with_capacity(variables.len());
+            let mut entries = Entries::new();
             for txid in variables {
                 let Some(entity) = catalogue.entity(&txid)? else { continue };
-                list.push(resolve::shape(&described(catalogue, &txid, &entity, verbose)?)?);
+                entries.push(resolve::shape(&described(catalogue, &txid, &entity, verbose)?)?)?;
             }
-            Ok(list)
+            Ok(entries.finish())
         })
     })
 }

@@ -34,8 +34,8 @@ const LONGEST_UNLOCK: i64 = 100 * 365 * 86_400;
 /// The methods answered here.
 pub const ANSWERS: &[(&str, Answerer)] = &[
     ("getwalletinfo", Answerer::Later(|ctx, params| heavy(ctx, params, getwalletinfo))),
-    ("getwallettransaction", Answerer::Now(getwallettransaction)),
-    ("getaddresstransaction", Answerer::Now(getaddresstransaction)),
+    ("getwallettransaction", Answerer::Later(|ctx, params| heavy(ctx, params, getwallettransaction))),
+    ("getaddresstransaction", Answerer::Later(|ctx, params| heavy(ctx, params, getaddresstransaction))),
     ("listwallettransactions", Answerer::Later(|ctx, params| heavy(ctx, params, listwallettransactions))),
     ("listaddresstransactions", Answerer::Later(|ctx, params| heavy(ctx, params, listaddresstransactions))),
     ("backupwallet", Answerer::Later(|ctx, params| heavy(ctx, params, backupwallet))),

@@ -1,7 +1,6 @@
 //! A transaction as the wallet or one of its addresses sees it.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 
 use rota_api::error::RpcError;
 use rota_api::wallet::{WalletBalance, WalletTransaction};
@@ -122,11 +121,19 @@ pub type Spent = (OutPoint, Option<Output>);
 /// # Errors
 /// -32603 if storage fails.
 pub fn spent_outputs(moment: &Moment<'_>, known: &Known) -> Result<Vec<Spent>, RpcError> {
-    let mut spent = Vec::with_capacity(known.tx.body.inputs.len());
-    for input in &known.tx.body.inputs {
-        let source = moment.transaction(&input.outpoint.txid)?.map(|known| Arc::clone(&known.tx));
-        let out = source.and_then(|tx| tx.body.outputs.get(input.outpoint.index as usize).cloned());
-        spent.push((input.outpoint, out));
+    let mut spent: Vec<Spent> = known.tx.body.inputs.iter().map(|input| (input.outpoint, None)).collect();
+    // A source may be large and have each of its outputs spent here: it is read once, and let go before the next.
+    let mut places: BTreeMap<Txid, Vec<usize>> = BTreeMap::new();
+    for (place, (outpoint, _)) in spent.iter().enumerate() {
+        places.entry(outpoint.txid).or_default().push(place);
+    }
+    for (txid, places) in places {
+        let Some(source) = moment.transaction(&txid)? else { continue };
+        for place in places {
+            if let Some((outpoint, out)) = spent.get_mut(place) {
+                *out = source.tx.body.outputs.get(outpoint.index as usize).cloned();
+            }
+        }
     }
     Ok(spent)
 }

@@ -24,6 +24,7 @@ use crate::rpc::cursor::token::ListName;
 use crate::rpc::cursor::{self, Cursor};
 use crate::rpc::decode::wallet::spent_outputs;
 use crate::rpc::decode::{Known, Moment};
+use crate::rpc::entries::{Entries, steps};
 use crate::rpc::history::waiting;
 use crate::rpc::resolve::{address, entity_in, entity_value, state_error, storage_error};
 
@@ -82,7 +83,13 @@ pub(super) fn list(ctx: &Context, params: &Params) -> Answer {
     };
     cursor::answer(&moment.snapshot, list, paging, |positions| {
         let waiting = Waiting::at(&moment);
-        part(positions)?.iter().map(|lock| entry(&moment, &reader, &waiting, lock, detail)).collect()
+        let mut entries = Entries::new();
+        for step in steps(positions) {
+            for lock in &part(step)? {
+                entries.push(entry(&moment, &reader, &waiting, lock, detail)?)?;
+            }
+        }
+        Ok(entries.finish())
     })
 }
 
@@ -144,15 +151,18 @@ fn pairs(
         return Ok(pairs.size.into());
     }
     cursor::answer(&look.moment.snapshot, pairs, paging, |positions| {
-        let entry = |pair: &Pair| {
-            let mut map = Map::new();
-            write(&look, pair, &mut map)?;
-            if detail == Detail::Verbose {
-                write_ends(&look.moment, &look.reader, Selector::Pair(pair), [].into_iter(), &mut map)?;
+        let mut entries = Entries::new();
+        for step in steps(positions) {
+            for pair in &look.reader.pairs(list, step).map_err(storage_error)? {
+                let mut map = Map::new();
+                write(&look, pair, &mut map)?;
+                if detail == Detail::Verbose {
+                    write_ends(&look.moment, &look.reader, Selector::Pair(pair), [].into_iter(), &mut map)?;
+                }
+                entries.push(Value::Object(map))?;
             }
-            Ok(Value::Object(map))
-        };
-        look.reader.pairs(list, positions).map_err(storage_error)?.iter().map(entry).collect()
+        }
+        Ok(entries.finish())
     })
 }
 
@@ -224,6 +234,7 @@ pub(super) fn asset_transactions(ctx: &Context, params: &Params) -> Answer {
     if detail == Detail::Number {
         return Ok(size.into());
     }
+    let mut entries = Entries::new();
     let page = match paging {
         Paging::Page(page) => page,
         Paging::After(after) => {
@@ -231,19 +242,20 @@ pub(super) fn asset_transactions(ctx: &Context, params: &Params) -> Answer {
             let list = List::of_index(snapshot, &look.reader, ASSET_TRANSACTIONS, Order::Chain, selector)?;
             let cursor = Cursor::open(snapshot, list, &after)?;
             let window = cursor.window();
-            return cursor.answer(window.end, look.mined_moves(&pair, window, detail)?);
+            look.add_mined_moves(&pair, window.clone(), detail, &mut entries)?;
+            return cursor.answer(window.end, entries.finish());
         }
     };
     let window = page.window(size);
-    let mut list = look.mined_moves(&pair, window.start.min(indexed)..window.end.min(indexed), detail)?;
+    look.add_mined_moves(&pair, window.start.min(indexed)..window.end.min(indexed), detail, &mut entries)?;
     let mut balance = i128::try_from(look.reader.total(&pair).map_err(storage_error)?).unwrap_or(i128::MAX);
     for (place, (known, change)) in (indexed..).zip(&moves) {
         balance += change;
         if window.contains(&place) {
-            list.push(look.moved(known, detail, &pair.used, *change, balance)?);
+            entries.push(look.moved(known, detail, &pair.used, *change, balance)?)?;
         }
     }
-    Ok(Value::Array(list))
+    Ok(Value::Array(entries.finish()))
 }
 
 /// One look at the index for one answer.
@@ -309,21 +321,28 @@ impl<'c> Look<'c> {
         Ok(Value::Object(map))
     }
 
-    /// The chain's transactions of a pair at these positions.
-    fn mined_moves(&self, pair: &Pair, rows: Range<u64>, detail: Detail) -> Result<Vec<Value>, RpcError> {
-        let before = rows.start.saturating_sub(1);
-        let totals = self.reader.totals(pair, before..rows.end).map_err(storage_error)?;
-        let mut totals = totals.into_iter().map(|total| i128::try_from(total).unwrap_or(i128::MAX));
-        let mut balance = if rows.start > 0 { totals.next().unwrap_or(0) } else { 0 };
-        let found = self.reader.page(Order::Chain, Selector::Pair(pair), rows).map_err(storage_error)?;
-        let mut list = Vec::with_capacity(found.len());
-        for (row, total) in found.iter().zip(totals) {
-            if let Some(known) = self.moment.listed(row)? {
-                list.push(self.moved(&known, detail, &pair.used, total - balance, total)?);
+    /// Adds the chain's transactions of a pair at these positions to the entries of a list.
+    fn add_mined_moves(
+        &self,
+        pair: &Pair,
+        positions: Range<u64>,
+        detail: Detail,
+        entries: &mut Entries,
+    ) -> Result<(), RpcError> {
+        for step in steps(positions) {
+            let before = step.start.saturating_sub(1);
+            let totals = self.reader.totals(pair, before..step.end).map_err(storage_error)?;
+            let mut totals = totals.into_iter().map(|total| i128::try_from(total).unwrap_or(i128::MAX));
+            let mut balance = if step.start > 0 { totals.next().unwrap_or(0) } else { 0 };
+            let found = self.reader.page(Order::Chain, Selector::Pair(pair), step).map_err(storage_error)?;
+            for (row, total) in found.iter().zip(totals) {
+                if let Some(known) = self.moment.listed(row)? {
+                    entries.push(self.moved(&known, detail, &pair.used, total - balance, total)?)?;
+                }
+                balance = total;
             }
-            balance = total;
         }
-        Ok(list)
+        Ok(())
     }
 
     /// Waiting transactions in which an address gives or takes something, as they arrived, and what they change for it.

@@ -8,11 +8,10 @@ use rota_chain::codec::encode;
 use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
 use rota_chain::transaction::{OutPoint, Output};
-use rota_storage::index::StreamReader;
 use serde_json::{Map, Value, json};
 
 use super::quantity::{held, quantity};
-use super::{index, redeemer, tag};
+use super::{Redeemers, index, tag};
 use crate::context::Context;
 use crate::rpc::Answer;
 use crate::rpc::decode::asset::{Unit, unit};
@@ -46,8 +45,10 @@ pub(super) fn transaction(ctx: &Context, params: &Params) -> Answer {
     for (index, (outpoint, out)) in spent.iter().enumerate() {
         write_spent(&moment, outpoint, out.as_ref(), &mut shown["vin"][index])?;
     }
+    let mut redeemers = Redeemers::new(&moment, &reader);
     for (index, out) in (0u32..).zip(&known.tx.body.outputs) {
-        write_output(&moment, &reader, &known, (index, out), &mut shown["vout"][index as usize])?;
+        let redeemed = redeemers.of(OutPoint { txid: known.txid, index })?;
+        write_output(&moment, redeemed, &known, (index, out), &mut shown["vout"][index as usize])?;
     }
     Ok(shown)
 }
@@ -71,12 +72,11 @@ fn write_spent(
 /// Writes to an output its tags, native currency among its assets, and who spent it.
 fn write_output(
     moment: &Moment<'_>,
-    reader: &StreamReader,
+    redeemed: Option<(Txid, usize)>,
     known: &Known,
     (index, out): (u32, &Output),
     vout: &mut Value,
 ) -> Result<(), RpcError> {
-    let redeemed = redeemer(moment, reader, OutPoint { txid: known.txid, index })?;
     vout["tags"] = tag::of_output(known, index, out).into();
     vout["redeem"] = redeemed.map_or(Value::Null, |(by, vin)| json!({"txid": by.to_string(), "vin": vin}));
     let mut assets = vout["assets"].as_array().cloned().unwrap_or_default();

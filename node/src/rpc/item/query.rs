@@ -41,6 +41,8 @@ const ITEM_STEPS: u64 = 1_000_000;
 const CALL_STEPS: u64 = 50_000_000;
 /// Bytes of JSON that one call decodes: about a second.
 const CALL_BYTES: u64 = 64 << 20;
+/// Bytes of JSON off the chain above which no condition holds for an item.
+const ITEM_BYTES: u64 = 4 << 20;
 /// Candidates read at a time.
 const ROWS: u64 = 256;
 
@@ -151,7 +153,8 @@ fn json_of(look: &Look<'_>, publish: &Publish, work: &mut Work) -> Result<Option
     let fetched;
     let bytes = match &publish.data {
         ItemData::Onchain(data) if data.format == DataFormat::Json => &data.bytes,
-        ItemData::Offchain(chunked) if chunked.format == DataFormat::Json => {
+        // Off the chain it may be a gigabyte, and as a value many times that.
+        ItemData::Offchain(chunked) if chunked.format == DataFormat::Json && chunked.size() <= ITEM_BYTES => {
             match look.moment.ctx.offchain.read(chunked).map_err(resolve::storage_error)? {
                 Fetched::Here(bytes) => {
                     fetched = bytes;

@@ -21,6 +21,7 @@ use crate::rpc::cache::blocking;
 use crate::rpc::cursor::Cursor;
 use crate::rpc::cursor::list::List;
 use crate::rpc::cursor::token::ListName;
+use crate::rpc::entries::{Entries, steps};
 use crate::rpc::{Answer, resolve};
 
 /// A key or publisher.
@@ -73,21 +74,16 @@ fn list(look: Look<'_>, params: &Params, kind: TermKind, chosen: Option<Vec<Term
     let look = &look.in_order(order)?;
     look.check_terms(order, kind)?;
     let waiting = Waiting::of(look, kind);
-    let shown = |terms: &[Term]| -> Result<Vec<Value>, RpcError> {
-        terms.iter().map(|term| resolve::shape(&entry(look, order, term, &waiting, verbose)?)).collect()
-    };
-    let part = |terms: &[Term], window: Range<u64>| {
-        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
-        terms.get(place(window.start)..place(window.end)).unwrap_or_default().to_vec()
-    };
+    let mut entries = Entries::new();
+    let add = |term: &Term| entries.push(resolve::shape(&entry(look, order, term, &waiting, verbose)?)?);
     let after = match paging {
         Paging::After(after) => after,
         Paging::Page(page) => {
-            let terms = match chosen {
-                Some(terms) => part(&terms, page.window(terms.len() as u64)),
-                None => page_of_terms(look, order, kind, &waiting, page)?,
-            };
-            return shown(&terms).map(Value::Array);
+            match &chosen {
+                Some(terms) => part(terms, page.window(terms.len() as u64)).iter().try_for_each(add)?,
+                None => for_page(look, order, kind, &waiting, page, add)?,
+            }
+            return Ok(Value::Array(entries.finish()));
         }
     };
     let snapshot = &look.moment.snapshot;
@@ -105,11 +101,17 @@ fn list(look: Look<'_>, params: &Params, kind: TermKind, chosen: Option<Vec<Term
     };
     let cursor = Cursor::open(snapshot, list, &after)?;
     let window = cursor.window();
-    let terms = match chosen {
-        Some(terms) => part(&terms, window.clone()),
-        None => indexed_terms(look, order, kind, window.clone())?,
-    };
-    cursor.answer(window.end, shown(&terms)?)
+    match &chosen {
+        Some(terms) => part(terms, window.clone()).iter().try_for_each(add)?,
+        None => for_indexed(look, order, kind, window.clone(), add)?,
+    }
+    cursor.answer(window.end, entries.finish())
+}
+
+/// The terms at positions of a list of them.
+fn part(terms: &[Term], positions: Range<u64>) -> &[Term] {
+    let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+    terms.get(place(positions.start)..place(positions.end)).unwrap_or_default()
 }
 
 /// Waiting items by key or publisher, in order of first appearance.
@@ -162,20 +164,35 @@ fn terms_of(item: &PoolItem, kind: TermKind) -> Vec<Term> {
     terms.into_iter().filter(|term| seen.insert(term.clone())).collect()
 }
 
-fn page_of_terms(
+/// Visits the terms of a page; in chain order those that only waiting items have come last.
+fn for_page(
     look: &Look<'_>,
     order: Order,
     kind: TermKind,
     waiting: &Waiting,
     page: Page,
-) -> Result<Vec<Term>, RpcError> {
+    mut visit: impl FnMut(&Term) -> Result<(), RpcError>,
+) -> Result<(), RpcError> {
     let indexed = indexed_count(look, order, kind)?;
     let new = if order == Order::Chain { waiting.new_terms(look)? } else { Vec::new() };
     let window = page.window(indexed + new.len() as u64);
-    let mut terms = indexed_terms(look, order, kind, window.start.min(indexed)..window.end.min(indexed))?;
-    let place = |at: u64| usize::try_from(at.saturating_sub(indexed)).unwrap_or(usize::MAX);
-    terms.extend_from_slice(new.get(place(window.start)..place(window.end)).unwrap_or_default());
-    Ok(terms)
+    for_indexed(look, order, kind, window.start.min(indexed)..window.end.min(indexed), &mut visit)?;
+    let late = window.start.saturating_sub(indexed)..window.end.saturating_sub(indexed);
+    part(&new, late).iter().try_for_each(visit)
+}
+
+/// Visits the terms at positions of the index.
+fn for_indexed(
+    look: &Look<'_>,
+    order: Order,
+    kind: TermKind,
+    positions: Range<u64>,
+    mut visit: impl FnMut(&Term) -> Result<(), RpcError>,
+) -> Result<(), RpcError> {
+    for step in steps(positions) {
+        indexed_terms(look, order, kind, step)?.iter().try_for_each(&mut visit)?;
+    }
+    Ok(())
 }
 
 fn indexed_count(look: &Look<'_>, order: Order, kind: TermKind) -> Result<u64, RpcError> {
