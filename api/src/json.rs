@@ -1,5 +1,6 @@
 //! Strict reading of JSON that ends up on the chain: members keep their order, a duplicate member is refused,
-//! nesting is bounded. Numbers follow serde_json: integers within i64 and u64 exact, others as f64.
+//! nesting and, for callers, the number of values are bounded. Numbers follow serde_json: integers within i64 and u64
+//! exact, others as f64.
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -13,6 +14,10 @@ pub const ITEM_DEPTH_LIMIT: usize = 100;
 /// five levels that calls such as `publishmulti` and `createrawsendfrom` put around an item.
 pub const BODY_DEPTH_LIMIT: usize = ITEM_DEPTH_LIMIT + 8;
 
+/// Most values in the parameters of a request, arrays and objects included, members of an object one each. Kept in memory a
+/// value takes up to 200 bytes where its text has two or three, so that this many take 200 MB; calls need a tenth of them.
+pub const BODY_VALUE_LIMIT: usize = 1_000_000;
+
 /// Why a JSON text was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonFault {
@@ -25,13 +30,21 @@ pub enum JsonFault {
     /// Arrays and objects nest too deeply.
     #[error("JSON nested deeper than {0} levels")]
     TooDeep(usize),
+    /// There are too many values.
+    #[error("JSON of more than the limit of {0} values")]
+    TooManyValues(usize),
 }
 
 /// Reads one JSON value, at most `depth_limit` arrays and objects inside each other.
 pub fn parse_strict(text: &str, depth_limit: usize) -> Result<Value, JsonFault> {
-    let fault = Cell::new(None);
+    parse_bounded(text, depth_limit, usize::MAX)
+}
+
+/// Reads one JSON value as [`parse_strict`] does, at most `value_limit` values in all. What is beyond is not read.
+pub fn parse_bounded(text: &str, depth_limit: usize, value_limit: usize) -> Result<Value, JsonFault> {
+    let (fault, values) = (Cell::new(None), Cell::new(value_limit));
     let mut reader = serde_json::Deserializer::from_str(text);
-    let strict = Strict { left: depth_limit, limit: depth_limit, fault: &fault };
+    let strict = Strict { left: depth_limit, limit: depth_limit, values: &values, value_limit, fault: &fault };
     let parsed = strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     parsed.map_err(|error| fault.take().unwrap_or_else(|| JsonFault::Syntax(error.to_string())))
 }
@@ -71,6 +84,9 @@ pub fn depth_within(text: &[u8], limit: usize) -> bool {
 struct Strict<'f> {
     left: usize,
     limit: usize,
+    /// Values that may still come.
+    values: &'f Cell<usize>,
+    value_limit: usize,
     fault: &'f Cell<Option<JsonFault>>,
 }
 
@@ -90,6 +106,11 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let Some(values) = self.values.get().checked_sub(1) else {
+            self.fault.set(Some(JsonFault::TooManyValues(self.value_limit)));
+            return Err(D::Error::custom("too many values"));
+        };
+        self.values.set(values);
         deserializer.deserialize_any(self)
     }
 }
@@ -156,7 +177,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use super::{JsonFault, depth_within, parse_strict};
+    use super::{JsonFault, depth_within, parse_bounded, parse_strict};
 
     fn nested(levels: usize) -> String {
         "[".repeat(levels) + &"]".repeat(levels)
@@ -197,6 +218,20 @@ mod tests {
         assert!(depth_within(nested(100).as_bytes(), 100));
         assert!(!depth_within(nested(101).as_bytes(), 100));
         assert!(!depth_within("[".repeat(5_000_000).as_bytes(), 100));
+    }
+
+    #[test]
+    fn values_are_counted_at_any_depth_and_taken_up_to_the_limit() {
+        for text in ["[1,[2],{\"a\":3}]", "[[[[[0]]]]]", "[null,\"x\",true,{},[]]"] {
+            assert!(parse_bounded(text, 100, 6).is_ok(), "{text}");
+            assert_eq!(parse_bounded(text, 100, 5).unwrap_err(), JsonFault::TooManyValues(5), "{text}");
+            assert!(parse_strict(text, 100).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn values_beyond_the_limit_are_not_looked_at() {
+        assert_eq!(parse_bounded("[1,2,3,4 and no JSON", 100, 3).unwrap_err(), JsonFault::TooManyValues(3));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::cursor::{After, Paging};
 use crate::error::{Code, ParameterRule, RpcError};
-use crate::json::{BODY_DEPTH_LIMIT, JsonFault, parse_strict};
+use crate::json::{BODY_DEPTH_LIMIT, BODY_VALUE_LIMIT, JsonFault, parse_bounded};
 use crate::method::Method;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -85,20 +85,26 @@ impl Params {
     }
 
     /// Reads the raw `params` member: an array; null or nothing is the empty list. A duplicate object member is
-    /// -8 (which of the two was meant?), another structure -32600.
+    /// -8 (which of the two was meant?), as are more than [`BODY_VALUE_LIMIT`] values, another structure -32600.
     pub fn parse(text: Option<&str>) -> Result<Self, RpcError> {
         let text = text.map_or("", str::trim);
         if matches!(text, "" | "null" | "[]") {
             return Ok(Self::default());
         }
-        match parse_strict(text, BODY_DEPTH_LIMIT) {
+        match parse_bounded(text, BODY_DEPTH_LIMIT, BODY_VALUE_LIMIT) {
             Ok(Value::Array(values)) => Ok(Self { values }),
             Ok(_) => Err(RpcError::new(Code::InvalidRequest, "Params must be an array")),
             Err(JsonFault::DuplicateMember(name)) => {
                 let sentence = JsonFault::DuplicateMember(name.clone()).to_string();
                 Err(RpcError::parameter(ParameterRule::Twice, sentence).got(name))
             }
-            Err(fault) => Err(RpcError::new(Code::ParseError, fault.to_string())),
+            Err(JsonFault::TooManyValues(limit)) => {
+                let sentence = format!("Parameters of more than the limit of {limit} values");
+                Err(RpcError::parameter(ParameterRule::Size, sentence).allowed(limit))
+            }
+            Err(fault @ (JsonFault::Syntax(_) | JsonFault::TooDeep(_))) => {
+                Err(RpcError::new(Code::ParseError, fault.to_string()))
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 use super::{Detail, Page, Params, Selection};
 use crate::cursor::{After, Paging};
 use crate::error::RpcError;
+use crate::json::BODY_VALUE_LIMIT;
 use serde_json::{Value, json};
 
 fn params(value: Value) -> Params {
@@ -33,6 +34,22 @@ fn an_object_instead_of_the_list_is_an_invalid_request() {
 fn a_duplicate_member_inside_a_parameter_is_refused() {
     let (code, message) = failed(Params::parse(Some(r#"["s","k",{"json":{"a":1,"a":2}}]"#)));
     assert_eq!((code, message.contains("\"a\"")), (-8, true));
+}
+
+#[test]
+fn values_without_end_are_refused_before_they_are_kept() {
+    let objects = |count: usize| format!("[[{}]]", vec!["{\"\":0}"; count].join(","));
+    // An object and its member, and the two arrays around all.
+    let most = (BODY_VALUE_LIMIT - 2) / 2;
+    assert_eq!(Params::parse(Some(&objects(most))).unwrap().len(), 1);
+    let (code, message) = failed(Params::parse(Some(&objects(most + 1))));
+    assert_eq!((code, message.contains(&BODY_VALUE_LIMIT.to_string())), (-8, true), "{message}");
+}
+
+#[test]
+fn a_long_list_of_texts_is_taken() {
+    let texts: Vec<String> = (0..100_000).map(|number| number.to_string()).collect();
+    assert_eq!(params(json!([texts])).list(0).unwrap(), texts);
 }
 
 #[test]

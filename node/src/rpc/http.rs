@@ -26,6 +26,7 @@ mod config;
 mod door;
 mod envelope;
 mod message;
+mod reply;
 mod session;
 mod socket;
 mod tls;
@@ -42,7 +43,7 @@ use crate::rpc::reach::Reach;
 use body::kibibytes;
 use call::Caller;
 use door::{CONNECTION_LIMIT, Door, Place, Refusals};
-use envelope::{Fault, Reply};
+use envelope::Fault;
 use socket::PatientStream;
 
 /// Largest head of a request: eight times what the original takes, since proxies add headers.
@@ -372,7 +373,7 @@ impl Front {
         place.is_busy();
         let reply = Arc::clone(&self.caller).answer(bytes, reach).await;
         place.waits();
-        reply.map_or_else(|| busy(self.caller.busy_text()), json)
+        reply.map_or_else(busy, |(status, body)| json(status, body))
     }
 
     /// Lets a wrong password cost time. Nothing is held meanwhile but the guesser's own connection.
@@ -419,9 +420,9 @@ fn oversize_message() -> String {
     message::written(&Err(Fault::invalid_request(sentence)), "null")
 }
 
-fn json(reply: Reply) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(reply.body)));
-    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+fn json(status: u16, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(SERVER, HeaderValue::from_static(SERVER_NAME));

@@ -108,9 +108,8 @@ impl Front {
             self.discard(body, limit.saturating_mul(OVERSIZE_DISCARD_FACTOR)).await;
         }
         let fault = Fault::invalid_request(format!("Request body larger than the limit of {limit} bytes"));
-        let mut reply = Reply::fault(&fault, None);
-        reply.status = StatusCode::PAYLOAD_TOO_LARGE.as_u16();
-        closing(json(reply))
+        let reply = Reply::fault(&fault, None);
+        closing(json(StatusCode::PAYLOAD_TOO_LARGE.as_u16(), Bytes::from(reply.body)))
     }
 
     /// Reads and drops a body of at most `limit` bytes. False if there is more, or it takes too long.

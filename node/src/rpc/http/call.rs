@@ -6,6 +6,7 @@ use super::envelope::{
     Answer, Body, Call, Fault, Members, Reply, body_form, find_error, read_batch, read_members, write_reply,
 };
 use super::message::Line;
+use super::reply::{NO_ROOM, Replies};
 use crate::rpc::entries;
 use crate::rpc::reach::Reach;
 use hyper::body::Bytes;
@@ -35,6 +36,7 @@ pub(super) struct Caller {
     admission: Arc<Semaphore>,
     places: Semaphore,
     slow: Semaphore,
+    replies: Replies,
 }
 
 impl Caller {
@@ -49,21 +51,31 @@ impl Caller {
             admission: Arc::new(Semaphore::new(workers.saturating_add(config.queue).min(Semaphore::MAX_PERMITS))),
             places: Semaphore::new(workers.min(Semaphore::MAX_PERMITS)),
             slow: Semaphore::new(SLOW_CALLS),
+            replies: Replies::new(config.reply_memory, config.reply_patience),
         }
     }
 
-    /// The reply to a body, or none where 503 is due. The work runs in a task of its own: a client that hangs up
+    /// Status and body of the reply, or why 503 is due. The work runs in a task of its own: a client that hangs up
     /// does not leave a call half done, and a call that panics takes no connection along.
-    pub(super) async fn answer(self: Arc<Self>, bytes: Bytes, reach: Arc<Reach>) -> Option<Reply> {
-        let admitted = self.admit()?;
+    pub(super) async fn answer(self: Arc<Self>, bytes: Bytes, reach: Arc<Reach>) -> Result<(u16, Bytes), &'static str> {
+        let admitted = self.admit().ok_or_else(|| self.busy_text())?;
         let work = tokio::spawn(async move {
+            // Kept until the reply has room, so that no others are begun for which there is none either.
             let _admitted = admitted;
-            self.reply(&bytes, &reach).await
+            let Reply { status, body } = self.reply(&bytes, &reach).await;
+            self.hold(body).await.map(|body| (status, body)).ok_or(NO_ROOM)
         });
-        Some(work.await.unwrap_or_else(|error| {
+        work.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a call broke off");
-            Reply::fault(&Fault::new(Code::InternalError, "Internal error: the call broke off, see the log"), None)
-        }))
+            let fault = Fault::new(Code::InternalError, "Internal error: the call broke off, see the log");
+            let Reply { status, body } = Reply::fault(&fault, None);
+            Ok((status, Bytes::from(body)))
+        })
+    }
+
+    /// A reply with room for it, none if others do not leave it any in time.
+    pub(super) async fn hold(&self, reply: String) -> Option<Bytes> {
+        self.replies.hold(reply).await
     }
 
     /// A place among those that run and wait, or none while all are taken or the node is stopping.

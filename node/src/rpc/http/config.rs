@@ -14,6 +14,13 @@ pub const BODY_LIMIT: u64 = 64 * 1024 * 1024;
 /// Largest reply. What is larger is to be asked for by pages.
 pub const REPLY_LIMIT: usize = 256 * 1024 * 1024;
 
+/// Memory for larger replies that their callers have not read yet: four of the largest, so that one caller who reads slowly
+/// leaves room for others.
+pub const REPLY_MEMORY: usize = 4 * REPLY_LIMIT;
+
+/// How long a reply waits for room in that memory: a large one is read in less on a near network.
+pub const REPLY_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Most requests in one batch: client libraries send hundreds at most.
 pub const BATCH_LIMIT: usize = 10_000;
 
@@ -52,6 +59,10 @@ pub struct FrontConfig {
     pub body_limit: u64,
     /// Largest reply in bytes.
     pub reply_limit: usize,
+    /// Memory for larger replies that are not read yet, in bytes.
+    pub reply_memory: usize,
+    /// How long a reply waits for room in it.
+    pub reply_patience: Duration,
     /// Most requests in one batch.
     pub batch_limit: usize,
 }
@@ -72,6 +83,8 @@ impl FrontConfig {
             timeout: TIMEOUT,
             body_limit: BODY_LIMIT,
             reply_limit: REPLY_LIMIT,
+            reply_memory: REPLY_MEMORY,
+            reply_patience: REPLY_PATIENCE,
             batch_limit: BATCH_LIMIT,
         }
     }

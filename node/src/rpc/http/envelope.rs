@@ -17,6 +17,10 @@ pub(super) use member::{Members, read_batch, read_members};
 /// The id in a reply to a request whose own id was never read.
 const UNREAD_ID: &str = "0";
 
+/// Longest id in bytes: far more than clients number or name their requests with. Even the reply that says that there is no
+/// room for a reply repeats it.
+const ID_LIMIT: usize = 64 * 1024;
+
 /// An error on its way to the wire, already written as JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
@@ -175,9 +179,12 @@ pub(super) struct Call<'a> {
 }
 
 impl Members<'_> {
-    /// The id as it is echoed: compact JSON, null if there is none.
+    /// The id as it is echoed: compact JSON, null if there is none or it is too long.
     pub(super) fn id_text(&self) -> Cow<'_, str> {
         let raw = self.id.map_or("null", RawValue::get);
+        if raw.len() > ID_LIMIT {
+            return Cow::Borrowed("null");
+        }
         match raw.starts_with(['{', '[']) {
             true => serde_json::from_str::<Value>(raw).map_or(Cow::Borrowed("null"), |id| Cow::Owned(id.to_string())),
             false => Cow::Borrowed(raw),
@@ -204,8 +211,11 @@ impl Members<'_> {
             .map_err(|error| Fault::new(Code::ParseError, format!("Parse error: {error}")))
     }
 
-    /// The rest of the envelope: parameters must be an array, the chain, if named, this one.
+    /// The rest of the envelope: parameters must be an array, the chain, if named, this one, the id not too long.
     pub(super) fn call(&self, chain_name: &str) -> Result<Call<'_>, Fault> {
+        if self.id.is_some_and(|id| id.get().len() > ID_LIMIT) {
+            return Err(Fault::invalid_request(format!("The id has more than the limit of {ID_LIMIT} bytes")));
+        }
         let method = self.method_name()?;
         let params = match self.params.map(RawValue::get) {
             None | Some("null") => None,
@@ -213,13 +223,12 @@ impl Members<'_> {
             Some(_) => return Err(Fault::invalid_request("Params must be an array")),
         };
         if let Some(raw) = self.chain_name {
-            let named = serde_json::from_str::<Value>(raw.get()).unwrap_or_default();
-            match named.as_str() {
-                Some(named) if named == chain_name => {}
-                Some(named) => {
+            match serde_json::from_str::<String>(raw.get()) {
+                Ok(named) if named == chain_name => {}
+                Ok(named) => {
                     return Err(Fault::invalid_request(format!("This is a node of {chain_name}, not of {named}")));
                 }
-                None => return Err(Fault::invalid_request("chain_name must be a string")),
+                Err(_) => return Err(Fault::invalid_request("chain_name must be a string")),
             }
         }
         Ok(Call { method, params })
@@ -235,7 +244,7 @@ impl fmt::Display for Fault {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use super::{Answer, Body, Reply, body_form, find_error, read_batch, read_members};
+    use super::{Answer, Body, ID_LIMIT, Reply, body_form, find_error, read_batch, read_members};
     use serde_json::value::RawValue;
 
     #[test]
@@ -255,11 +264,29 @@ mod tests {
             ("\"a b\"", "\"a b\""),
             ("null", "null"),
             ("[ 1, {\"a\": 2} ]", "[1,{\"a\":2}]"),
+            ("{\t\"a b\" :\n\" \\\" : \\\\\", \"c\": [ ] }", "{\"a b\":\" \\\" : \\\\\",\"c\":[]}"),
             ("123456789012345678901234567890", "123456789012345678901234567890"),
         ] {
             assert_eq!(read_members(&format!("{{\"id\": {raw} }}")).unwrap().id_text(), echoed);
         }
         assert_eq!(read_members("{}").unwrap().id_text(), "null");
+    }
+
+    #[test]
+    fn an_id_without_end_is_refused_and_not_echoed() {
+        let echoed = |id: &str| {
+            let text = format!(r#"{{"method":"a","id":{id}}}"#);
+            let members = read_members(&text).unwrap();
+            let code = members.call("c").map_or_else(|fault| fault.code, |_| 0);
+            (code, members.id_text().into_owned())
+        };
+        let longest = format!("[1{}]", ",1".repeat((ID_LIMIT - 3) / 2));
+        assert_eq!(echoed(&longest), (0, longest.clone()));
+        // The marks of a text are two bytes.
+        let text = format!("\"{}\"", "x".repeat(ID_LIMIT - 1));
+        for long in [format!("[1{}]", ",1".repeat(ID_LIMIT / 2)), text] {
+            assert_eq!(echoed(&long), (-32600, "null".to_owned()));
+        }
     }
 
     #[test]

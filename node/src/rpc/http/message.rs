@@ -3,6 +3,7 @@
 
 use super::call::Caller;
 use super::envelope::{Answer, Body, Call, Fault, body_form, read_batch, read_members};
+use super::reply::NO_ROOM;
 use crate::rpc::reach::Reach;
 use futures::FutureExt;
 use hyper::body::Bytes;
@@ -62,33 +63,40 @@ pub(super) fn written(outcome: &Result<Answer, Fault>, id: &str) -> String {
     format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"{name}\":{value}}}")
 }
 
+/// An error as a reply: it is short, and needs no room.
+fn refusal(fault: Fault, id: &str) -> Bytes {
+    Bytes::from(written(&Err(fault), id))
+}
+
 impl Caller {
     /// The reply to a message, none if nothing in it is to be answered here. The work runs in a task of its own: a
     /// client that hangs up does not leave a call half done.
-    pub(super) async fn answer_message(self: Arc<Self>, bytes: Bytes, line: Arc<Line>) -> Option<String> {
+    pub(super) async fn answer_message(self: Arc<Self>, bytes: Bytes, line: Arc<Line>) -> Option<Bytes> {
         let work = tokio::spawn(async move {
             match body_form(&bytes) {
-                Err(fault) => Some(written(&Err(fault), NO_ID)),
+                Err(fault) => Some(refusal(fault, NO_ID)),
                 Ok(Body::One(text)) => self.message_one(text, &line).await,
                 Ok(Body::Batch(text)) => self.message_batch(text, &line).await,
             }
         });
         work.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a message broke off");
-            Some(written(&Err(broke_off()), NO_ID))
+            Some(refusal(broke_off(), NO_ID))
         })
     }
 
-    async fn message_one(&self, text: &str, line: &Line) -> Option<String> {
+    async fn message_one(&self, text: &str, line: &Line) -> Option<Bytes> {
         let members = match read_members(text) {
             Ok(members) => members,
-            Err(fault) => return Some(written(&Err(fault), NO_ID)),
+            Err(fault) => return Some(refusal(fault, NO_ID)),
         };
         let id = members.id_text();
-        let outcome = match (self.admit(), self.readable(&members)) {
+        // Kept until the reply has room.
+        let admitted = self.admit();
+        let outcome = match (&admitted, self.readable(&members)) {
             (None, _) => Err(Fault::new(Code::Misc, self.busy_text())),
-            (_, Err(fault)) => Err(fault),
-            (Some(_admitted), Ok(call)) => match self.is_subscription(&call) {
+            (Some(_), Err(fault)) => Err(fault),
+            (Some(_), Ok(call)) => match self.is_subscription(&call) {
                 true => match self.subscribe(&call, &id, line).await {
                     Ok(()) => return None,
                     Err(fault) => Err(fault),
@@ -96,11 +104,23 @@ impl Caller {
                 false => self.perform_whole(&call, line).await,
             },
         };
-        (!members.has_no_id()).then(|| written(&outcome, &id))
+        if members.has_no_id() {
+            return None;
+        }
+        let reply = written(&outcome, &id);
+        // The reply has the result in it, and waiting with both would take twice the memory.
+        drop(outcome);
+        Some(self.held(reply, &id).await)
     }
 
-    /// A batch: one after the other, under one admission, each with its own outcome.
-    async fn message_batch(&self, text: &str, line: &Line) -> Option<String> {
+    /// A reply with room for it; where there is none in time, what a full queue answers.
+    async fn held(&self, reply: String, id: &str) -> Bytes {
+        self.hold(reply).await.unwrap_or_else(|| refusal(Fault::new(Code::Misc, NO_ROOM), id))
+    }
+
+    /// A batch: one after the other, under one admission, each with its own outcome. Its replies take room together, once all
+    /// are there: a batch that held some and waited for more could wait for another one that does the same.
+    async fn message_batch(&self, text: &str, line: &Line) -> Option<Bytes> {
         let members = match read_batch(text, self.batch_limit()) {
             Ok(members) if members.is_empty() => Err(Fault::invalid_request("Empty batch")),
             read => read,
@@ -108,7 +128,7 @@ impl Caller {
         let admitted = self.admit().ok_or_else(|| Fault::new(Code::Misc, self.busy_text()));
         let (members, _admitted) = match (members, admitted) {
             (Ok(members), Ok(admitted)) => (members, admitted),
-            (Err(fault), _) | (_, Err(fault)) => return Some(written(&Err(fault), NO_ID)),
+            (Err(fault), _) | (_, Err(fault)) => return Some(refusal(fault, NO_ID)),
         };
         let mut replies = String::new();
         for member in members {
@@ -117,7 +137,11 @@ impl Caller {
                 replies.push_str(&reply);
             }
         }
-        (!replies.is_empty()).then(|| replies + "]")
+        if replies.is_empty() {
+            return None;
+        }
+        replies.push(']');
+        Some(self.held(replies, NO_ID).await)
     }
 
     async fn message_member(&self, member: &RawValue, line: &Line, used: usize) -> Option<String> {

@@ -193,6 +193,22 @@ async fn a_reply_that_nobody_reads_is_given_up() {
 }
 
 #[tokio::test]
+async fn large_replies_that_are_not_read_leave_room_for_small_ones_and_make_it_when_their_callers_go() {
+    let patience = Duration::from_millis(200);
+    let world = World::with(|config| (config.reply_memory, config.reply_patience) = (100_000_000, patience)).await;
+    let large = r#"{"method":"long","params":[60000000],"id":1}"#;
+    let mut deaf = world.connect().await;
+    deaf.send(&post(BASIC, large)).await;
+    deaf.stream.readable().await.unwrap();
+    let refused = world.post(large).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    assert!(refused.body.contains("was carried out"), "{}", refused.body);
+    assert_eq!(world.post(r#"{"method":"getinfo","id":2}"#).await.status, 200);
+    drop(deaf);
+    while world.post(large).await.status != 200 {}
+}
+
+#[tokio::test]
 async fn a_call_goes_on_when_its_client_hangs_up() {
     let world = World::new().await;
     let mut wire = world.connect().await;

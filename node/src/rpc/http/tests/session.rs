@@ -285,6 +285,22 @@ async fn a_message_above_the_limit_is_refused_with_a_sentence_and_ends_the_conne
 }
 
 #[tokio::test]
+async fn a_reply_without_room_is_answered_as_a_full_queue_is() {
+    let patience = Duration::from_millis(200);
+    let world = World::with(|config| (config.reply_memory, config.reply_patience) = (100_000_000, patience)).await;
+    let large = |id: u32| format!(r#"{{"method":"long","params":[60000000],"id":{id}}}"#);
+    let length = |reply: &Value| reply["result"].as_str().map(str::len);
+    let (mut deaf, mut other) = (Socket::open(&world).await, Socket::open(&world).await);
+    deaf.send(large(1)).await;
+    deaf.0.get_ref().readable().await.unwrap();
+    for refused in [other.ask(large(2)).await, other.ask(format!("[{}]", large(2))).await] {
+        assert_eq!(refused["error"]["code"], -1, "{refused}");
+    }
+    assert_eq!(length(&deaf.next().await), Some(60_000_000));
+    assert_eq!(length(&other.ask(large(3)).await), Some(60_000_000), "what was read makes room");
+}
+
+#[tokio::test]
 async fn a_silent_connection_is_asked_for_a_sign_of_life_and_then_ended() {
     let world = World::with(|config| config.timeout = Duration::from_millis(100)).await;
     let mut alive = Socket::open(&world).await;
