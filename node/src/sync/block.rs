@@ -323,13 +323,13 @@ impl<V: ChainFacts> Sync<V> {
         }
     }
 
-    /// The ledger marked the parent after it was taken: what stands on it is not fetched again before the mark is gone.
+    /// The ledger marked the parent after it was taken: what stands on it is not fetched again before the mark is gone. Of
+    /// the parent alone the ledger can tell when that is.
     fn on_marked(&mut self, hash: &BlockHash, parent: BlockHash) {
-        let gone = self.tree.remove_branch(hash);
-        for marked in gone.into_iter().chain([*hash, parent]) {
-            self.building.remove(&marked);
-            self.settled.put(marked, KnownBlock { height: Height(0), work: 0, invalid: true });
+        for gone in self.tree.remove_branch(hash) {
+            self.building.remove(&gone);
         }
+        self.settled.put(parent, KnownBlock { height: Height(0), work: 0, invalid: true });
     }
 
     fn hold(&mut self, hash: BlockHash, block: Arc<Block>, peer: PeerHandle, until: u64) {
