@@ -85,7 +85,9 @@ impl Grants {
                     self.admins.insert(recipient);
                 }
                 if grant.permissions.contains(Permission::Mine) {
-                    self.miners.insert(recipient);
+                    if grant.range != BlockRange::NEVER {
+                        self.miners.insert(recipient);
+                    }
                     if grant.range != BlockRange::ALWAYS {
                         self.ended.insert(recipient);
                     }
@@ -135,16 +137,17 @@ impl Ledger {
             Err(ApplyError::Rule(rule)) => rule,
             Err(ApplyError::State(error)) => return Err(unreadable(error)),
         };
-        // Rights that the branch itself may have given or ended can make it right.
-        let grants = &rights.grants;
-        match &rule {
-            Rule::Block(BlockRule::Miner { .. }) if grants.miners.contains(&Lock::Key(miner)) => {}
-            Rule::Block(BlockRule::Spacing { .. }) if !grants.ended.is_empty() => {}
-            _ => return Ok(Some(rule)),
+        // Rights that the branch itself may have given or ended can make it right. The miner's own was not, if it may mine.
+        let (grants, own) = (&rights.grants, Lock::Key(miner));
+        if matches!(rule, Rule::Block(BlockRule::Miner { .. })) && !grants.miners.contains(&own) {
+            return Ok(Some(rule));
         }
-        let miners = mining::permitted_miners(&rights.at_fork, height).map_err(unreadable)?;
-        let ended = u32::try_from(grants.ended.len()).unwrap_or(u32::MAX);
-        let spacing = mining::spacing_at(miners.saturating_sub(ended), &self.rules, height);
+        let holders = rights.at_fork.holders(None, Permission::Mine).map_err(unreadable)?;
+        let left = holders
+            .iter()
+            .filter(|(lock, record)| record.range.contains(height) && (*lock == own || !grants.ended.contains(lock)));
+        let miners = u32::try_from(left.count()).unwrap_or(u32::MAX);
+        let spacing = mining::spacing_at(miners, &self.rules, height);
         let early = last.filter(|last| height < mining::next_turn(Some(*last), spacing));
         Ok(early.map(|last| BlockRule::Spacing { miner, last, spacing }.into()))
     }
@@ -163,7 +166,12 @@ impl Ledger {
         let header = block.header();
         let Some(way) = self.way(&snapshot, header.miner, header.previous)? else { return Ok(true) };
         let mut rights = self.mining_rights(&snapshot, &way)?;
-        rights.grants.add(block, |lock| self.was_admin(&snapshot, lock))
+        let may_change = rights.grants.add(block, |lock| self.was_admin(&snapshot, lock))?;
+        if may_change {
+            rights.changing.insert(0, block.hash());
+        }
+        self.rights = Some(rights);
+        Ok(may_change)
     }
 
     fn way(&self, snapshot: &Snapshot, miner: KeyHash, parent: BlockHash) -> Result<Option<Way>, StorageError> {
@@ -186,8 +194,11 @@ impl Ledger {
     /// The rights to mine on a branch: those at the fork, and what its blocks may have changed of them.
     fn mining_rights(&mut self, snapshot: &Snapshot, way: &Way) -> Result<MiningRights, StorageError> {
         let (fork, height) = way.fork;
-        let known = self.rights.take().filter(|rights| rights.fork == fork && rights.changing == way.changing);
-        if let Some(rights) = known {
+        if let Some(mut rights) = self.rights.take().filter(|rights| rights.fork == fork)
+            && let Some(new) = way.changing.strip_suffix(rights.changing.as_slice())
+        {
+            self.add_grants(snapshot, new, &mut rights.grants)?;
+            rights.changing.clone_from(&way.changing);
             return Ok(rights);
         }
         let mut at_fork = Overlay::new(snapshot.clone());
@@ -204,11 +215,17 @@ impl Ledger {
             }
         }
         let mut grants = Grants::default();
-        for hash in way.changing.iter().rev() {
+        self.add_grants(snapshot, &way.changing, &mut grants)?;
+        Ok(MiningRights { fork, changing: way.changing.clone(), at_fork, grants })
+    }
+
+    /// Adds what blocks grant, the last first.
+    fn add_grants(&self, snapshot: &Snapshot, blocks: &[BlockHash], grants: &mut Grants) -> Result<(), StorageError> {
+        for hash in blocks.iter().rev() {
             let Some(body) = self.tree.get(hash)?.and_then(|entry| entry.body) else { continue };
             grants.add(&self.store.read_block(body)?, |lock| self.was_admin(snapshot, lock))?;
         }
-        Ok(MiningRights { fork, changing: way.changing.clone(), at_fork, grants })
+        Ok(())
     }
 
     /// Whether a lock had the right to administer some time, by the active chain: the record of a right stays when it ends.

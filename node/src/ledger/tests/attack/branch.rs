@@ -133,6 +133,17 @@ fn a_grant_by_who_never_administered_opens_no_branch() {
 }
 
 #[test]
+fn a_revoke_taken_into_a_branch_of_who_it_revokes_makes_it_no_longer() {
+    let chain = chain();
+    let mut node = revoked(&chain);
+    let blocks = node.chain();
+    let revoke = blocks[2].transactions[1].clone();
+    let own = after(&chain, "maker", &blocks[..1]).block_of(ACTOR, 1_000, vec![revoke]);
+    stored(&mut node, &own);
+    refused(&mut node, &forged(&chain, "next", &[blocks[0].clone(), own], ACTOR), "block-spacing");
+}
+
+#[test]
 fn a_true_grant_taken_into_a_branch_opens_it_to_its_recipient_alone() {
     let chain = chain();
     let mut node = chain.node("node");
