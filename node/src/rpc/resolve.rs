@@ -155,8 +155,11 @@ fn referenced(view: &View, reference: &str) -> Result<Option<Txid>, RpcError> {
         return Ok(None);
     };
     if height == 0 {
-        let root = view.snapshot.entities(EntityList::Streams, 0..1).map_err(storage_error)?;
-        return Ok(root.first().copied().filter(|_| offset == 0 && wanted == 0));
+        let first = view.snapshot.entities(EntityList::Streams, 0..1).map_err(storage_error)?;
+        let Some(txid) = first.first().filter(|_| offset == 0 && wanted == 0) else { return Ok(None) };
+        // A chain may have no root stream.
+        let root = view.snapshot.entity(txid).map_err(state_error)?;
+        return Ok(root.filter(|entity| entity.height == Height(0)).map(|_| *txid));
     }
     for list in EntityList::ALL {
         let found = created_at(&view.snapshot, list, (Height(height), offset))?;

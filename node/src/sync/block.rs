@@ -179,11 +179,15 @@ impl<V: ChainFacts> Sync<V> {
                 }
             }
         }
-        if self.now.steady >= self.surplus_due
-            && let Some(first) = path.iter().find(|hash| surplus.contains(*hash))
-        {
-            surplus.remove(first);
-            self.surplus_due = self.now.steady + SURPLUS_PAUSE;
+        if self.now.steady >= self.surplus_due {
+            let wanted = |node: &&Node| matches!(node.body, Body::Wanted) && !node.sources.is_empty();
+            let ready = |hash: &BlockHash| self.tree.get(hash).filter(wanted).map(|node| (node.tried.is_some(), *hash));
+            let next =
+                path.iter().filter(|hash| surplus.contains(*hash)).filter_map(ready).min_by_key(|(tried, _)| *tried);
+            if let Some((_, next)) = next {
+                surplus.remove(&next);
+                self.surplus_due = self.now.steady + SURPLUS_PAUSE;
+            }
         }
         surplus
     }
@@ -329,7 +333,9 @@ impl<V: ChainFacts> Sync<V> {
         for gone in self.tree.remove_branch(hash) {
             self.building.remove(&gone);
         }
-        self.settled.put(parent, KnownBlock { height: Height(0), work: 0, invalid: true });
+        if let Some(known) = self.known(&parent) {
+            self.settled.put(parent, KnownBlock { invalid: true, ..known });
+        }
     }
 
     fn hold(&mut self, hash: BlockHash, block: Arc<Block>, peer: PeerHandle, until: u64) {
@@ -393,7 +399,7 @@ impl<V: ChainFacts> Sync<V> {
     }
 
     /// Blocks once refused may be looked at again by the operator's will: the ledger knows better than the memory.
-    fn forget_refused_marks(&mut self) {
+    pub(super) fn forget_refused_marks(&mut self) {
         let refused: Vec<BlockHash> =
             self.settled.iter().filter(|(_, known)| known.invalid).map(|(hash, _)| *hash).collect();
         for hash in refused {

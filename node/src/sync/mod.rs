@@ -44,6 +44,9 @@ use transaction::Traffic;
 /// Blocks that the ledger has, or refused, and the view may not show yet: more than a window of headers.
 const SETTLED: NonZeroUsize = NonZeroUsize::new(8_192).expect("8,192 is not zero");
 
+/// How often marks of invalid blocks are compared with the ledger's: an operator may take one back, and the tip stay.
+const MARKS_AGAIN: Duration = Duration::from_secs(60);
+
 /// Peers with which pools are compared after a reorganisation: each of them compared with others.
 const RECONCILED: usize = 4;
 
@@ -224,6 +227,8 @@ pub struct Sync<V> {
     made: LruCache<(KeyHash, BlockHash), Vec<BlockHash>>,
     /// Blocks that came from peers and are stored, by miner and parent: of more parents than lie in reach of a branch.
     kept: LruCache<(KeyHash, BlockHash), usize>,
+    /// When marks were compared with the ledger's last, besides when the tip moved.
+    marks_looked: Duration,
     /// When one block more than those is fetched next.
     surplus_due: Duration,
     progress: Progress,
@@ -252,6 +257,7 @@ impl<V: ChainFacts> Sync<V> {
             settled: LruCache::new(SETTLED),
             made: LruCache::new(SETTLED),
             kept: LruCache::new(SETTLED),
+            marks_looked: now.steady,
             surplus_due: now.steady + block::SURPLUS_PAUSE,
             progress: Progress::new(now),
             traffic: Traffic::default(),
@@ -343,6 +349,10 @@ impl<V: ChainFacts> Sync<V> {
     fn on_tick(&mut self) {
         self.end_late_bodies();
         self.end_late_building();
+        if self.now.steady.saturating_sub(self.marks_looked) >= MARKS_AGAIN {
+            self.marks_looked = self.now.steady;
+            self.forget_refused_marks();
+        }
         self.judge_forks();
         self.tick_transactions();
         self.tick_peers();

@@ -39,6 +39,12 @@ pub(super) struct Caller {
     replies: Replies,
 }
 
+/// Status and body of a reply that needs no room.
+fn short(fault: &Fault) -> (u16, Bytes) {
+    let Reply { status, body } = Reply::fault(fault, None);
+    (status, Bytes::from(body))
+}
+
 impl Caller {
     pub(super) fn new(config: &FrontConfig, methods: watch::Receiver<Methods>, phase: watch::Receiver<Phase>) -> Self {
         let workers = config.workers.max(1);
@@ -55,7 +61,7 @@ impl Caller {
         }
     }
 
-    /// Status and body of the reply, or why 503 is due. The work runs in a task of its own: a client that hangs up
+    /// Status and body of the reply, or why 503 is due: then nothing was begun. The work runs in a task of its own: a client that hangs up
     /// does not leave a call half done, and a call that panics takes no connection along.
     pub(super) async fn answer(self: Arc<Self>, bytes: Bytes, reach: Arc<Reach>) -> Result<(u16, Bytes), &'static str> {
         let admitted = self.admit().ok_or_else(|| self.busy_text())?;
@@ -63,14 +69,13 @@ impl Caller {
             // Kept until the reply has room, so that no others are begun for which there is none either.
             let _admitted = admitted;
             let Reply { status, body } = self.reply(&bytes, &reach).await;
-            self.hold(body).await.map(|body| (status, body)).ok_or(NO_ROOM)
+            // Not 503, which says that nothing was begun.
+            self.hold(body).await.map_or_else(|| short(&Fault::new(Code::Misc, NO_ROOM)), |body| (status, body))
         });
-        work.await.unwrap_or_else(|error| {
+        Ok(work.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a call broke off");
-            let fault = Fault::new(Code::InternalError, "Internal error: the call broke off, see the log");
-            let Reply { status, body } = Reply::fault(&fault, None);
-            Ok((status, Bytes::from(body)))
-        })
+            short(&Fault::new(Code::InternalError, "Internal error: the call broke off, see the log"))
+        }))
     }
 
     /// A reply with room for it, none if others do not leave it any in time.

@@ -130,28 +130,33 @@ impl Caller {
             (Ok(members), Ok(admitted)) => (members, admitted),
             (Err(fault), _) | (_, Err(fault)) => return Some(refusal(fault, NO_ID)),
         };
-        let mut replies = String::new();
+        let (mut replies, mut ids) = (String::new(), Vec::new());
         for member in members {
-            if let Some(reply) = self.message_member(member, line, replies.len()).await {
+            if let Some((id, reply)) = self.message_member(member, line, replies.len()).await {
                 replies.push(if replies.is_empty() { '[' } else { ',' });
                 replies.push_str(&reply);
+                ids.push(id);
             }
         }
         if replies.is_empty() {
             return None;
         }
         replies.push(']');
-        Some(self.held(replies, NO_ID).await)
+        Some(self.hold(replies).await.unwrap_or_else(|| {
+            let refused = ids.iter().map(|id| written(&Err(Fault::new(Code::Misc, NO_ROOM)), id));
+            Bytes::from(format!("[{}]", refused.collect::<Vec<String>>().join(",")))
+        }))
     }
 
-    async fn message_member(&self, member: &RawValue, line: &Line, used: usize) -> Option<String> {
+    /// The id and the reply of a member of a batch.
+    async fn message_member(&self, member: &RawValue, line: &Line, used: usize) -> Option<(String, String)> {
         let members = match member.get().starts_with('{') {
             true => read_members(member.get()),
             false => Err(Fault::invalid_request("Invalid Request object")),
         };
         let members = match members {
             Ok(members) => members,
-            Err(fault) => return Some(written(&Err(fault), NO_ID)),
+            Err(fault) => return Some((NO_ID.to_owned(), written(&Err(fault), NO_ID))),
         };
         let outcome = match self.readable(&members) {
             Ok(call) => self.perform_whole(&call, line).await,
@@ -162,7 +167,8 @@ impl Caller {
             true => Ok(answer),
             false => Err(self.oversize()),
         });
-        (!members.has_no_id()).then(|| written(&outcome, &members.id_text()))
+        let id = members.id_text();
+        (!members.has_no_id()).then(|| (id.clone().into_owned(), written(&outcome, &id)))
     }
 
     /// A call that may panic: its request is answered all the same.

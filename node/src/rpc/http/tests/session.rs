@@ -293,9 +293,11 @@ async fn a_reply_without_room_is_answered_as_a_full_queue_is() {
     let (mut deaf, mut other) = (Socket::open(&world).await, Socket::open(&world).await);
     deaf.send(large(1)).await;
     deaf.0.get_ref().readable().await.unwrap();
-    for refused in [other.ask(large(2)).await, other.ask(format!("[{}]", large(2))).await] {
-        assert_eq!(refused["error"]["code"], -1, "{refused}");
-    }
+    let refused = other.ask(large(2)).await;
+    assert_eq!((&refused["error"]["code"], &refused["id"]), (&json!(-1), &json!(2)), "{refused}");
+    let refused = other.ask(format!("[{},{}]", large(3), r#"{"method":"getinfo","id":4}"#)).await;
+    let codes: Vec<_> = (0..2).map(|at| (refused[at]["error"]["code"].clone(), refused[at]["id"].clone())).collect();
+    assert_eq!(codes, [(json!(-1), json!(3)), (json!(-1), json!(4))], "{refused}");
     assert_eq!(length(&deaf.next().await), Some(60_000_000));
     assert_eq!(length(&other.ask(large(3)).await), Some(60_000_000), "what was read makes room");
 }
