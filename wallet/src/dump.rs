@@ -154,6 +154,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_dump_is_read_from_a_file_and_nothing_else() {
+        let limit = 1_000;
+        assert!(read_limited(std::path::Path::new("/dev/zero"), limit).is_err());
+        assert!(read_limited(&std::env::temp_dir(), limit).is_err());
+    }
+
+    #[test]
     fn labels_survive_as_one_word() {
         for label in ["", "plain", "two words # not a comment", "100% \u{fc}ber\nline"] {
             let word = escape(label);

@@ -27,7 +27,7 @@ const IDENTIFIER_LENGTH: usize = 11;
 /// Most bytes of one cached file: the largest off-chain item that parameters allow, 2,048 chunks of 16 MiB.
 pub const CACHE_FILE_BYTES: u64 = 32 << 30;
 /// Items of the binary cache.
-const CACHE_FILES: usize = 10_000;
+const CACHE_FILES: usize = if cfg!(test) { 3 } else { 10_000 };
 /// Bytes of an answer's data may not reach this: a larger one is read in parts.
 const OUTPUT_BYTES: u64 = 64 << 20;
 /// Bytes copied to the cache at a time.
@@ -158,14 +158,21 @@ pub fn is_identifier(text: &str) -> bool {
 fn create(ctx: &Context, _: &Params) -> Answer {
     let folder = ctx.directory.cache();
     fs::create_dir_all(&folder).map_err(internal)?;
-    if fs::read_dir(&folder).map_err(internal)?.count() >= CACHE_FILES {
-        let error = RpcError::not_supported(format!("The binary cache holds at most {CACHE_FILES} items: delete some"));
-        return Err(error.rule("cache-files").got(CACHE_FILES).allowed(CACHE_FILES));
-    }
+    check_count(&folder)?;
     let bytes: [u8; IDENTIFIER_BYTES] = rand::random();
     let identifier = base58::encode(&bytes);
     OpenOptions::new().write(true).create_new(true).open(folder.join(&identifier)).map_err(internal)?;
     Ok(identifier.into())
+}
+
+/// Refuses one item more than the cache may hold.
+fn check_count(folder: &Path) -> Result<(), RpcError> {
+    let count = fs::read_dir(folder).map_err(internal)?.count();
+    if count < CACHE_FILES {
+        return Ok(());
+    }
+    let error = RpcError::not_supported(format!("The binary cache holds at most {CACHE_FILES} items: delete some"));
+    Err(error.rule("cache-files").got(count).allowed(CACHE_FILES))
 }
 
 fn append(ctx: Arc<Context>, params: Params) -> BoxFuture<'static, Answer> {
@@ -386,6 +393,17 @@ mod tests {
 
     /// Names the file to add to, in the process that can write little.
     const FILE: &str = "ROTA_TEST_CACHE_FILE";
+
+    #[test]
+    fn a_cache_takes_no_items_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        for item in 0..CACHE_FILES {
+            check_count(folder.path()).unwrap();
+            fs::write(folder.path().join(item.to_string()), b"").unwrap();
+        }
+        let error = check_count(folder.path()).unwrap_err();
+        assert!(error.message.contains("at most 3 items"), "{}", error.message);
+    }
 
     #[test]
     fn an_append_that_fails_leaves_the_file_as_it_was() {

@@ -173,16 +173,29 @@ fn referenced(view: &View, reference: &str) -> Result<Option<Txid>, RpcError> {
 /// The entity of a list whose creating transaction stands at a byte of a block: found by halving the list, which is in
 /// order of creation, since a block may be large.
 fn created_at(snapshot: &Snapshot, list: EntityList, at: (Height, u32)) -> Result<Option<Txid>, RpcError> {
-    let (mut low, mut high) = (0, snapshot.entity_count(list).map_err(storage_error)?);
-    while low < high {
-        let middle = low + (high - low) / 2;
+    let count = snapshot.entity_count(list).map_err(storage_error)?;
+    halved(count, at, |position| {
         let gap = || storage_error("a list of entities has a gap");
-        let row = snapshot.entities(list, middle..middle + 1).map_err(storage_error)?;
+        let row = snapshot.entities(list, position..position + 1).map_err(storage_error)?;
         let txid = *row.first().ok_or_else(gap)?;
         let entity = snapshot.entity(&txid).map_err(state_error)?.ok_or_else(gap)?;
-        match (entity.height, entity.offset).cmp(&at) {
+        Ok(((entity.height, entity.offset), txid))
+    })
+}
+
+/// What stands at a place in a list of so many that is in order of place; `look` tells place and what stands there.
+fn halved<P: Ord, T>(
+    count: u32,
+    at: P,
+    mut look: impl FnMut(u32) -> Result<(P, T), RpcError>,
+) -> Result<Option<T>, RpcError> {
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let (place, found) = look(middle)?;
+        match place.cmp(&at) {
             Ordering::Less => low = middle + 1,
-            Ordering::Equal => return Ok(Some(txid)),
+            Ordering::Equal => return Ok(Some(found)),
             Ordering::Greater => high = middle,
         }
     }
@@ -400,6 +413,7 @@ pub fn shape(value: &impl serde::Serialize) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
     fn stream_at(height: u32, offset: u32) -> Entity {
@@ -418,6 +432,24 @@ mod tests {
     fn an_entity_that_waits_has_no_reference_and_the_root_stream_a_fixed_one() {
         assert_eq!(reference(&Txid([1; 32]), &stream_at(60, 0)), None);
         assert_eq!(reference(&Txid([1; 32]), &stream_at(0, 202)).as_deref(), Some("0-0-0"));
+    }
+
+    #[test]
+    fn a_reference_is_found_in_few_looks_whatever_its_block_holds() {
+        let places: Vec<(u32, u32)> = (0..1_000).map(|number| (number / 10, 100 * (number % 10))).collect();
+        for (position, place) in (0u32..).zip(&places) {
+            let mut looks = 0;
+            let found = halved(1_000, *place, |at| {
+                looks += 1;
+                Ok((places[at as usize], at))
+            });
+            assert_eq!(found.unwrap(), Some(position));
+            assert!(looks <= 10, "{looks}");
+        }
+        for between in [(5, 150), (100, 0)] {
+            assert_eq!(halved(1_000, between, |at| Ok((places[at as usize], at))).unwrap(), None);
+        }
+        assert_eq!(halved(0, (5, 100), |at| Ok(((0, 0), at))).unwrap(), None);
     }
 
     #[test]

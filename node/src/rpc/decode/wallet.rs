@@ -1,13 +1,14 @@
 //! A transaction as the wallet or one of its addresses sees it.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use rota_api::error::RpcError;
 use rota_api::wallet::{WalletBalance, WalletTransaction};
 use rota_chain::codec::encode;
 use rota_chain::hash::Txid;
 use rota_chain::lock::Lock;
-use rota_chain::transaction::{OutPoint, Output};
+use rota_chain::transaction::{OutPoint, Output, Transaction};
 use serde_json::{Map, Value};
 
 use super::asset::{self, Unit};
@@ -121,17 +122,26 @@ pub type Spent = (OutPoint, Option<Output>);
 /// # Errors
 /// -32603 if storage fails.
 pub fn spent_outputs(moment: &Moment<'_>, known: &Known) -> Result<Vec<Spent>, RpcError> {
-    let mut spent: Vec<Spent> = known.tx.body.inputs.iter().map(|input| (input.outpoint, None)).collect();
-    // A source may be large and have each of its outputs spent here: it is read once, and let go before the next.
+    let outpoints = known.tx.body.inputs.iter().map(|input| input.outpoint);
+    outputs_of(outpoints, |txid| Ok(moment.transaction(txid)?.map(|known| known.tx)))
+}
+
+/// Outputs by their transactions, in order. A transaction may be large and each of its outputs be asked for: it is read
+/// once, and let go before the next.
+fn outputs_of(
+    outpoints: impl Iterator<Item = OutPoint>,
+    mut read: impl FnMut(&Txid) -> Result<Option<Arc<Transaction>>, RpcError>,
+) -> Result<Vec<Spent>, RpcError> {
+    let mut spent: Vec<Spent> = outpoints.map(|outpoint| (outpoint, None)).collect();
     let mut places: BTreeMap<Txid, Vec<usize>> = BTreeMap::new();
     for (place, (outpoint, _)) in spent.iter().enumerate() {
         places.entry(outpoint.txid).or_default().push(place);
     }
     for (txid, places) in places {
-        let Some(source) = moment.transaction(&txid)? else { continue };
+        let Some(source) = read(&txid)? else { continue };
         for place in places {
             if let Some((outpoint, out)) = spent.get_mut(place) {
-                *out = source.tx.body.outputs.get(outpoint.index as usize).cloned();
+                *out = source.body.outputs.get(outpoint.index as usize).cloned();
             }
         }
     }
@@ -227,4 +237,34 @@ fn owner(moment: &Moment<'_>, lock: Option<Lock>, map: &mut Map<String, Value>) 
     map.insert("type".into(), output::kind(lock.as_ref()).into());
     map.insert("ismine".into(), mine.into());
     map.insert("iswatchonly".into(), (watched && !mine).into());
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use rota_chain::amount::{Amount, Height};
+    use rota_chain::lock::KeyHash;
+
+    use super::*;
+
+    #[test]
+    fn a_source_is_read_once_however_many_of_its_outputs_are_spent() {
+        let pays = |amounts: &[u64]| {
+            let to = Lock::Key(KeyHash([1; 20]));
+            let outputs = amounts.iter().map(|amount| Output::payment(to, Amount(*amount))).collect();
+            Arc::new(Transaction::coinbase(Height(amounts.len() as u32), outputs))
+        };
+        let (one, other) = (pays(&[10, 11, 12]), pays(&[20]));
+        let outpoint = |source: &Transaction, index: u32| OutPoint { txid: source.txid(), index };
+        let asked = [outpoint(&one, 2), outpoint(&other, 0), outpoint(&one, 0), outpoint(&one, 9)];
+        let mut reads = Vec::new();
+        let spent = outputs_of(asked.into_iter(), |txid| {
+            reads.push(*txid);
+            Ok([&one, &other].into_iter().find(|source| source.txid() == *txid).cloned())
+        });
+        let amounts: Vec<Option<u64>> =
+            spent.unwrap().into_iter().map(|(_, out)| out.map(|out| out.amount.0)).collect();
+        assert_eq!(amounts, [Some(12), Some(20), Some(10), None]);
+        assert_eq!(reads.len(), 2);
+    }
 }
