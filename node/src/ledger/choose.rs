@@ -54,19 +54,14 @@ impl Ledger {
                     self.publish_tip(switched)?;
                 }
                 Err(SwitchError::Invalid(hash, rule)) => {
-                    self.condemn(hash, &rule)?;
+                    tracing::warn!(block = %hash, code = rule.code(), %rule, "an invalid block");
+                    self.refused.put(hash, rule.clone());
+                    self.tree.condemn(&hash)?;
                     invalid.push((hash, rule));
                 }
                 Err(SwitchError::Storage(error)) => return Err(error),
             }
         }
-    }
-
-    /// Marks a block found to break a rule, and those on it.
-    pub(super) fn condemn(&mut self, hash: BlockHash, rule: &Rule) -> Result<(), StorageError> {
-        tracing::warn!(block = %hash, code = rule.code(), %rule, "an invalid block");
-        self.refused.put(hash, rule.clone());
-        self.tree.condemn(&hash)
     }
 
     fn weight_of(&self, hash: &BlockHash) -> Result<u128, StorageError> {

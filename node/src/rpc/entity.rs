@@ -176,7 +176,6 @@ impl<'c> Catalogue<'c> {
         let part = |positions: Range<u64>| match &mined {
             Some(mined) => Ok(mined.get(place(positions.start)..place(positions.end)).unwrap_or_default().to_vec()),
             None => {
-                let number = |at: u64| u32::try_from(at).unwrap_or(u32::MAX);
                 let positions = number(positions.start)..number(positions.end);
                 catalogue.moment.snapshot.entities(list, positions).map_err(resolve::storage_error)
             }
@@ -316,7 +315,7 @@ impl<'c> Catalogue<'c> {
         let snapshot = &self.moment.snapshot;
         let size = snapshot.entity_history_count(entity).map_err(resolve::storage_error)?;
         let stand = |position: u64| {
-            let at = u32::try_from(position).unwrap_or(u32::MAX);
+            let at = number(position);
             let rows = snapshot.entity_history(entity, at..at.saturating_add(1)).map_err(resolve::storage_error)?;
             let row = rows.first().ok_or_else(|| resolve::storage_error("a history has a gap"))?;
             Ok(Stand::alone(place_of(row)))
@@ -355,7 +354,7 @@ fn created_at(entity: &Entity) -> ChainPlace {
 /// The part of a page that lies in a list of the chain, and the part in a list of what waits behind it.
 fn split(page: Page, mined: u32, waiting: usize) -> (Range<u32>, Range<usize>) {
     let window = page.window(u64::from(mined) + waiting as u64);
-    let first = |at: u64| u32::try_from(at).unwrap_or(u32::MAX).min(mined);
+    let first = |at: u64| number(at).min(mined);
     let second = |at: u64| place(at.saturating_sub(u64::from(mined)));
     (first(window.start)..first(window.end), second(window.start)..second(window.end))
 }

@@ -61,8 +61,8 @@ impl Caller {
         }
     }
 
-    /// Status and body of the reply, or why 503 is due: then nothing was begun. The work runs in a task of its own: a client that hangs up
-    /// does not leave a call half done, and a call that panics takes no connection along.
+    /// Status and body of the reply, or why 503 is due: then nothing was begun. The work runs in a task of its own: a
+    /// client that hangs up does not leave a call half done, and a call that panics takes no connection along.
     pub(super) async fn answer(self: Arc<Self>, bytes: Bytes, reach: Arc<Reach>) -> Result<(u16, Bytes), &'static str> {
         let admitted = self.admit().ok_or_else(|| self.busy_text())?;
         let work = tokio::spawn(async move {

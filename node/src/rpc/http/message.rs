@@ -110,12 +110,7 @@ impl Caller {
         let reply = written(&outcome, &id);
         // The reply has the result in it, and waiting with both would take twice the memory.
         drop(outcome);
-        Some(self.held(reply, &id).await)
-    }
-
-    /// A reply with room for it; where there is none in time, what a full queue answers.
-    async fn held(&self, reply: String, id: &str) -> Bytes {
-        self.hold(reply).await.unwrap_or_else(|| refusal(Fault::new(Code::Misc, NO_ROOM), id))
+        Some(self.hold(reply).await.unwrap_or_else(|| refusal(Fault::new(Code::Misc, NO_ROOM), &id)))
     }
 
     /// A batch: one after the other, under one admission, each with its own outcome. Its replies take room together, once all

@@ -63,10 +63,18 @@ async fn a_flood_of_gossip_messages_is_named_and_ends_the_connection() {
     let peer = entered(2, &node).await.unwrap();
     let mut stream = peer.open(&Door::Gossip.name(&ParamsHash([3; 32]))).await.unwrap();
     // Each is a whole message: a control part without content.
-    let flood =
-        async { while stream.write_all(&[2, 0x1a, 0].repeat(100)).await.is_ok() && stream.flush().await.is_ok() {} };
-    let (reason, ()) = tokio::join!(node.misbehaviour(), flood);
-    assert!(reason.contains("flood"), "{reason}");
+    ends_as(&mut node, &peer, send_without_end(&mut stream, &[2, 0x1a, 0].repeat(100)), "flood").await;
+}
+
+/// Sends the same again and again until the connection ends.
+async fn send_without_end(stream: &mut RawStream, piece: &[u8]) {
+    while stream.write_all(piece).await.is_ok() && stream.flush().await.is_ok() {}
+}
+
+/// What a peer does is named with these words, and ends its connection.
+async fn ends_as(node: &mut Node, peer: &RawPeer, doing: impl Future<Output = ()>, words: &str) {
+    let (reason, ()) = tokio::join!(node.misbehaviour(), doing);
+    assert!(reason.contains(words), "{reason}");
     peer.closed().await;
 }
 
@@ -97,9 +105,7 @@ async fn many_gossip_messages_in_one_piece_are_a_flood_too() {
             tokio::time::sleep(Duration::from_millis(150)).await;
         }
     };
-    let (reason, ()) = tokio::join!(node.misbehaviour(), flood);
-    assert!(reason.contains("gossip flood"), "{reason}");
-    peer.closed().await;
+    ends_as(&mut node, &peer, flood, "gossip flood").await;
 }
 
 #[tokio::test]
@@ -113,10 +119,7 @@ async fn a_request_that_is_not_answered_lets_nobody_send_without_end() {
     // Pieces of 100 kB of fields that gossip does not know.
     let piece = field(60, &vec![0; 100_000]);
     let piece = [variable(piece.len() as u64), piece].concat();
-    let flood = async { while stream.write_all(&piece).await.is_ok() && stream.flush().await.is_ok() {} };
-    let (reason, ()) = tokio::join!(node.misbehaviour(), flood);
-    assert!(reason.contains("flood"), "{reason}");
-    peer.closed().await;
+    ends_as(&mut node, &peer, send_without_end(&mut stream, &piece), "flood").await;
 }
 
 #[tokio::test]
